@@ -1,0 +1,197 @@
+// What the parts of the control plane say to each other and to the admin API. Shapes only, no code. The JSON shapes
+// (…View) are fixed by CONTRACT.md; fields may be added, none taken away.
+
+import type { LatLon } from '../core/snapshot.ts';
+
+/** How the endpoints of a pool are probed; from `pools.NAME.probe`. */
+export interface ProbeSpec {
+  readonly type: 'http' | 'tcp';
+  readonly method: string;
+  readonly path: string;
+  /** Host header; null = the endpoint's authority. */
+  readonly host: string | null;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Inclusive ranges. */
+  readonly expectStatus: readonly (readonly [from: number, to: number])[];
+  /** Substring of the first 64 KiB of the body; null = anything. */
+  readonly expectBody: string | null;
+  readonly rise: number;
+  readonly fall: number;
+}
+
+/** One probe of one endpoint. A phase that did not happen is null. */
+export interface ProbeResult {
+  readonly ok: boolean;
+  /** Monotonic, ms. */
+  readonly atMs: number;
+  readonly dnsMs: number | null;
+  readonly connectMs: number | null;
+  readonly tlsMs: number | null;
+  /** Request sent → first byte, on a connection that was already open (warm) where there was one. */
+  readonly firstByteMs: number | null;
+  readonly warm: boolean;
+  readonly status: number | null;
+  /** Short, for people: `connect ECONNREFUSED`, `status 503`, `no answer in 1s`, `body lacks "ok"`. */
+  readonly error: string | null;
+  /** What kind of failure: `connect` never counts as alive in a panic. */
+  readonly failure: 'dns' | 'connect' | 'tls' | 'timeout' | 'status' | 'body' | 'protocol' | null;
+  /** The probing loop itself stalled while it ran: use the verdict, not the times. */
+  readonly stalled: boolean;
+}
+
+export type EndpointStateName = 'unknown' | 'healthy' | 'unhealthy' | 'ejected' | 'draining';
+
+/** One row of GET /api/v1/endpoints. Wall-clock dates are ISO 8601; times are ms; unknown numbers are null. */
+export interface EndpointView {
+  readonly id: string;
+  readonly pool: string;
+  readonly url: string;
+  readonly region: string | null;
+  readonly location: LatLon | null;
+  readonly healthy: boolean;
+  readonly state: EndpointStateName;
+  readonly why: string;
+  readonly since: string;
+  readonly lastProbe: {
+    readonly at: string;
+    readonly ok: boolean;
+    readonly status: number | null;
+    readonly error: string | null;
+    readonly connectMs: number | null;
+    readonly firstByteMs: number | null;
+  } | null;
+  readonly networkMs: number | null;
+  readonly serverMs: number | null;
+  readonly scoreMs: number | null;
+  readonly inflight: number;
+  readonly requests: number;
+  readonly failures: number;
+  readonly requestsPerSecond: number;
+}
+
+export interface RouteView {
+  readonly name: string;
+  readonly host: string | null;
+  readonly path: string;
+  readonly exact: boolean;
+  readonly listener: string | null;
+  readonly pool: string | null;
+  readonly policy: string | null;
+  readonly respond: number | null;
+}
+
+export interface CandidateView {
+  readonly id: string;
+  readonly url: string;
+  readonly region: string | null;
+  readonly healthy: boolean;
+  readonly state: EndpointStateName;
+  readonly why: string;
+  readonly distanceKm: number | null;
+  readonly priorMs: number | null;
+  readonly networkMs: number | null;
+  readonly serverMs: number | null;
+  readonly inflight: number;
+  readonly errorRatio: number;
+  readonly costMs: number;
+  readonly scoreMs: number | null;
+  readonly role: 'band' | 'overflow' | 'out';
+  /** 0…1, computed by the selector's own code. */
+  readonly share: number;
+}
+
+export interface CohortView {
+  readonly key: string;
+  readonly country: string | null;
+  readonly city: string | null;
+  readonly lat: number | null;
+  readonly lon: number | null;
+}
+
+/** Answer of GET /api/v1/explain. */
+export interface Explanation {
+  readonly route: string;
+  readonly pool: string | null;
+  readonly policy: string | null;
+  readonly cohort: CohortView;
+  readonly candidates: readonly CandidateView[];
+  readonly chosen: string | null;
+  /** Why there is no choice, or what was special (panic, respond route); null = the plain case. */
+  readonly note: string | null;
+}
+
+export interface ExplainQuery {
+  readonly client: string;
+  readonly host: string | null;
+  readonly path: string;
+  readonly method: string;
+}
+
+/** Something worth telling: a change of state, a reload, a worker's death. Goes to the log, the SSE stream and the console. */
+export interface FermatEvent {
+  readonly at: string;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** Dotted, stable: `endpoint.state`, `config.reload`, `worker.exit`, `geoip.replaced`, `node.ready`, … */
+  readonly type: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** One owner of events; `subscribe` gives the function that ends the subscription. */
+export interface EventLog {
+  emit(level: FermatEvent['level'], type: string, message: string, fields?: Record<string, unknown>): void;
+  subscribe(listener: (event: FermatEvent) => void): () => void;
+  /** The last few hundred, oldest first. */
+  recent(): readonly FermatEvent[];
+}
+
+/** A refusal with a stable code, for the admin API: `{"error":{"code","message"}}`. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  /** HTTP status. */
+  readonly status: number;
+}
+
+export interface ReloadResult {
+  readonly ok: boolean;
+  readonly version: number;
+  /** `file:line:col path: what` lines when it failed. */
+  readonly problems: readonly string[];
+}
+
+/** What the admin API and the commands may ask of a running node. Implemented by main.ts. */
+export interface ControlApi {
+  readonly startedAt: string;
+  /** null when ready; else why not (`starting`, `draining`, …). */
+  notReadyBecause(): string | null;
+  endpoints(): readonly EndpointView[];
+  routes(): readonly RouteView[];
+  /** Effective configuration, secrets redacted. */
+  config(): unknown;
+  explain(query: ExplainQuery): Explanation | Refusal;
+  decisions(): readonly unknown[];
+  readonly events: EventLog;
+  reload(why: string): Promise<ReloadResult>;
+  /** null = done. */
+  drain(endpointId: string): Refusal | null;
+  enable(endpointId: string): Refusal | null;
+  /** The Prometheus exposition. */
+  metrics(): Promise<string>;
+  node(): NodeView;
+}
+
+/** GET /api/v1/node: who and where this is; for the console and `status`. */
+export interface NodeView {
+  readonly id: string;
+  readonly version: string;
+  readonly node: string;
+  readonly region: string | null;
+  readonly location: LatLon | null;
+  readonly workers: number;
+  readonly listeners: readonly { readonly name: string; readonly url: string }[];
+  readonly geoip: { readonly source: string; readonly built: string | null } | null;
+  readonly snapshotVersion: number;
+  readonly startedAt: string;
+}

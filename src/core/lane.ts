@@ -1,0 +1,273 @@
+// A lane is the part of the board that one worker writes and the control plane reads: live in-flight counts, metric
+// cells and a ring of samples. Every array has one writer, so there are no locks; the reader may see a count a moment
+// old, never a torn one (aligned 32- and 64-bit stores).
+//
+//   header │ in flight per slot │ directory (key → offset, append-only) │ cell values │ ring of samples
+//
+// A cell is found through a private hash of the worker; the directory is what lets the reader name the cells.
+
+import { MAX_SLOTS } from './snapshot.ts';
+
+/** What is counted. The meaning of a, b, c stands beside each; all are uids or small codes. */
+export const CELL = {
+  REQUESTS: 1, // route, endpoint (or OTHER: answered by Fermat), method << 10 | status
+  DURATION: 2, // route                                   histogram, DURATION_BUCKETS_S
+  OVERHEAD: 3, // -                                       histogram, OVERHEAD_BUCKETS_S
+  FIRST_BYTE: 4, // pool, endpoint                        histogram, DURATION_BUCKETS_S
+  CONNECT: 5, // endpoint                                 histogram, DURATION_BUCKETS_S
+  SELECTIONS: 6, // pool, endpoint, ROLE code
+  RETRIES: 7, // pool, RETRY_RESULTS index
+  CONNECTIONS: 8, // listener                             gauge: goes up and down
+  GEOIP: 9, // GEOIP_RESULTS index
+  FAILURES: 10, // pool, endpoint, OUTCOME code           what counts against the endpoint
+} as const;
+export type CellKind = (typeof CELL)[keyof typeof CELL];
+
+/** A uid that stands for "none of them" or "too many to name". */
+export const OTHER = 0x3fff;
+
+/** Methods with a label of their own; index 0 is every other token. */
+export const METHODS = [
+  'other',
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'PATCH',
+  'OPTIONS',
+  'TRACE',
+  'CONNECT',
+] as const;
+export const RETRY_RESULTS = ['success', 'failure', 'budget'] as const;
+export const GEOIP_RESULTS = ['hit', 'miss', 'cached', 'error'] as const;
+
+/** Upper bounds in seconds; a last bucket takes the rest. */
+export const DURATION_BUCKETS_S = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30,
+] as const;
+export const OVERHEAD_BUCKETS_S = [
+  0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25,
+] as const;
+
+/** How an attempt ended, as seen from the endpoint. Anything from CONNECT_FAILED on counts against it. */
+export const OUTCOME = {
+  OK: 0, // a response head came, and its body was whole (4xx but 429 included)
+  CLIENT_GONE: 1, // the client's doing: says nothing about the endpoint
+  TOO_MANY: 2, // 429: counts in the score, not against health
+  CONNECT_FAILED: 3,
+  RESET: 4, // closed or reset before the whole response was there
+  TIMEOUT: 5, // no first byte, or a body without progress
+  BAD_RESPONSE: 6, // broke HTTP
+  STATUS_5XX: 7,
+} as const;
+export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
+
+/** Fields of one sample in the ring; every one a double. Times in ms on the process-wide monotonic clock (clock.ts). */
+export const SAMPLE = {
+  SLOT: 0,
+  GENERATION: 1,
+  COHORT: 2, // cohort key as a number; 0 = the edge itself
+  OUTCOME: 3,
+  CONNECT_MS: 4, // -1 = a pooled connection was used
+  FIRST_BYTE_MS: 5, // request sent → first byte of the response; -1 = none came
+  TOTAL_MS: 6,
+  INFLIGHT: 7, // this worker's at the slot when it was picked, itself not counted
+  AT_MS: 8, // when it settled
+  STATUS: 9, // 0 = none
+  RETRY_AFTER_MS: 10, // 0 = none
+  BYTES: 11, // response body
+} as const;
+export const SAMPLE_FIELDS = 12;
+
+const MAX_CELLS = 8192;
+const VALUES = 98_304;
+const RING = 8192; // samples; a power of two
+const HASH = 32_768; // open addressing, a power of two, ≤ 25 % full
+
+const HEADER_INTS = 32;
+const H = { CELLS: 0, VALUES: 1, RING_HEAD: 2, RING_TAIL: 3, HEARTBEAT: 4, LOST_SAMPLES: 5, CONNECTIONS: 6 } as const;
+const HEADER_DOUBLES = 8;
+/** Health of the worker itself, in the header's doubles. */
+export const VITAL = { LOOP_LAG_MS: 0, HEAP_BYTES: 1, LOOP_STALL_UNTIL_MS: 2 } as const;
+
+const AT_INFLIGHT = HEADER_INTS * 4 + HEADER_DOUBLES * 8;
+const AT_KEYS = AT_INFLIGHT + MAX_SLOTS * 4;
+const AT_VALUES = AT_KEYS + MAX_CELLS * 3 * 4;
+const AT_RING = AT_VALUES + VALUES * 8;
+export const LANE_BYTES = AT_RING + RING * SAMPLE_FIELDS * 8;
+
+interface LaneArrays {
+  readonly header: Int32Array;
+  readonly vitals: Float64Array;
+  /** Live exchanges per slot at this worker. */
+  readonly inflight: Int32Array;
+  readonly keys: Int32Array;
+  readonly values: Float64Array;
+  readonly ring: Float64Array;
+}
+
+function arraysOf(buffer: SharedArrayBuffer): LaneArrays {
+  return {
+    header: new Int32Array(buffer, 0, HEADER_INTS),
+    vitals: new Float64Array(buffer, HEADER_INTS * 4, HEADER_DOUBLES),
+    inflight: new Int32Array(buffer, AT_INFLIGHT, MAX_SLOTS),
+    keys: new Int32Array(buffer, AT_KEYS, MAX_CELLS * 3),
+    values: new Float64Array(buffer, AT_VALUES, VALUES),
+    ring: new Float64Array(buffer, AT_RING, RING * SAMPLE_FIELDS),
+  };
+}
+
+/** A fresh, zeroed lane. */
+export function newLane(): SharedArrayBuffer {
+  return new SharedArrayBuffer(LANE_BYTES);
+}
+
+/** Buckets of a histogram kind, or null for a counter or gauge. Seconds. */
+export function bucketsOf(kind: number): readonly number[] | null {
+  switch (kind) {
+    case CELL.OVERHEAD:
+      return OVERHEAD_BUCKETS_S;
+    case CELL.DURATION:
+    case CELL.FIRST_BYTE:
+    case CELL.CONNECT:
+      return DURATION_BUCKETS_S;
+    default:
+      return null;
+  }
+}
+
+/** The worker's side: never throws, allocates nothing after the first sight of a cell. */
+export class LaneWriter {
+  readonly inflight: Int32Array;
+  readonly #a: LaneArrays;
+  /** hash → cell + 1; private, so that the directory stays append-only and dense. */
+  readonly #hash = new Int32Array(HASH);
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#a = arraysOf(buffer);
+    this.inflight = this.#a.inflight;
+  }
+
+  /** Adds `by` to a counter or gauge. a, b < 2^14; c < 2^28. */
+  count(kind: CellKind, a: number, b: number, c: number, by = 1): void {
+    const at = this.#offsetOf(kind, a, b, c, 1);
+    this.#a.values[at]! += by;
+  }
+
+  /** Files one observation, in seconds, into a histogram of `bounds` (bucketsOf(kind)). */
+  observe(kind: CellKind, a: number, b: number, bounds: readonly number[], seconds: number): void {
+    const n = bounds.length;
+    const at = this.#offsetOf(kind, a, b, 0, n + 2);
+    let i = 0;
+    while (i < n && seconds > bounds[i]!) i++;
+    this.#a.values[at + i]! += 1;
+    this.#a.values[at + n + 1]! += seconds;
+  }
+
+  /** Where the next sample goes: fill `ring[base + SAMPLE.X]`, then `publishSample()`. -1 when the ring is full (counted). */
+  sampleBase(): number {
+    const h = this.#a.header;
+    const head = h[H.RING_HEAD]!;
+    if (((head - Atomics.load(h, H.RING_TAIL)) | 0) >= RING) {
+      h[H.LOST_SAMPLES]!++;
+      return -1;
+    }
+    return (head & (RING - 1)) * SAMPLE_FIELDS;
+  }
+
+  get ring(): Float64Array {
+    return this.#a.ring;
+  }
+
+  publishSample(): void {
+    const h = this.#a.header;
+    Atomics.store(h, H.RING_HEAD, (h[H.RING_HEAD]! + 1) | 0);
+  }
+
+  /** Shows that the worker's loop still turns, and how late it was. */
+  beat(lagMs: number, heapBytes: number): void {
+    this.#a.header[H.HEARTBEAT]!++;
+    this.#a.vitals[VITAL.LOOP_LAG_MS] = lagMs;
+    this.#a.vitals[VITAL.HEAP_BYTES] = heapBytes;
+  }
+
+  #offsetOf(kind: number, a: number, b: number, c: number, width: number): number {
+    const k1 = (kind << 28) | (a << 14) | b;
+    let at = Math.imul(k1 ^ Math.imul(c + 0x9e37, 0x85ebca6b), 0xc2b2ae35) >>> 17;
+    const { keys } = this.#a;
+    for (;;) {
+      const cell = this.#hash[at]! - 1;
+      if (cell < 0) return this.#newCell(at, k1, c, width);
+      if (keys[cell * 3] === k1 && keys[cell * 3 + 1] === c) return keys[cell * 3 + 2]!;
+      at = (at + 1) & (HASH - 1);
+    }
+  }
+
+  #newCell(at: number, k1: number, c: number, width: number): number {
+    const { header, keys } = this.#a;
+    const cell = header[H.CELLS]!;
+    const offset = header[H.VALUES]!;
+    // A quarter of the room is kept for the `other` cells, one per kind and width, so that nothing goes uncounted.
+    const isOther = ((k1 >> 14) & OTHER) === OTHER && (k1 & OTHER) === OTHER;
+    if (!isOther && (cell >= MAX_CELLS - 64 || offset + width > VALUES - 2048)) {
+      const kind = k1 >>> 28;
+      return this.#offsetOf(kind, OTHER, OTHER, 0, width);
+    }
+    keys[cell * 3] = k1;
+    keys[cell * 3 + 1] = c;
+    keys[cell * 3 + 2] = offset;
+    this.#hash[at] = cell + 1;
+    header[H.VALUES] = offset + width;
+    Atomics.store(header, H.CELLS, cell + 1);
+    return offset;
+  }
+}
+
+/** One cell as the control plane sees it. `at` points into `values`. */
+export type CellVisitor = (kind: number, a: number, b: number, c: number, values: Float64Array, at: number) => void;
+
+/** The control plane's side. */
+export class LaneReader {
+  readonly inflight: Int32Array;
+  readonly #a: LaneArrays;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#a = arraysOf(buffer);
+    this.inflight = this.#a.inflight;
+  }
+
+  /** Calls `visit` for every cell there is. */
+  eachCell(visit: CellVisitor): void {
+    const { header, keys, values } = this.#a;
+    const cells = Atomics.load(header, H.CELLS);
+    for (let i = 0; i < cells; i++) {
+      const k1 = keys[i * 3]!;
+      visit(k1 >>> 28, (k1 >>> 14) & OTHER, k1 & OTHER, keys[i * 3 + 1]!, values, keys[i * 3 + 2]!);
+    }
+  }
+
+  /** Hands every new sample to `take` as (ring, base): read `ring[base + SAMPLE.X]` before returning. Gives how many. */
+  drain(take: (ring: Float64Array, base: number) => void): number {
+    const { header, ring } = this.#a;
+    const head = Atomics.load(header, H.RING_HEAD);
+    let tail = header[H.RING_TAIL]!;
+    let n = 0;
+    for (; tail !== head; tail = (tail + 1) | 0, n++) take(ring, (tail & (RING - 1)) * SAMPLE_FIELDS);
+    Atomics.store(header, H.RING_TAIL, tail);
+    return n;
+  }
+
+  get heartbeat(): number {
+    return this.#a.header[H.HEARTBEAT]!;
+  }
+  get lostSamples(): number {
+    return this.#a.header[H.LOST_SAMPLES]!;
+  }
+  get loopLagMs(): number {
+    return this.#a.vitals[VITAL.LOOP_LAG_MS]!;
+  }
+  get heapBytes(): number {
+    return this.#a.vitals[VITAL.HEAP_BYTES]!;
+  }
+}

@@ -1,0 +1,197 @@
+// A Snapshot is the structure that both planes agree on: what is listened to, which routes lead to which pools, which
+// endpoint sits in which slot. The control plane builds it whole and swaps it whole; nothing in it ever changes. The
+// numbers (scores, health) live in the table buffer it owns, and change on every tick (core/table.ts).
+// Everything here survives a structured clone: plain data and shared buffers only.
+
+/** No slot, no route, no candidate: what a look-up answers instead of an index. */
+export const NONE = -1;
+/** Slots on the board, and so endpoints per node, at most. */
+export const MAX_SLOTS = 4096;
+/** Worker threads, and so lanes, at most. */
+export const MAX_LANES = 64;
+
+export interface Snapshot {
+  /** Counts up by one with every structural change. */
+  readonly version: number;
+  /** Owned by this Snapshot alone, so that a new table is never read with an old structure. Layout: core/table.ts. */
+  readonly table: SharedArrayBuffer;
+  readonly lanes: number;
+  readonly nodeId: string;
+  readonly listeners: readonly ListenerSpec[];
+  readonly routes: readonly RouteSpec[];
+  readonly pools: readonly PoolSpec[];
+  /** Every endpoint of every pool, once. `PoolSpec.endpoints` holds indexes into it. */
+  readonly endpoints: readonly EndpointSpec[];
+  readonly limits: LimitsSpec;
+  /** CIDRs, canonical; IPv4-mapped addresses already turned into IPv4. */
+  readonly trustedProxies: readonly string[];
+  readonly drainDelayMs: number;
+  readonly drainTimeoutMs: number;
+  readonly access: AccessFormat;
+}
+
+export type AccessFormat = 'off' | 'json' | 'combined';
+
+export interface ListenerSpec {
+  /** Metric identity: index of the name among all listener names ever seen by this process. */
+  readonly uid: number;
+  readonly name: string;
+  /** Exactly one of `host`+`port` and `path` (a UNIX socket) is meaningful. `host` '' = all addresses. */
+  readonly host: string;
+  readonly port: number;
+  readonly path: string | null;
+}
+
+export interface LimitsSpec {
+  readonly requestLineBytes: number;
+  readonly headBytes: number;
+  readonly headers: number;
+  /** 0 = no limit. */
+  readonly bodyBytes: number;
+  readonly headTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  /** Per node; 0 = by file descriptors. */
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+}
+
+export interface RouteSpec {
+  /** Metric identity: index of the name among all route names ever seen by this process. */
+  readonly uid: number;
+  readonly name: string;
+  /** Lower case; null = any; '*.example.com' = a suffix with at least one more label. */
+  readonly host: string | null;
+  /** Normalised; a prefix on segment boundaries, or the whole path when `exact`. */
+  readonly path: string;
+  readonly exact: boolean;
+  /** Listener name, or null for every listener. */
+  readonly listener: string | null;
+  /** Index into Snapshot.pools, or NONE when `respond` answers. */
+  readonly pool: number;
+  readonly respond: RespondSpec | null;
+  readonly stripPrefix: boolean;
+  readonly hostHeader:
+    | { readonly kind: 'preserve' | 'endpoint' }
+    | { readonly kind: 'literal'; readonly value: string };
+  readonly requestHeaders: HeaderEdits;
+  readonly responseHeaders: HeaderEdits;
+  readonly serverTiming: boolean;
+}
+
+/** `set` replaces, `remove` drops; names lower case in `remove`, as written in `set`. */
+export interface HeaderEdits {
+  readonly set: readonly (readonly [name: string, value: string])[];
+  readonly remove: readonly string[];
+}
+
+export interface RespondSpec {
+  readonly status: number;
+  readonly body: string;
+  /** For 301/302/307/308; `${host}` and `${uri}` stand for the request's. */
+  readonly location: string | null;
+}
+
+export const POLICIES = [
+  'fastest',
+  'peak-ewma',
+  'least-request',
+  'random-two',
+  'round-robin',
+  'weighted',
+  'nearest',
+  'hash',
+] as const;
+export type PolicyName = (typeof POLICIES)[number];
+
+export interface PoolSpec {
+  /** Metric identity, as in RouteSpec. */
+  readonly uid: number;
+  readonly name: string;
+  /** Indexes into Snapshot.endpoints. */
+  readonly endpoints: readonly number[];
+  /** The pool's root row in the table: what is known of its endpoints from this edge as a whole. */
+  readonly row: number;
+  readonly policy: PolicyName;
+  readonly bandRatio: number; // bandPercent / 100
+  readonly bandMs: number;
+  readonly exploreRatio: number; // explorePercent / 100
+  readonly slowStartMs: number;
+  readonly whenAllDown: 'try' | 'fail';
+  readonly timeouts: TimeoutsSpec;
+  readonly retry: RetrySpec;
+  readonly outlier: OutlierSpec;
+  readonly connectionsPerEndpoint: number;
+  readonly queue: number;
+  readonly queueTimeoutMs: number;
+  readonly tls: TlsSpec;
+}
+
+/** All in milliseconds. `totalMs` 0 = none. */
+export interface TimeoutsSpec {
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  readonly bodyIdleMs: number;
+  readonly tunnelIdleMs: number;
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+export interface RetrySpec {
+  readonly attempts: number;
+  readonly onConnect: boolean;
+  readonly onReset: boolean;
+  readonly onTimeout: boolean;
+  /** Received status codes that are tried again elsewhere. */
+  readonly onStatus: readonly number[];
+  readonly methods: readonly string[];
+  readonly budgetRatio: number; // budgetPercent / 100
+  readonly budgetMin: number; // per second
+}
+
+export interface OutlierSpec {
+  readonly consecutive: number;
+  readonly intervalMs: number;
+  readonly ejectionMs: number;
+  readonly maxEjectionMs: number;
+  readonly maxEjectedRatio: number;
+}
+
+/** PEM texts, read by the control plane; null = the system's or none. */
+export interface TlsSpec {
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly serverName: string | null;
+  readonly verify: boolean;
+}
+
+export interface LatLon {
+  readonly latDeg: number;
+  readonly lonDeg: number;
+}
+
+export interface EndpointSpec {
+  /** Metric identity: index of the id among all endpoint ids ever seen by this process. */
+  readonly uid: number;
+  readonly id: string;
+  readonly url: string;
+  /** Stable while the endpoint stays; reused only after every worker has let go of it. */
+  readonly slot: number;
+  /** Counts up with every reuse of the slot; checked when an exchange settles. */
+  readonly generation: number;
+  readonly scheme: 'http' | 'https' | 'h2c' | 'h2';
+  /** Name or address to connect to; '' for a UNIX socket. No brackets around IPv6. */
+  readonly host: string;
+  readonly port: number;
+  readonly socketPath: string | null;
+  /** host[:port] for `hostHeader: endpoint`. */
+  readonly authority: string;
+  readonly region: string | null;
+  readonly location: LatLon | null;
+  readonly weight: number;
+  /** Requests per second it can take; 0 = unknown. */
+  readonly capacity: number;
+  readonly egressUsdPerGb: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
