@@ -1,0 +1,111 @@
+// How the cells of the lanes are called in Prometheus: a name, a help text and labels for each kind. The names are
+// CONTRACT.md's. Labels come from uids of configured things and from short closed lists only, never from a request.
+
+import { CELL, type CellKind, GEOIP_RESULTS, METHODS, OTHER, OUTCOME, RETRY_RESULTS } from '../../core/lane.ts';
+import type { Labels } from './totals.ts';
+
+/** Index = uid. Names of things that are gone stay, since their counters do. */
+export interface Names {
+  readonly routes: readonly string[];
+  readonly endpoints: readonly string[];
+  readonly pools: readonly string[];
+  readonly listeners: readonly string[];
+}
+
+export interface Family {
+  readonly kind: CellKind;
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+}
+
+export const FAMILIES: readonly Family[] = [
+  {
+    kind: CELL.REQUESTS,
+    name: 'fermat_requests_total',
+    help: 'Requests answered; endpoint "none" is Fermat itself.',
+    type: 'counter',
+  },
+  {
+    kind: CELL.DURATION,
+    name: 'fermat_request_duration_seconds',
+    help: 'First byte of a request to last byte of its response.',
+    type: 'histogram',
+  },
+  {
+    kind: CELL.OVERHEAD,
+    name: 'fermat_overhead_seconds',
+    help: 'What Fermat itself adds to a request.',
+    type: 'histogram',
+  },
+  {
+    kind: CELL.FIRST_BYTE,
+    name: 'fermat_upstream_first_byte_seconds',
+    help: 'Request sent to first byte of the response of the endpoint.',
+    type: 'histogram',
+  },
+  {
+    kind: CELL.CONNECT,
+    name: 'fermat_upstream_connect_seconds',
+    help: 'Time to open a connection to the endpoint, TLS included.',
+    type: 'histogram',
+  },
+  {
+    kind: CELL.SELECTIONS,
+    name: 'fermat_selections_total',
+    help: 'Choices of an endpoint, by the role it was chosen in.',
+    type: 'counter',
+  },
+  { kind: CELL.RETRIES, name: 'fermat_retries_total', help: 'Retries and how they ended.', type: 'counter' },
+  { kind: CELL.CONNECTIONS, name: 'fermat_connections', help: 'Open client connections.', type: 'gauge' },
+  {
+    kind: CELL.GEOIP,
+    name: 'fermat_geoip_lookups_total',
+    help: 'Look-ups of client addresses.',
+    type: 'counter',
+  },
+  {
+    kind: CELL.FAILURES,
+    name: 'fermat_upstream_failures_total',
+    help: 'Attempts that count against the endpoint.',
+    type: 'counter',
+  },
+];
+
+const ROLES = ['band', 'overflow', 'out'] as const;
+const OUTCOMES: readonly string[] = Object.keys(OUTCOME).map((name) => name.toLowerCase());
+
+/** Labels of a cell; the meaning of a, b, c is in core/lane.ts. Never throws: what has no name is `other`. */
+export function labelsOf(names: Names, kind: number, a: number, b: number, c: number): Labels {
+  // The cell that takes what the full directory could not name.
+  const isOverflow = a === OTHER && b === OTHER && c === 0;
+  const none = isOverflow ? 'other' : 'none';
+  const nameOf = (list: readonly string[], uid: number) => (uid === OTHER ? none : (list[uid] ?? 'other'));
+  switch (kind) {
+    case CELL.REQUESTS:
+      return {
+        route: nameOf(names.routes, a),
+        endpoint: nameOf(names.endpoints, b),
+        method: METHODS[c >>> 10] ?? 'other',
+        code: isOverflow ? 'other' : String(c & 0x3ff),
+      };
+    case CELL.DURATION:
+      return { route: nameOf(names.routes, a) };
+    case CELL.FIRST_BYTE:
+      return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b) };
+    case CELL.CONNECT:
+      return { endpoint: nameOf(names.endpoints, a) };
+    case CELL.SELECTIONS:
+      return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), role: ROLES[c] ?? 'other' };
+    case CELL.RETRIES:
+      return { pool: nameOf(names.pools, a), result: RETRY_RESULTS[b] ?? 'other' };
+    case CELL.CONNECTIONS:
+      return { listener: nameOf(names.listeners, a) };
+    case CELL.GEOIP:
+      return { result: GEOIP_RESULTS[a] ?? 'other' };
+    case CELL.FAILURES:
+      return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), outcome: OUTCOMES[c] ?? 'other' };
+    default:
+      return {};
+  }
+}

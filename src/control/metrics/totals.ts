@@ -1,0 +1,72 @@
+// What the lanes of all workers add up to, by series. Cells of several workers that name the same thing become one
+// series; what dead workers had counted is kept apart and added on top, so that no counter ever goes back.
+// Nothing of Prometheus here: that is families.ts and ../metrics.ts.
+
+import { bucketsOf, CELL, type LaneReader } from '../../core/lane.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** One line (counter, gauge) or one histogram of the exposition. */
+export interface Series {
+  readonly labels: Labels;
+  /** A counter: [value]. A histogram: raw count per bucket, the overflow bucket, the sum in seconds. */
+  readonly values: Float64Array;
+  /** The part of `values` that dead workers counted. */
+  readonly folded: Float64Array;
+}
+
+export class Totals {
+  /** Cell key → series: names are looked up once for each cell there ever was, not on every scrape. */
+  readonly #byCell = new Map<number, Series>();
+  /** Kind → label text → series: two cells may share their labels (names beyond the caps are all `other`). */
+  readonly #byKind = new Map<number, Map<string, Series>>();
+  readonly #labelsOf: (kind: number, a: number, b: number, c: number) => Labels;
+
+  constructor(labelsOf: (kind: number, a: number, b: number, c: number) => Labels) {
+    this.#labelsOf = labelsOf;
+  }
+
+  /** Takes over what a dead worker had counted, for good. Gauges are dropped: its connections died with it. */
+  fold(lane: LaneReader): void {
+    lane.eachCell((kind, a, b, c, values, at) => {
+      if (kind !== CELL.CONNECTIONS) addTo(this.#seriesOf(kind, a, b, c).folded, values, at);
+    });
+  }
+
+  /** Brings every `Series.values` up to date with these lanes. */
+  refresh(lanes: readonly { readonly reader: LaneReader }[]): void {
+    for (const kind of this.#byKind.values()) for (const { values, folded } of kind.values()) values.set(folded);
+    for (const { reader } of lanes) {
+      reader.eachCell((kind, a, b, c, values, at) => addTo(this.#seriesOf(kind, a, b, c).values, values, at));
+    }
+  }
+
+  seriesOf(kind: number): Iterable<Series> {
+    return this.#byKind.get(kind)?.values() ?? [];
+  }
+
+  #seriesOf(kind: number, a: number, b: number, c: number): Series {
+    // 4 + 14 + 14 bits and c, of which no kind uses more than 14 (method << 10 | status): exact in a double.
+    const cell = (((kind << 28) | (a << 14) | b) >>> 0) * 2 ** 20 + (c & 0xfffff);
+    const known = this.#byCell.get(cell);
+    if (known !== undefined) return known;
+    const labels = this.#labelsOf(kind, a, b, c);
+    const ofKind = this.#byKind.get(kind) ?? new Map<string, Series>();
+    this.#byKind.set(kind, ofKind);
+    const text = JSON.stringify(Object.values(labels));
+    const series = ofKind.get(text) ?? newSeries(kind, labels);
+    ofKind.set(text, series);
+    this.#byCell.set(cell, series);
+    return series;
+  }
+}
+
+function newSeries(kind: number, labels: Labels): Series {
+  const bounds = bucketsOf(kind);
+  const width = bounds === null ? 1 : bounds.length + 2;
+  return { labels, values: new Float64Array(width), folded: new Float64Array(width) };
+}
+
+function addTo(into: Float64Array, values: Float64Array, at: number): void {
+  for (let i = 0; i < into.length; i++) into[i]! += values[at + i]!;
+}
