@@ -1,0 +1,241 @@
+// The admin listener: probes, metrics, the API of CONTRACT.md and the console, on an address of its own so that they answer
+// when the data plane is full. Thin: every answer is asked of a ControlApi, and only how it is said in HTTP is decided
+// here. Who may ask is admin/gate.ts. Hono routes; node:http is underneath, and its limits keep slow clients bounded.
+
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { type Context, Hono } from 'hono';
+import { type Asset, loadAssets } from './admin/assets.ts';
+import { createGate, isLoopback } from './admin/gate.ts';
+import { createEventStreams, type EventStreams } from './admin/stream.ts';
+import type { ControlApi, Refusal } from './types.ts';
+
+export interface AdminOptions {
+  readonly api: ControlApi;
+  /** `host:port`, `[v6]:port` or `:port` (all addresses). Port 0 picks one. */
+  readonly address: string;
+  readonly token: string | null;
+}
+
+export interface AdminServer {
+  /** Without a final slash; with the port that was picked. */
+  readonly url: string;
+  /** Ends the event streams, lets running answers finish for at most a second, then cuts. */
+  close(): Promise<void>;
+}
+
+type Env = { Bindings: HttpBindings };
+type Handler = (c: Context<Env>) => Response | Promise<Response>;
+type Method = 'GET' | 'POST';
+
+/** No request here has a use for a body. */
+const MAX_BODY_BYTES = 16 * 1024;
+const MAX_CONNECTIONS = 256;
+/** Slow clients: head, whole request, silence of either side. ms */
+const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, silence: 60_000 } as const;
+const CLOSE_GRACE_MS = 1_000;
+
+/** Everything from ourselves; nothing inline; nobody frames it. */
+const CONSOLE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/**
+ * Resolves when it accepts connections. Rejects when the address cannot be had, is no address, or would be open to the
+ * network without a token.
+ */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { host, port } = parseAddress(options.address);
+  if (!isLoopback(host) && !options.token) {
+    throw new Error(
+      `admin.address ${options.address} can be reached from other machines, so admin.token (or FERMAT_ADMIN_TOKEN) must be set; or use 127.0.0.1`,
+    );
+  }
+  const assets = await loadAssets(new URL('../console/', import.meta.url));
+  const streams = createEventStreams(options.api.events);
+  const app = buildApp(options, host, assets, streams);
+  const listener = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
+    hostname: 'localhost', // of HTTP/1.0 requests without Host
+    overrideGlobalObjects: false,
+    errorHandler: () => problem({ status: 400, code: 'bad_request', message: 'not a valid request' }),
+  });
+  const server = createServer({ ...LIMITS, connectionsCheckingInterval: 1_000 }, listener);
+  server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(LIMITS.silence);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, ...(host === '' ? [] : [host]), () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const bound = server.address() as AddressInfo;
+  return {
+    url: `http://${urlHost(host)}:${bound.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        streams.close();
+        const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function buildApp(
+  { api, token }: AdminOptions,
+  host: string,
+  assets: ReadonlyMap<string, Asset>,
+  streams: EventStreams,
+): Hono<Env> {
+  const app = new Hono<Env>();
+  const gate = createGate(host, token);
+
+  app.use(async (c, next) => {
+    const refused = gate.refuse(c.env.incoming, c.req.path) ?? tooLarge(c);
+    if (refused !== null) return problem(refused);
+    return next();
+  });
+
+  /** One path with its methods; any other method is told which there are. */
+  const on = (path: string, handlers: Partial<Record<Method, Handler>>) => {
+    for (const [method, handler] of Object.entries(handlers)) app.on(method, path, handler);
+    const allow = Object.keys(handlers)
+      .flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+      .join(', ');
+    app.all(path, () => problem({ status: 405, code: 'method_not_allowed', message: `only ${allow} here` }, { allow }));
+  };
+  const read = (path: string, give: () => unknown) => on(path, { GET: () => json(give()) });
+
+  on('/livez', { GET: () => text('ok\n') });
+  on('/readyz', { GET: () => readiness(api) });
+  on('/metrics', { GET: async () => text(await api.metrics(), 'text/plain; version=0.0.4; charset=utf-8') });
+  read('/api/v1/endpoints', () => api.endpoints());
+  read('/api/v1/routes', () => api.routes());
+  read('/api/v1/config', () => api.config());
+  read('/api/v1/decisions', () => api.decisions());
+  read('/api/v1/node', () => api.node());
+  on('/api/v1/explain', { GET: (c) => explained(api, c) });
+  on('/api/v1/events', { GET: (c) => streamed(streams, c) });
+  on('/api/v1/reload', { POST: () => reloaded(api) });
+  // An id may hold ':' and '/', encoded or not.
+  on('/api/v1/endpoints/:id{.+}/drain', { POST: (c) => moved(api, c, (id) => api.drain(id)) });
+  on('/api/v1/endpoints/:id{.+}/enable', { POST: (c) => moved(api, c, (id) => api.enable(id)) });
+  for (const [path, asset] of assets) on(path, { GET: (c) => served(asset, c) });
+  for (const path of ['/', '/ui']) on(path, { GET: () => respond(null, 302, { location: '/ui/' }) });
+
+  app.notFound((c) => problem({ status: 404, code: 'not_found', message: `nothing at ${c.req.path}` }));
+  app.onError((error) => {
+    api.events.emit('error', 'admin.error', `admin request failed: ${error.message}`, { stack: error.stack });
+    return problem({ status: 500, code: 'internal', message: 'the request failed; the log says why' });
+  });
+  return app;
+}
+
+function readiness(api: ControlApi): Response {
+  const reason = api.notReadyBecause();
+  return reason === null ? text('ready\n') : problem({ status: 503, code: 'not_ready', message: reason });
+}
+
+function explained(api: ControlApi, c: Context<Env>): Response {
+  const client = c.req.query('client');
+  if (!client) return problem({ status: 400, code: 'bad_request', message: 'client=IP is missing' });
+  const answer = api.explain({
+    client,
+    host: c.req.query('host') || null,
+    path: c.req.query('path') || '/',
+    method: c.req.query('method') || 'GET',
+  });
+  return 'status' in answer ? problem(answer) : json(answer);
+}
+
+function streamed(streams: EventStreams, c: Context<Env>): Response {
+  if (c.req.method === 'HEAD') return respond(null, 200, { 'content-type': 'text/event-stream' });
+  if (streams.open(c.env.outgoing as ServerResponse)) return RESPONSE_ALREADY_SENT;
+  const full = { status: 503, code: 'too_many_streams', message: 'too many clients follow the events' };
+  return problem(full, { 'retry-after': '10' });
+}
+
+async function reloaded(api: ControlApi): Promise<Response> {
+  const result = await api.reload('admin API');
+  if (result.ok) return json(result);
+  const error = { code: 'config_invalid', message: result.problems.join('\n') || 'the configuration was not taken' };
+  return json({ error, ...result }, 422);
+}
+
+function moved(api: ControlApi, c: Context<Env>, move: (id: string) => Refusal | null): Response {
+  const id = c.req.param('id') ?? '';
+  const refused = move(id);
+  if (refused !== null) return problem(refused);
+  return json({ ok: true, endpoint: api.endpoints().find((endpoint) => endpoint.id === id) ?? null });
+}
+
+function served({ body, type, etag }: Asset, c: Context<Env>): Response {
+  const headers = {
+    etag,
+    'content-type': type,
+    'cache-control': 'no-cache', // ask again, by the etag
+    'content-security-policy': CONSOLE_POLICY,
+    'referrer-policy': 'no-referrer',
+  };
+  return c.req.header('if-none-match') === etag ? respond(null, 304, headers) : respond(body, 200, headers);
+}
+
+function tooLarge(c: Context<Env>): Refusal | null {
+  const { headers } = c.env.incoming;
+  const isLarge = Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES || headers['transfer-encoding'] !== undefined;
+  if (!isLarge) return null;
+  c.env.outgoing.shouldKeepAlive = false;
+  return { status: 413, code: 'too_large', message: 'requests here have no body' };
+}
+
+function text(body: string, type = 'text/plain; charset=utf-8'): Response {
+  return respond(body, 200, { 'content-type': type, 'cache-control': 'no-store' });
+}
+
+function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return respond(JSON.stringify(value), status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    ...headers,
+  });
+}
+
+/** Every answer: never another type than it says, never readable by a page of another origin. */
+function respond(
+  body: string | Uint8Array<ArrayBuffer> | null,
+  status: number,
+  headers: Record<string, string>,
+): Response {
+  const safe = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' };
+  return new Response(body, { status, headers: { ...safe, ...headers } });
+}
+
+function problem({ status, code, message }: Refusal, headers: Record<string, string> = {}): Response {
+  const response = json({ error: { code, message } }, status, headers);
+  if (status === 401) {
+    response.headers.append('www-authenticate', 'Bearer realm="fermat"');
+    response.headers.append('www-authenticate', 'Basic realm="fermat", charset="UTF-8"'); // a browser asks for the token
+  }
+  return response;
+}
+
+function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(address);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535)
+    throw new Error(`admin.address: expected host:port, got ${JSON.stringify(address)}`);
+  return { host: (match[1] ?? match[2] ?? '').toLowerCase(), port };
+}
+
+/** A host that works in a URL on this machine. */
+function urlHost(host: string): string {
+  if (host === '' || host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

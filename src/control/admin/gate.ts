@@ -1,0 +1,105 @@
+// Who may ask the admin API what. Three dangers: a web page in the operator's browser that sends requests here (foreign
+// Origin), one whose name was re-bound to our address (foreign Host), and anybody at all when the address is not
+// loopback (token). Judged on the bare request before anything else is done with it.
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { hostname } from 'node:os';
+import { canonicalIp } from '../../core/ip.ts';
+import type { Refusal } from '../types.ts';
+
+/** What machines ask without a secret: probes of the orchestrator, and Prometheus. */
+const OPEN_PATHS: readonly string[] = ['/livez', '/readyz', '/metrics'];
+
+export interface Gate {
+  /** null = may pass. `path` without its query. Never throws. */
+  refuse(request: IncomingMessage, path: string): Refusal | null;
+}
+
+/** Whether only this machine can connect there. A name other than localhost is not trusted to resolve to loopback. */
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host.endsWith('.localhost')) return true;
+  const ip = canonicalIp(host);
+  return ip !== null && (ip === '::1' || ip.startsWith('127.'));
+}
+
+/** `host`: as configured, '' for all addresses; `token` null = none. */
+export function createGate(host: string, token: string | null): Gate {
+  const onLoopback = isLoopback(host);
+  const isWildcard = host === '' || canonicalIp(host) === '0.0.0.0' || canonicalIp(host) === '::';
+  const digest = token === null ? null : sha256(token);
+  const ownNames = new Set([host, hostname().toLowerCase()]);
+  const isOwn = (name: string, localAddress: string | undefined) => {
+    if (isLoopback(name) || ownNames.has(name)) return true;
+    const ip = canonicalIp(name);
+    return ip !== null && (ip === canonicalIp(host) || ip === canonicalIp(localAddress ?? ''));
+  };
+
+  return {
+    refuse(request, path) {
+      const isOpen = OPEN_PATHS.includes(path);
+      const { headers } = request;
+      // Beyond loopback the open paths are there for whoever can connect; and when all addresses are listened to we cannot
+      // know our names, but then the token guards the rest, and a re-bound page does not have it.
+      if ((onLoopback || !(isOpen || isWildcard)) && headers.host !== undefined) {
+        const name = hostnameOf(headers.host);
+        if (name === null || !isOwn(name, request.socket.localAddress)) {
+          return refusal(403, 'forbidden_host', 'this Host is not one of the admin API: use its address or localhost');
+        }
+      }
+      if (isForeign(request, path)) {
+        return refusal(403, 'forbidden_origin', 'requests from pages of another origin are refused');
+      }
+      if (digest !== null && !isOpen && !carries(headers.authorization, digest)) {
+        return refusal(401, 'unauthorized', 'needs the admin token: Authorization: Bearer TOKEN');
+      }
+      return null;
+    },
+  };
+}
+
+/** A request that a browser made for a page that is not ours. Browsers add Origin to every POST. */
+function isForeign({ headers, method }: IncomingMessage, path: string): boolean {
+  const { origin } = headers;
+  if (origin !== undefined) return hostOf(origin) !== headers.host?.toLowerCase();
+  if (headers['sec-fetch-site'] !== 'cross-site') return false;
+  // Following a link to the console is not a request by the other page: it cannot read the answer.
+  const isNavigation = method === 'GET' && headers['sec-fetch-mode'] === 'navigate';
+  return !(isNavigation && (path === '/' || path === '/ui' || path === '/ui/'));
+}
+
+/** host[:port] of an origin as a Host header would have it; null for `null` and other nonsense. */
+function hostOf(origin: string): string | null {
+  return /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)?.[1]?.toLowerCase() ?? null;
+}
+
+/** Lower case, without port, brackets and final dot; null when it is no host. */
+function hostnameOf(hostHeader: string): string | null {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(hostHeader);
+  const name = match?.[1] ?? match?.[2];
+  return name === undefined ? null : name.toLowerCase().replace(/\.$/, '');
+}
+
+/**
+ * Bearer for programs; Basic (any user, the token as password) because it is the one way in which a browser can show a
+ * secret when it opens the console. Basic is sent along by the browser on its own: that is what `isForeign` is for.
+ */
+function carries(authorization: string | undefined, digest: Buffer): boolean {
+  const match = /^(bearer|basic) +(\S+) *$/i.exec(authorization ?? '');
+  if (match === null) return false;
+  let given = match[2]!;
+  if (match[1]!.toLowerCase() === 'basic') {
+    const pair = Buffer.from(given, 'base64').toString();
+    given = pair.slice(pair.indexOf(':') + 1);
+  }
+  // Of digests, so that neither content nor length shows in the time it takes.
+  return timingSafeEqual(sha256(given), digest);
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function refusal(status: number, code: string, message: string): Refusal {
+  return { status, code, message };
+}
