@@ -1,0 +1,204 @@
+// The board's table: the numbers that one Snapshot's picks read, written by the control plane on every tick. Three
+// versions lie side by side and a sequence number says which is current, so that a reader never waits and a writer never
+// overwrites what was published last. What the numbers mean is in core/score; how they are ranked, in core/rank.ts.
+//
+//   header │ trial words per slot │ version 0 │ version 1 │ version 2
+//   version = ints:    rows │ candidates of all rows │ in flight elsewhere [lane][slot]
+//             doubles: candidates of all rows
+//
+// Row i is pool i as a whole, as wide as the pool. Cohort rows (one client group's own ranking) will be further rows
+// of a bounded width at the end of `rows`, with a directory of (key, generation) → row in front of the trial words.
+
+import type { Snapshot } from './snapshot.ts';
+
+/** Ints at the head of a row. Candidates stand in order: band, overflow, other eligible ones, the rest. */
+export const ROW = {
+  BAND: 0,
+  OVERFLOW: 1,
+  ELIGIBLE: 2, // band + overflow + those that are merely too far
+  EXPLORABLE: 3, // how many after the band are within the exploration ratio
+  MODE: 4,
+  HOME: 5, // candidate index of the incumbent, or NONE
+} as const;
+export const ROW_INTS = 8;
+
+/** How a row may be picked from. */
+export const MODE = {
+  NORMAL: 0,
+  PANIC: 1, // none is healthy, but these answer: better than nothing
+  DOWN: 2, // none answers: one trial per second and endpoint
+} as const;
+export type Mode = (typeof MODE)[keyof typeof MODE];
+
+/** Ints of a candidate. */
+export const CI = { SLOT: 0, INDEX: 1 /* in PoolSpec.endpoints */, FLAGS: 2 } as const;
+export const CANDIDATE_INTS = 4;
+/** Bits of CI.FLAGS. COLD: has not answered since it (re)appeared. OFF: draining, never picked. */
+export const FLAG = { COLD: 1, OFF: 2 } as const;
+
+/** Doubles of a candidate. Milliseconds unless said otherwise. */
+export const CD = {
+  NETWORK: 0,
+  SERVER: 1, // W
+  BASE: 2, // S0, the unloaded level of W
+  GAMMA: 3, // exponent of the live load
+  MEAN_INFLIGHT: 4, // under which W was measured
+  ERROR_FACTOR: 5, // ≥ 1
+  ERROR_ADD: 6,
+  EXTRA: 7, // cost and hold-off: added at the end
+  RAMP: 8, // 0…1: the share of its draws that it takes while it warms up
+  WEIGHT: 9,
+  WEIGHT_SUM: 10, // of this and all before it in the row, eligible ones only
+  SCORE: 11, // as ranked, at the load of the tick
+} as const;
+export const CANDIDATE_DOUBLES = 12;
+
+/** Versions side by side: current, being written, and one that a slow reader may still be in. */
+const VERSIONS = 3;
+const HEADER_INTS = 16;
+const SEQUENCE = 0;
+
+export interface RowShape {
+  readonly pool: number;
+  /** Candidates in it. */
+  readonly width: number;
+  /** Where its head lies among a version's ints. */
+  readonly at: number;
+  /** Where its candidates begin, among a version's ints and doubles. */
+  readonly ints: number;
+  readonly doubles: number;
+}
+
+export interface TableShape {
+  readonly rows: readonly RowShape[];
+  /** Columns of in-flight counts: one a lane, and a last one for a reader that is no worker and so sees all of it. */
+  readonly lanes: number;
+  readonly slots: number;
+  /** Where the in-flight counts begin among a version's ints: [lane * slots + slot]. */
+  readonly others: number;
+  /** Of one version; `ints` is even. */
+  readonly ints: number;
+  readonly doubles: number;
+  readonly bytes: number;
+}
+
+/** How big a Snapshot's table is and what lies where: the same on both sides, since it follows from the structure alone. */
+export function shapeOf(snapshot: Omit<Snapshot, 'table'>): TableShape {
+  let candidates = 0;
+  const headInts = snapshot.pools.length * ROW_INTS;
+  const rows = snapshot.pools.map((pool, i): RowShape => {
+    const row = {
+      pool: i,
+      width: pool.endpoints.length,
+      at: i * ROW_INTS,
+      ints: headInts + candidates * CANDIDATE_INTS,
+      doubles: candidates * CANDIDATE_DOUBLES,
+    };
+    candidates += row.width;
+    return row;
+  });
+  const slots = snapshot.endpoints.reduce((most, e) => Math.max(most, e.slot + 1), 0);
+  const lanes = snapshot.lanes + 1;
+  const others = headInts + candidates * CANDIDATE_INTS;
+  const ints = evenUp(others + lanes * slots);
+  const doubles = candidates * CANDIDATE_DOUBLES;
+  const bytes = (HEADER_INTS + evenUp(slots)) * 4 + VERSIONS * (ints * 4 + doubles * 8);
+  return { rows, lanes, slots, others, ints, doubles, bytes };
+}
+
+/** A zeroed table: no row has a candidate until the first publish. */
+export function newTable(shape: TableShape): SharedArrayBuffer {
+  return new SharedArrayBuffer(shape.bytes);
+}
+
+function evenUp(n: number): number {
+  return n + (n & 1);
+}
+
+interface Version {
+  readonly ints: Int32Array;
+  readonly doubles: Float64Array;
+}
+
+function versionsOf(buffer: SharedArrayBuffer, shape: TableShape): readonly Version[] {
+  if (buffer.byteLength !== shape.bytes) {
+    throw new RangeError(`table of the wrong size: expected ${shape.bytes} bytes, got ${buffer.byteLength}`);
+  }
+  const versionBytes = shape.ints * 4 + shape.doubles * 8;
+  const first = (HEADER_INTS + evenUp(shape.slots)) * 4;
+  return Array.from({ length: VERSIONS }, (_, i) => ({
+    ints: new Int32Array(buffer, first + i * versionBytes, shape.ints),
+    doubles: new Float64Array(buffer, first + i * versionBytes + shape.ints * 4, shape.doubles),
+  }));
+}
+
+/** The control plane's side. One writer per table. */
+export class TableWriter {
+  readonly shape: TableShape;
+  readonly #header: Int32Array;
+  readonly #versions: readonly Version[];
+  #writing: Version;
+
+  constructor(buffer: SharedArrayBuffer, shape: TableShape) {
+    this.shape = shape;
+    this.#header = new Int32Array(buffer, 0, HEADER_INTS);
+    this.#versions = versionsOf(buffer, shape);
+    this.#writing = this.#versions[(this.#header[SEQUENCE]! + 1) % VERSIONS]!;
+  }
+
+  /** The version being written. Holds an old one's numbers: every field must be written before `publish`. */
+  get ints(): Int32Array {
+    return this.#writing.ints;
+  }
+  get doubles(): Float64Array {
+    return this.#writing.doubles;
+  }
+
+  /** Makes what was written current, and turns to the next version. */
+  publish(): void {
+    const next = (this.#header[SEQUENCE]! + 1) & 0x3fffffff;
+    Atomics.store(this.#header, SEQUENCE, next);
+    this.#writing = this.#versions[(next + 1) % VERSIONS]!;
+  }
+}
+
+/** A worker's side: never throws, never waits, allocates nothing. */
+export class TableReader {
+  readonly shape: TableShape;
+  /** The version of the last `refresh`. */
+  ints: Int32Array;
+  doubles: Float64Array;
+  /**
+   * When a slot last had a trial, in whole seconds: the one array here that workers write (compare-and-swap), because
+   * "one trial a second" is stated per node and not per worker.
+   */
+  readonly trials: Int32Array;
+  readonly #header: Int32Array;
+  readonly #versions: readonly Version[];
+  #sequence = 0;
+
+  constructor(buffer: SharedArrayBuffer, shape: TableShape) {
+    this.shape = shape;
+    this.#header = new Int32Array(buffer, 0, HEADER_INTS);
+    this.trials = new Int32Array(buffer, HEADER_INTS * 4, shape.slots);
+    this.#versions = versionsOf(buffer, shape);
+    this.ints = this.#versions[0]!.ints;
+    this.doubles = this.#versions[0]!.doubles;
+    this.refresh();
+  }
+
+  /** Turns to the version that is current now. Called once a selection, so that each selection sees one version. */
+  refresh(): void {
+    const sequence = Atomics.load(this.#header, SEQUENCE);
+    if (sequence === this.#sequence) return;
+    this.#sequence = sequence;
+    const version = this.#versions[sequence % VERSIONS]!;
+    this.ints = version.ints;
+    this.doubles = version.doubles;
+  }
+
+  /** Whether what was read since `refresh` may have been overwritten meanwhile (this thread stood still for two ticks). */
+  get isOverrun(): boolean {
+    return ((Atomics.load(this.#header, SEQUENCE) - this.#sequence) & 0x3fffffff) >= VERSIONS - 1;
+  }
+}
