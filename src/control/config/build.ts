@@ -1,0 +1,251 @@
+// From the form of the file to the Config: durations to ms, sizes to bytes, percents to ratios, names to places. Takes
+// what was found valid, so nothing fails here but the reading of PEM files.
+
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { findRegion } from '../../../geoip/regions.ts';
+import { parseCidr } from '../../core/ip.ts';
+import { type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } from '../../core/snapshot.ts';
+import type { ProbeSpec } from '../types.ts';
+import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
+import type { Problem } from './problems.ts';
+import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
+import {
+  parseAddress,
+  parseDuration,
+  parseEndpointUrl,
+  parseSize,
+  parseStatusRange,
+  parseUnix,
+  routeHost,
+} from './values.ts';
+
+export interface Built {
+  readonly config: Config;
+  readonly problems: readonly Problem[];
+  /** Absolute paths of what was read or is to be read besides the file itself. */
+  readonly files: readonly string[];
+}
+
+/** `base`: the directory relative paths start from. */
+export function build(file: FileConfig, base: string): Built {
+  const problems: Problem[] = [];
+  const files: string[] = [];
+  const databases = file.geoip.databases.map((path) => resolve(base, path));
+  files.push(...databases);
+  const pools = Object.entries(file.pools).map(([name, pool]) => {
+    const tls = tlsOf(name, pool, base, problems, files);
+    return poolOf(name, pool, tls);
+  });
+  const config: Config = {
+    node: {
+      id: file.node.id ?? hostname(),
+      region: file.node.region ?? null,
+      location: locationOf(file.node),
+    },
+    workers: file.workers === 'auto' ? Math.min(MAX_LANES, availableParallelism()) : file.workers,
+    listeners: file.listeners.map(listenerOf),
+    trustedProxies: [...new Set(file.trustedProxies.map((cidr) => parseCidr(cidr)!.text))],
+    limits: limitsOf(file),
+    geoipDatabases: databases,
+    pools,
+    routes: routesOf(file.routes),
+    state: file.state,
+    admin: { address: parseAddress(file.admin.address), token: file.admin.token },
+    shutdown: { drainDelayMs: ms(file.shutdown.drainDelay), timeoutMs: ms(file.shutdown.timeout) },
+    logging: file.logging,
+    effective: file,
+  };
+  return { config, problems, files };
+}
+
+function ms(duration: string): number {
+  return parseDuration(duration)!;
+}
+
+function locationOf(place: {
+  readonly region?: string | undefined;
+  readonly location?: { readonly lat: number; readonly lon: number } | undefined;
+}): LatLon | null {
+  if (place.location !== undefined) return { latDeg: place.location.lat, lonDeg: place.location.lon };
+  const region = place.region === undefined ? null : findRegion(place.region);
+  return region === null ? null : { latDeg: region.latDeg, lonDeg: region.lonDeg };
+}
+
+function listenerOf({ address, name = address }: FileConfig['listeners'][number]): ListenerConfig {
+  const path = parseUnix(address);
+  const parsed = path === null ? parseAddress(address)! : { host: '', port: 0 };
+  return { name, host: parsed.host, port: parsed.port, path };
+}
+
+function limitsOf({ limits }: FileConfig): LimitsSpec {
+  return {
+    requestLineBytes: parseSize(limits.requestLine)!,
+    headBytes: parseSize(limits.head)!,
+    headers: limits.headers,
+    bodyBytes: parseSize(limits.body)!,
+    headTimeoutMs: ms(limits.headTimeout),
+    idleTimeoutMs: ms(limits.idleTimeout),
+    bodyTimeoutMs: ms(limits.bodyTimeout),
+    connections: limits.connections,
+    connectionsPerClient: limits.connectionsPerClient,
+  };
+}
+
+function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
+  const { balance, timeouts, retry, outlier, limits } = pool;
+  return {
+    name,
+    endpoints: pool.endpoints.map(endpointOf),
+    probe: probeOf(pool.probe),
+    policy: balance.policy,
+    bandRatio: balance.bandPercent / 100,
+    bandMs: balance.bandMs,
+    exploreRatio: balance.explorePercent / 100,
+    slowStartMs: ms(balance.slowStart),
+    whenAllDown: balance.whenAllDown,
+    timeouts: {
+      connectMs: ms(timeouts.connect),
+      firstByteMs: ms(timeouts.firstByte),
+      bodyIdleMs: ms(timeouts.bodyIdle),
+      tunnelIdleMs: ms(timeouts.tunnelIdle),
+      idleMs: ms(timeouts.idle),
+      totalMs: ms(timeouts.total),
+    },
+    retry: {
+      attempts: retry.attempts,
+      onConnect: retry.on.includes('connect'),
+      onReset: retry.on.includes('reset'),
+      onTimeout: retry.on.includes('timeout'),
+      onStatus: [...new Set(retry.on.filter((cause) => typeof cause === 'number'))],
+      methods: [...new Set(retry.methods)],
+      budgetRatio: retry.budgetPercent / 100,
+      budgetMin: retry.budgetMin,
+    },
+    outlier: {
+      consecutive: outlier.consecutive,
+      intervalMs: ms(outlier.interval),
+      ejectionMs: ms(outlier.ejection),
+      maxEjectionMs: ms(outlier.maxEjection),
+      maxEjectedRatio: outlier.maxEjectedPercent / 100,
+    },
+    connectionsPerEndpoint: limits.connectionsPerEndpoint,
+    queue: limits.queue,
+    queueTimeoutMs: ms(limits.queueTimeout),
+    tls,
+  };
+}
+
+function endpointOf(endpoint: FileEndpoint): EndpointConfig {
+  const url = parseEndpointUrl(endpoint.url);
+  if (typeof url === 'string') throw new TypeError(`expected a checked endpoint URL, got ${endpoint.url}: ${url}`);
+  return {
+    id: endpoint.id ?? url.id,
+    url: url.url,
+    scheme: url.scheme,
+    host: url.host,
+    port: url.port,
+    socketPath: url.socketPath,
+    authority: url.authority,
+    region: endpoint.region ?? null,
+    location: locationOf(endpoint),
+    weight: endpoint.weight,
+    capacity: endpoint.capacity,
+    egressUsdPerGb: endpoint.egressUsdPerGb,
+    labels: endpoint.labels,
+  };
+}
+
+function probeOf(probe: FilePool['probe']): ProbeSpec {
+  return {
+    type: probe.type,
+    method: probe.method,
+    path: probe.path,
+    host: probe.host,
+    intervalMs: ms(probe.interval),
+    timeoutMs: ms(probe.timeout),
+    expectStatus: probe.expectStatus.map((range) => parseStatusRange(range)!),
+    expectBody: probe.expectBody,
+    rise: probe.rise,
+    fall: probe.fall,
+  };
+}
+
+function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
+  const taken = new Set(routes.map((route) => route.name));
+  return routes.map((route) => {
+    const host = route.host === null ? null : routeHost(route.host);
+    const isExact = route.path.startsWith('=');
+    return {
+      name: route.name ?? defaultName(`${host ?? ''}${route.path}`, route.listener, taken),
+      host,
+      path: isExact ? route.path.slice(1) : route.path,
+      exact: isExact,
+      listener: route.listener,
+      pool: route.pool ?? null,
+      respond: route.respond ?? null,
+      stripPrefix: route.stripPrefix,
+      hostHeader:
+        route.hostHeader === 'preserve' || route.hostHeader === 'endpoint'
+          ? { kind: route.hostHeader }
+          : { kind: 'literal', value: route.hostHeader },
+      requestHeaders: editsOf(route.requestHeaders),
+      responseHeaders: editsOf(route.responseHeaders),
+      serverTiming: route.serverTiming,
+    };
+  });
+}
+
+/** host+path; where that is taken, the listener too, so that metrics do not mix two routes. */
+function defaultName(match: string, listener: string | null, taken: Set<string | undefined>): string {
+  let name = match;
+  if (taken.has(name)) name = `${match}@${listener ?? 'any'}`;
+  for (let i = 2; taken.has(name); i++) name = `${match}#${i}`;
+  taken.add(name);
+  return name;
+}
+
+function editsOf(edits: FileRoute['requestHeaders']): RouteConfig['requestHeaders'] {
+  return { set: Object.entries(edits.set), remove: edits.remove.map((name) => name.toLowerCase()) };
+}
+
+/** Reads the PEM files of a pool and has OpenSSL look at them, so that a bad one is found before it is needed. */
+function tlsOf(pool: string, { tls }: FilePool, base: string, problems: Problem[], files: string[]): TlsSpec {
+  const at = (key: string) => ['pools', pool, 'tls', key];
+  const read = (key: 'ca' | 'cert' | 'key'): string | null => {
+    const path = tls[key];
+    if (path === null) return null;
+    const absolute = resolve(base, path);
+    files.push(absolute);
+    try {
+      return readFileSync(absolute, 'utf8');
+    } catch (error) {
+      problems.push({ path: at(key), what: `cannot be read (${codeOf(error)})`, expected: 'a PEM file' });
+      return null;
+    }
+  };
+  const [ca, cert, key] = [read('ca'), read('cert'), read('key')];
+  if (ca !== null && !ca.includes('-----BEGIN ')) {
+    problems.push({ path: at('ca'), what: 'holds no certificate', expected: 'a PEM file' });
+  } else {
+    complain(() => createSecureContext(ca === null ? {} : { ca }), at('ca'), problems);
+  }
+  if (cert !== null && key !== null) complain(() => createSecureContext({ cert, key }), at('cert'), problems);
+  return { ca, cert, key, serverName: tls.serverName, verify: tls.verify };
+}
+
+function complain(check: () => unknown, path: readonly string[], problems: Problem[]): void {
+  try {
+    check();
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
+    problems.push({ path, what: `OpenSSL does not take it (${why})`, expected: 'a PEM file' });
+  }
+}
+
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : String(error);
+}

@@ -1,0 +1,65 @@
+// The configuration once it is valid: units in the names, addresses canonical, files read. What the registry turns into
+// a Snapshot and what main.ts starts from. The form people write is schema.ts; how one becomes the other, build.ts.
+
+import type {
+  AccessFormat,
+  EndpointSpec,
+  LatLon,
+  LimitsSpec,
+  ListenerSpec,
+  PoolSpec,
+  RouteSpec,
+} from '../../core/snapshot.ts';
+import type { ProbeSpec } from '../types.ts';
+import type { FileConfig } from './schema.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface Config {
+  readonly node: NodeConfig;
+  /** 1 … MAX_LANES; `auto` already resolved. Takes effect at start only. */
+  readonly workers: number;
+  readonly listeners: readonly ListenerConfig[];
+  /** CIDRs, canonical. */
+  readonly trustedProxies: readonly string[];
+  readonly limits: LimitsSpec;
+  /** Absolute paths; empty = the bundled databases. */
+  readonly geoipDatabases: readonly string[];
+  readonly pools: readonly PoolConfig[];
+  readonly routes: readonly RouteConfig[];
+  readonly state: { readonly redis: string | null };
+  readonly admin: AdminConfig;
+  readonly shutdown: { readonly drainDelayMs: number; readonly timeoutMs: number };
+  readonly logging: { readonly level: LogLevel; readonly access: AccessFormat };
+  /** What all of the above came from, defaults filled in, in the form of the file. Holds secrets: show it through redact(). */
+  readonly effective: FileConfig;
+}
+
+export interface NodeConfig {
+  readonly id: string;
+  readonly region: string | null;
+  /** As given, else the region's, else null. */
+  readonly location: LatLon | null;
+}
+
+export interface AdminConfig {
+  /** null = no admin listener. `host` '' = all addresses. */
+  readonly address: { readonly host: string; readonly port: number } | null;
+  readonly token: string | null;
+}
+
+export type ListenerConfig = Omit<ListenerSpec, 'uid'>;
+
+/** `location` is the explicit one or the region's; GeoIP is the registry's business. */
+export type EndpointConfig = Omit<EndpointSpec, 'uid' | 'slot' | 'generation'>;
+
+export interface PoolConfig extends Omit<PoolSpec, 'uid' | 'row' | 'endpoints'> {
+  readonly endpoints: readonly EndpointConfig[];
+  readonly probe: ProbeSpec;
+}
+
+export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool'> {
+  /** Name of a pool; null when `respond` answers. */
+  readonly pool: string | null;
+}

@@ -1,0 +1,203 @@
+// A configuration from a file, or from the command line alone, to a Config or to everything that is wrong with it. The one
+// way in: `run`, `validate`, `config show` and every reload go through loadConfig, so what validates is what runs.
+
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { build, codeOf } from './build.ts';
+import { crossProblems } from './check.ts';
+import type { Config } from './config.ts';
+import type { Environment } from './environment.ts';
+import { gotText, type Path, type Problem, pathText, problemsOf, valueAt } from './problems.ts';
+import { fileSchema, keysAt } from './schema.ts';
+import { type Parsed, parseSource, type Source } from './source.ts';
+import { unsupportedIn } from './unsupported.ts';
+
+export interface Overrides {
+  /** Addresses in place of the file's listeners. */
+  readonly listen?: readonly string[] | undefined;
+  /** URLs of the endpoints; without a file, a whole configuration. */
+  readonly upstream?: readonly string[] | undefined;
+  readonly logLevel?: string | undefined;
+  readonly adminToken?: string | undefined;
+}
+
+export type Loaded =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** The file as it was given, or `command line`. */
+      readonly source: string;
+      /** Absolute paths of every file that had a part in it, the configuration first: what to watch. */
+      readonly files: readonly string[];
+    }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Room for the 4,096 endpoints a node can have, ten times over. */
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
+/** Lines of problems; nobody reads more. */
+const MAX_PROBLEMS = 200;
+const COMMAND_LINE = 'command line';
+
+/**
+ * Reads, checks and builds the whole; changes nothing. Never throws; what is wrong comes back as lines, in the order of
+ * the file. Overrides win over FERMAT_LOG_LEVEL and FERMAT_ADMIN_TOKEN of `env`, these over the file.
+ */
+export function loadConfig(file: string | null, overrides: Overrides = {}, env: Environment = process.env): Loaded {
+  if (file === null) return judge(sidecar(overrides), COMMAND_LINE, null, overrides, env);
+  const read = readText(file);
+  if (!read.ok) return { ok: false, problems: [`${file}:1:1 (file): ${read.problem}`] };
+  return judge(parseSource(read.text, env), file, resolve(file), overrides, env);
+}
+
+/** The tree of a file, however wrong it is, for commands that need one key of it; null when there is none. Never throws. */
+export function peek(file: string, env: Environment, path: Path): unknown {
+  const read = readText(file);
+  return read.ok ? valueAt(parseSource(read.text, env).source.tree, path) : null;
+}
+
+type Text = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly problem: string };
+
+function readText(file: string): Text {
+  let fd: number | null = null;
+  try {
+    fd = openSync(file, 'r');
+    const stat = fstatSync(fd);
+    // A pipe or a device could keep a running proxy waiting for ever at its next reload.
+    if (!stat.isFile())
+      return refusal('cannot be read', 'a regular file', stat.isDirectory() ? 'a directory' : 'something else');
+    if (stat.size > MAX_FILE_BYTES) return refusal('too large', `at most ${MAX_FILE_BYTES} bytes`, String(stat.size));
+    return textOf(readFileSync(fd));
+  } catch (error) {
+    return refusal('cannot be read', 'a readable file', codeOf(error));
+  } finally {
+    if (fd !== null) closeSync(fd);
+  }
+}
+
+function textOf(bytes: Buffer): Text {
+  if (bytes.includes(0)) return refusal('not text', 'YAML or JSON in UTF-8', 'binary data');
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (text.trim() === '') return refusal('empty', 'a configuration with listeners and routes', 'nothing');
+    return { ok: true, text };
+  } catch {
+    return refusal('not text', 'YAML or JSON in UTF-8', 'bytes that are not UTF-8');
+  }
+}
+
+function refusal(what: string, expected: string, got: string): Text {
+  return { ok: false, problem: `${what}, expected ${expected}, got ${got}` };
+}
+
+/** `--listen :8080 --upstream URL …` as the file that would say the same. */
+function sidecar({ listen = [], upstream = [] }: Overrides): Parsed {
+  const tree = {
+    listeners: (listen.length === 0 ? [':8080'] : listen).map((address) => ({ address })),
+    pools: {
+      upstream: {
+        endpoints: upstream.map((url) => ({ url })),
+        // Nobody told what path to ask for; whatever the app answers but a 5xx shows that it is there.
+        probe: { expectStatus: ['200-499'] },
+      },
+    },
+    routes: [{ path: '/', pool: 'upstream' }],
+  };
+  const nowhere = { line: 1, col: 1 };
+  const source: Source = { tree, placeOf: () => nowhere, placeAt: () => nowhere, isSubstituted: () => false };
+  return { source, problems: [], isBroken: false };
+}
+
+function judge(parsed: Parsed, label: string, file: string | null, overrides: Overrides, env: Environment): Loaded {
+  const { source } = parsed;
+  const tell = (problems: readonly Problem[]): Loaded => ({
+    ok: false,
+    problems: linesOf(problems, source, tree, label, overrides),
+  });
+  const tree = overridden(source.tree, overrides, env, file !== null);
+  if (parsed.isBroken) return tell(parsed.problems);
+  const result = parseRetyping(tree, source);
+  const problems = [
+    ...parsed.problems,
+    ...(result.success ? [] : problemsOf(result.error.issues, keysAt)),
+    ...unsupportedIn(tree),
+    ...crossProblems(tree),
+  ];
+  if (!result.success || problems.length > 0) return tell(problems);
+  const built = build(result.data, file === null ? process.cwd() : dirname(file));
+  if (built.problems.length > 0) return tell(built.problems);
+  return { ok: true, config: built.config, source: label, files: file === null ? built.files : [file, ...built.files] };
+}
+
+/** The tree with what flags and environment put over it. Only what is well formed is touched; the rest is for the checks. */
+function overridden(tree: unknown, overrides: Overrides, env: Environment, isFile: boolean): unknown {
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) return tree;
+  const root: Record<string, unknown> = { ...tree };
+  const put = (section: string, key: string, value: string | undefined) => {
+    const old = root[section] ?? {};
+    if (value && typeof old === 'object' && !Array.isArray(old)) root[section] = { ...old, [key]: value };
+  };
+  put('logging', 'level', overrides.logLevel ?? env.FERMAT_LOG_LEVEL);
+  put('admin', 'token', overrides.adminToken ?? env.FERMAT_ADMIN_TOKEN);
+  if (isFile && overrides.listen && overrides.listen.length > 0) {
+    root.listeners = overrides.listen.map((address) => ({ address }));
+  }
+  return root;
+}
+
+type Result = ReturnType<typeof fileSchema.safeParse>;
+
+/**
+ * What comes out of the environment is text; where the schema wants a number or a truth, the text is read as one. A second
+ * look only where the first one failed, so that a password of digits stays a password.
+ */
+function parseRetyping(tree: unknown, source: Source): Result {
+  const parse = () => fileSchema.safeParse(tree, { reportInput: true });
+  const first = parse();
+  if (first.success) return first;
+  const retyped = first.error.issues.filter((issue) => source.isSubstituted(issue.path as Path) && retype(tree, issue));
+  return retyped.length > 0 ? parse() : first;
+}
+
+function retype(tree: unknown, { path }: z.core.$ZodIssue): boolean {
+  const parent = valueAt(tree, path.slice(0, -1) as Path) as Record<PropertyKey, unknown>;
+  const key = path.at(-1)!;
+  const text = String(parent[key]);
+  const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : { true: true, false: false, null: null }[text];
+  if (value === undefined) return false;
+  parent[key] = value;
+  return true;
+}
+
+/** One line a problem, in the order of the file. */
+function linesOf(
+  problems: readonly Problem[],
+  source: Source,
+  tree: unknown,
+  label: string,
+  overrides: Overrides,
+): string[] {
+  const placed = problems.map((problem) => {
+    const { path, what, expected } = problem;
+    const got = problem.got ?? gotText(tree, path);
+    const flag = flagOf(path, label === COMMAND_LINE, overrides);
+    const { line, col } =
+      problem.offset === undefined ? source.placeOf(path, problem.isKey ?? false) : source.placeAt(problem.offset);
+    const where = flag === null ? `${label}:${line}:${col} ${pathText(path)}` : `${COMMAND_LINE}:1:1 ${flag}`;
+    return { line, col, text: `${where}: ${what}, expected ${expected}, got ${got}` };
+  });
+  placed.sort((a, b) => a.line - b.line || a.col - b.col);
+  const lines = [...new Set(placed.map(({ text }) => text))];
+  if (lines.length <= MAX_PROBLEMS) return lines;
+  return [...lines.slice(0, MAX_PROBLEMS), `${label}:1:1 (file): ${lines.length - MAX_PROBLEMS} more problems`];
+}
+
+/** The flag or variable a value came from, if it was not the file. */
+function flagOf(path: Path, isSidecar: boolean, overrides: Overrides): string | null {
+  const [section, key] = path;
+  if (section === 'listeners' && (isSidecar || (overrides.listen && overrides.listen.length > 0))) return '--listen';
+  if (section === 'pools' && isSidecar) return '--upstream';
+  if (section === 'logging' && key === 'level' && overrides.logLevel) return '--log-level';
+  if (section === 'admin' && key === 'token' && overrides.adminToken) return '--token';
+  return null;
+}

@@ -1,0 +1,29 @@
+// The effective configuration as it may be shown: the form of the file, defaults filled in, secrets out. Paths of key
+// files are no secrets; their contents never get into this form.
+
+import type { Config } from './config.ts';
+
+/** What stands in place of a secret. */
+export const REDACTED = '***';
+
+/** Plain data, fit for JSON and YAML. */
+export function redact(config: Config): unknown {
+  const { effective } = config;
+  return {
+    ...effective,
+    node: { ...effective.node, id: config.node.id },
+    pools: Object.fromEntries(
+      Object.entries(effective.pools).map(([name, pool]) => [
+        name,
+        { ...pool, endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: withoutUserinfo(endpoint.url) })) },
+      ]),
+    ),
+    state: { redis: effective.state.redis === null ? null : withoutUserinfo(effective.state.redis) },
+    admin: { ...effective.admin, token: effective.admin.token === null ? null : REDACTED },
+  };
+}
+
+/** `redis://user:pw@host` → `redis://***@host`; also where the password itself holds an `@`. Query strings may hold secrets, too. */
+export function withoutUserinfo(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, `$1${REDACTED}@`).replace(/\?.*$/, `?${REDACTED}`);
+}

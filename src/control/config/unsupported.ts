@@ -1,0 +1,63 @@
+// Keys of the contract whose feature is not there yet. A value that asks for one is an error, never ignored: a proxy
+// that quietly leaves out what it was told is worse than one that does not start. A feature that arrives deletes its line.
+
+import type { Path, Problem } from './problems.ts';
+import { valueAt } from './problems.ts';
+
+interface Rule {
+  /** `*` stands for every key or index. */
+  readonly path: readonly string[];
+  readonly expected: string;
+  readonly asks: (value: unknown) => boolean;
+}
+
+const isSet = (value: unknown) => value !== null && value !== undefined;
+
+const RULES: readonly Rule[] = [
+  { path: ['listeners', '*', 'tls'], expected: 'no tls', asks: isSet },
+  { path: ['listeners', '*', 'proxyProtocol'], expected: 'off', asks: (v) => v === 'required' || v === 'optional' },
+  {
+    path: ['pools', '*', 'endpoints', '*', 'url'],
+    expected: 'http, https or unix',
+    asks: (v) => typeof v === 'string' && /^h2c?:/i.test(v),
+  },
+  {
+    path: ['pools', '*', 'balance', 'policy'],
+    expected: 'fastest, least-request, random-two, round-robin, weighted or nearest',
+    asks: (v) => v === 'peak-ewma' || v === 'hash',
+  },
+  { path: ['pools', '*', 'balance', 'hashOn'], expected: 'null', asks: isSet },
+  {
+    path: ['pools', '*', 'balance', 'millisPerUsdPerMillion'],
+    expected: '0',
+    asks: (v) => typeof v === 'number' && v !== 0,
+  },
+  { path: ['pools', '*', 'hedge', 'enabled'], expected: 'false', asks: (v) => v === true },
+  { path: ['routes', '*', 'mode'], expected: 'forward', asks: (v) => v === 'redirect' },
+  { path: ['routes', '*', 'residency'], expected: 'an empty list', asks: (v) => Array.isArray(v) && v.length > 0 },
+  { path: ['state', 'redis'], expected: 'null', asks: isSet },
+];
+
+export function unsupportedIn(tree: unknown): Problem[] {
+  return RULES.flatMap(({ path, expected, asks }) =>
+    expand(tree, path)
+      .filter((at) => asks(valueAt(tree, at)))
+      .map((at) => ({ path: at, what: 'not supported yet', expected })),
+  );
+}
+
+/** Every real path of a tree that a pattern with `*` stands for. */
+function expand(tree: unknown, pattern: readonly string[]): Path[] {
+  let paths: (string | number)[][] = [[]];
+  for (const part of pattern) {
+    paths = paths.flatMap((path) =>
+      part === '*' ? keysOf(valueAt(tree, path)).map((key) => [...path, key]) : [[...path, part]],
+    );
+  }
+  return paths;
+}
+
+function keysOf(value: unknown): (string | number)[] {
+  if (Array.isArray(value)) return [...value.keys()];
+  return typeof value === 'object' && value !== null ? Object.keys(value) : [];
+}
