@@ -2,6 +2,7 @@
 // CONTRACT.md's. Labels come from uids of configured things and from short closed lists only, never from a request.
 
 import { CELL, type CellKind, GEOIP_RESULTS, METHODS, OTHER, OUTCOME, RETRY_RESULTS } from '../../core/lane.ts';
+import { ROLE_NAMES } from '../../core/selector.ts';
 import type { Labels } from './totals.ts';
 
 /** Index = uid. Names of things that are gone stay, since their counters do. */
@@ -72,7 +73,6 @@ export const FAMILIES: readonly Family[] = [
   },
 ];
 
-const ROLES = ['band', 'overflow', 'out'] as const;
 const OUTCOMES: readonly string[] = Object.keys(OUTCOME).map((name) => name.toLowerCase());
 
 /** Labels of a cell; the meaning of a, b, c is in core/lane.ts. Never throws: what has no name is `other`. */
@@ -96,7 +96,7 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
     case CELL.CONNECT:
       return { endpoint: nameOf(names.endpoints, a) };
     case CELL.SELECTIONS:
-      return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), role: ROLES[c] ?? 'other' };
+      return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), role: ROLE_NAMES[c] ?? 'other' };
     case CELL.RETRIES:
       return { pool: nameOf(names.pools, a), result: RETRY_RESULTS[b] ?? 'other' };
     case CELL.CONNECTIONS:

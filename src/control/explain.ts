@@ -1,0 +1,126 @@
+// What would happen to a request, without sending it: the route that the router gives, the cohort of the client, and every
+// candidate of the pool with the terms of its score. It asks the code that routes real requests and has no opinion of its
+// own, so it cannot say one thing while the proxy does another.
+
+import { canonicalIp } from '../core/ip.ts';
+import { AMBIGUOUS, compileRouter, type Router } from '../core/router.ts';
+import { NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import type { CandidateView, CohortView, ExplainQuery, Explanation, Refusal } from './types.ts';
+
+/** The part of a GeoIP record that an explanation shows. */
+interface PlaceOfClient {
+  readonly country: string | null;
+  readonly city: string | null;
+  readonly latDeg: number | null;
+  readonly lonDeg: number | null;
+}
+
+export interface ExplainSources {
+  readonly snapshot: () => Snapshot;
+  readonly fleet: {
+    /** By index into `Snapshot.pools`. */
+    candidates(pool: number): { readonly candidates: readonly CandidateView[]; readonly chosen: string | null };
+  };
+  /** null = no database. A function where the reader is replaced while the node runs. */
+  readonly geo: GeoLookup | (() => GeoLookup | null) | null;
+}
+
+interface GeoLookup {
+  lookup(ip: string): PlaceOfClient | null;
+}
+
+/** Longest host and path that are looked at; the data plane refuses longer heads anyway. */
+const MAX_TEXT = 8192;
+const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]{1,64}$/;
+
+/** The answer never throws: what cannot be explained is a Refusal that says why. */
+export function createExplain(sources: ExplainSources): (query: ExplainQuery) => Explanation | Refusal {
+  let compiled: { readonly snapshot: Snapshot; readonly router: Router } | null = null;
+
+  return (query) => {
+    const client = canonicalIp(query.client.trim());
+    const bad = client === null ? `client: expected an IP address, got ${show(query.client)}` : unfit(query);
+    if (client === null || bad !== null) return { status: 400, code: 'bad_request', message: bad ?? '' };
+
+    const snapshot = sources.snapshot();
+    if (compiled?.snapshot !== snapshot) compiled = { snapshot, router: compileRouter(snapshot.routes) };
+    const found = routeOf(snapshot, compiled.router, hostOf(query.host), query.path);
+    if ('status' in found) return found;
+
+    const geo = typeof sources.geo === 'function' ? sources.geo() : sources.geo;
+    const answer = { route: found.route.name, cohort: cohortOf(geo?.lookup(client) ?? null) };
+    const pool = snapshot.pools[found.route.pool];
+    if (pool === undefined) {
+      const status = found.route.respond?.status ?? 404;
+      const note = join(found.note, `Fermat answers ${status} itself, no endpoint is asked`);
+      return { ...answer, pool: null, policy: null, candidates: [], chosen: null, note };
+    }
+    const { candidates, chosen } = sources.fleet.candidates(found.route.pool);
+    const note = join(found.note, unusual(pool, candidates, chosen));
+    return { ...answer, pool: pool.name, policy: pool.policy, candidates, chosen, note };
+  };
+}
+
+function unfit({ host, path, method }: ExplainQuery): string | null {
+  if (!TOKEN.test(method)) return `method: expected a token, got ${show(method)}`;
+  if (path !== '*' && !path.startsWith('/')) return `path: expected to begin with "/", got ${show(path)}`;
+  if (path.length > MAX_TEXT || /[\x00-\x20\x7f]/.test(path))
+    return 'path: too long, or with spaces or control characters';
+  if (host !== null && (host.length > MAX_TEXT || /[\s/@?#]/.test(host))) return `host: got ${show(host)}`;
+  return null;
+}
+
+/** As the listener hands it to the router: lower case, no port. */
+function hostOf(host: string | null): string {
+  return (host ?? '').toLowerCase().replace(/:\d*$/, '');
+}
+
+interface Found {
+  readonly route: RouteSpec;
+  readonly note: string | null;
+}
+
+/** The query names no listener: the first one that leads anywhere, and a note when that is not plainly the first. */
+function routeOf(snapshot: Snapshot, router: Router, host: string, path: string): Found | Refusal {
+  const names = snapshot.listeners.map((listener) => listener.name);
+  for (const name of names.length === 0 ? [''] : names) {
+    const index = router.match(host, path, name);
+    if (index === AMBIGUOUS) {
+      const message = 'this path can be read in two ways that lead to different routes: it is refused with 400';
+      return { status: 400, code: 'ambiguous_path', message };
+    }
+    const route = index === NONE ? undefined : snapshot.routes[index];
+    if (route !== undefined) return { route, note: name === names[0] || name === '' ? null : `on listener ${name}` };
+  }
+  return { status: 404, code: 'no_route', message: `no route for host ${show(host)} and path ${show(path)}` };
+}
+
+/** Who shares measurements with this client. */
+function cohortOf(place: PlaceOfClient | null): CohortView {
+  const country = place?.country ?? null;
+  return {
+    key: country === null ? 'edge' : `country:${country}`,
+    country,
+    city: place?.city ?? null,
+    lat: place?.latDeg ?? null,
+    lon: place?.lonDeg ?? null,
+  };
+}
+
+function unusual(pool: PoolSpec, candidates: readonly CandidateView[], chosen: string | null): string | null {
+  if (candidates.length === 0) return 'the pool has no endpoints';
+  if (!candidates.some((candidate) => candidate.healthy)) {
+    return pool.whenAllDown === 'fail'
+      ? 'no endpoint is healthy: 503 at once'
+      : 'no endpoint is healthy: trial requests only';
+  }
+  return chosen === null ? 'no endpoint can be chosen now' : null;
+}
+
+function join(...notes: readonly (string | null)[]): string | null {
+  return notes.filter((note) => note !== null).join('; ') || null;
+}
+
+function show(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}
