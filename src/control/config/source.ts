@@ -15,7 +15,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { type Environment, substitute } from './environment.ts';
-import type { Path, Problem } from './problems.ts';
+import { type Path, type Problem, SYNTAX } from './problems.ts';
 
 /** Values with every alias expanded; 4,096 endpoints with ten keys each are well below. */
 const MAX_NODES = 200_000;
@@ -51,7 +51,8 @@ export interface Parsed {
 export function parseSource(text: string, env: Environment): Parsed {
   const lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false, strict: true });
-  const syntax = [...doc.errors.slice(0, 20), ...doc.warnings].map((error) => syntaxProblem(text, error));
+  // After the first one, a parser only tells how it lost its way.
+  const syntax = [...doc.errors.slice(0, 1), ...doc.warnings].map((error) => syntaxProblem(text, error));
   const reader = new Reader(doc, env);
   const root = doc.errors.length > 0 || doc.contents === null ? null : reader.read();
   return {
@@ -68,7 +69,10 @@ function syntaxProblem(text: string, error: { readonly message: string; readonly
     .split('\n', 1)[0]!
     .trim();
   const got = line === '' ? 'the end of the line' : JSON.stringify(line.length > 40 ? `${line.slice(0, 37)}…` : line);
-  return { path: ['(syntax)'], what: error.message.replace(/\s+/g, ' '), expected: 'YAML or JSON', got, offset: start };
+  const isVariable = text[start - 1] === '$' && text[start] === '{';
+  const hint = isVariable ? ' (variables inside { } or [ ] need quotes)' : '';
+  const what = `${error.message.replace(/\s+/g, ' ')}${hint}`;
+  return { path: [SYNTAX], what, expected: 'YAML or JSON', got, offset: start };
 }
 
 function sourceOf(tree: unknown, root: Place | null, lines: LineCounter): Source {

@@ -1,0 +1,235 @@
+// From a Config to a Snapshot, keeping identities: an endpoint that stays keeps its slot and generation over any number of
+// reloads, and what was ever named keeps its uid. Slots are few and reused, uids are many and never: statistics live by slot,
+// metrics by uid. The one writer of both; nothing here is known to the workers.
+
+import { isIP } from 'node:net';
+import { OTHER } from '../core/lane.ts';
+import {
+  type EndpointSpec,
+  type LatLon,
+  MAX_LANES,
+  MAX_SLOTS,
+  NONE,
+  type PoolSpec,
+  type RouteSpec,
+  type Snapshot,
+} from '../core/snapshot.ts';
+import { newTable, shapeOf } from '../core/table.ts';
+import type { Config, EndpointConfig, PoolConfig, RouteConfig } from './config/config.ts';
+import type { ProbeSpec } from './types.ts';
+
+/** uid → name. Append-only: a name stands at the same index in every later list. */
+export interface Names {
+  readonly routes: readonly string[];
+  readonly endpoints: readonly string[];
+  readonly pools: readonly string[];
+  readonly listeners: readonly string[];
+}
+
+export interface Compiled {
+  readonly snapshot: Snapshot;
+  /** By name of the pool. */
+  readonly probes: ReadonlyMap<string, ProbeSpec>;
+  readonly names: Names;
+  /** What the configuration asks for and only a restart gives. For the log. */
+  readonly warnings: readonly string[];
+}
+
+export interface RegistryOptions {
+  /** Worker threads there are. 1 … MAX_LANES; they stay as many whatever a later configuration says. */
+  readonly lanes: number;
+  /** Place of an address by GeoIP, for endpoints that say none. */
+  readonly locate?: (ip: string) => LatLon | null;
+}
+
+/** A slot is free (`key` null), held (`leftAt` null), or left by its endpoint and waiting for the workers. */
+interface Slot {
+  key: string | null;
+  generation: number;
+  /** The first version without the endpoint. */
+  leftAt: number | null;
+}
+
+export class Registry {
+  readonly #lanes: number;
+  readonly #locate: (ip: string) => LatLon | null;
+  readonly #slots = new Slots();
+  readonly #routes = new NameList();
+  readonly #endpoints = new NameList();
+  readonly #pools = new NameList();
+  readonly #listeners = new NameList();
+  #version = 0;
+  /** What the first configuration asked for: the lanes may be fewer where ports cannot be shared. */
+  #workers: number | null = null;
+
+  constructor(options: RegistryOptions) {
+    if (!Number.isInteger(options.lanes) || options.lanes < 1 || options.lanes > MAX_LANES) {
+      throw new RangeError(`expected 1 to ${MAX_LANES} lanes, got ${options.lanes}`);
+    }
+    this.#lanes = options.lanes;
+    this.#locate = options.locate ?? (() => null);
+  }
+
+  /**
+   * The next Snapshot, version one higher than the last. O(endpoints). Throws a RangeError, with nothing changed, when the
+   * slots that older Snapshots still use leave no room: `quiet` makes some. A Snapshot that is never published does no
+   * harm: what it left out gets its slots back with the next one.
+   */
+  compile(config: Config): Compiled {
+    const version = this.#version + 1;
+    const slots = this.#slots.assign(
+      config.pools.flatMap((pool) => pool.endpoints.map((e) => keyOf(pool, e))),
+      version,
+    );
+    this.#version = version;
+    const endpoints = config.pools.flatMap((pool) => pool.endpoints).map((e, i) => this.#endpointOf(e, slots[i]!));
+    let next = 0;
+    const pools = config.pools.map((pool, row) => {
+      const first = next;
+      next += pool.endpoints.length;
+      return this.#poolOf(pool, row, first);
+    });
+    const indexOfPool = new Map(config.pools.map(({ name }, i) => [name, i]));
+    const structure: Omit<Snapshot, 'table'> = {
+      version,
+      lanes: this.#lanes,
+      nodeId: config.node.id,
+      listeners: config.listeners.map((listener) => ({ ...listener, uid: this.#listeners.uidOf(listener.name) })),
+      routes: config.routes.map((route) => this.#routeOf(route, indexOfPool)),
+      pools,
+      endpoints,
+      limits: config.limits,
+      trustedProxies: config.trustedProxies,
+      drainDelayMs: config.shutdown.drainDelayMs,
+      drainTimeoutMs: config.shutdown.timeoutMs,
+      access: config.logging.access,
+    };
+    return {
+      snapshot: { ...structure, table: newTable(shapeOf(structure)) },
+      probes: new Map(config.pools.map(({ name, probe }) => [name, probe])),
+      names: this.#names(),
+      warnings: this.#warningsOf(config),
+    };
+  }
+
+  /** No worker uses a Snapshot older than `version` any more: slots that were left by then may be used again. */
+  quiet(version: number): void {
+    this.#slots.release(version);
+  }
+
+  #endpointOf(endpoint: EndpointConfig, { slot, generation }: Assigned): EndpointSpec {
+    const isLiteral = endpoint.location === null && isIP(endpoint.host) !== 0;
+    return {
+      ...endpoint,
+      uid: this.#endpoints.uidOf(endpoint.id),
+      slot,
+      generation,
+      location: isLiteral ? this.#locate(endpoint.host) : endpoint.location,
+    };
+  }
+
+  #poolOf({ probe: _, ...pool }: PoolConfig, row: number, first: number): PoolSpec {
+    const endpoints = pool.endpoints.map((_, i) => first + i);
+    return { ...pool, uid: this.#pools.uidOf(pool.name), endpoints, row };
+  }
+
+  #routeOf(route: RouteConfig, indexOfPool: ReadonlyMap<string, number>): RouteSpec {
+    const pool = route.pool === null ? NONE : indexOfPool.get(route.pool);
+    if (pool === undefined) throw new TypeError(`expected a checked configuration, got a route to pool ${route.pool}`);
+    return { ...route, uid: this.#routes.uidOf(route.name), pool };
+  }
+
+  #names(): Names {
+    return {
+      routes: this.#routes.names,
+      endpoints: this.#endpoints.names,
+      pools: this.#pools.names,
+      listeners: this.#listeners.names,
+    };
+  }
+
+  #warningsOf({ workers }: Config): string[] {
+    this.#workers ??= workers;
+    if (workers === this.#workers) return [];
+    return [`workers: ${workers} takes a restart; still ${this.#workers}`];
+  }
+}
+
+/** What makes an endpoint the same one after a reload. No part of it holds a NUL. */
+function keyOf(pool: PoolConfig, endpoint: EndpointConfig): string {
+  return `${pool.name}\0${endpoint.id}\0${endpoint.url}`;
+}
+
+interface Assigned {
+  readonly slot: number;
+  readonly generation: number;
+}
+
+class Slots {
+  /** By slot; as long as the highest slot ever used. */
+  readonly #slots: Slot[] = [];
+
+  /** Slots for exactly these endpoints, in order; whoever had one and is not among them leaves at `version`. */
+  assign(keys: readonly string[], version: number): Assigned[] {
+    const known = new Map<string, number>();
+    for (const [i, { key }] of this.#slots.entries()) if (key !== null) known.set(key, i);
+    const newcomers = keys.reduce((n, key) => (known.has(key) ? n : n + 1), 0);
+    const room = MAX_SLOTS - known.size;
+    if (newcomers > room) {
+      throw new RangeError(
+        `expected at most ${room} new endpoints while older ones are still in use, got ${newcomers}`,
+      );
+    }
+    const wanted = new Set(keys);
+    for (const slot of this.#slots) {
+      if (slot.key !== null && slot.leftAt === null && !wanted.has(slot.key)) slot.leftAt = version;
+    }
+    let from = 0;
+    return keys.map((key) => {
+      let at = known.get(key);
+      if (at === undefined) at = from = this.#take(key, from);
+      const slot = this.#slots[at]!;
+      // Back before anybody else had it: exchanges still out there are this endpoint's own.
+      slot.leftAt = null;
+      return { slot: at, generation: slot.generation };
+    });
+  }
+
+  release(version: number): void {
+    for (const slot of this.#slots) {
+      if (slot.leftAt === null || slot.leftAt > version) continue;
+      slot.key = null;
+      slot.leftAt = null;
+    }
+  }
+
+  /** The lowest free slot from `from` on; small numbers keep the table small. */
+  #take(key: string, from: number): number {
+    let at = from;
+    while (at < this.#slots.length && this.#slots[at]!.key !== null) at++;
+    const generation = (this.#slots[at]?.generation ?? 0) + 1;
+    this.#slots[at] = { key, generation, leftAt: null };
+    return at;
+  }
+}
+
+/** Names and the numbers that stand for them in metrics. After OTHER - 1 names, the rest are OTHER. */
+class NameList {
+  readonly #names: string[] = [];
+  readonly #uids = new Map<string, number>();
+
+  /** The live list: grows, never changes. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  uidOf(name: string): number {
+    const known = this.#uids.get(name);
+    if (known !== undefined) return known;
+    const uid = this.#names.length;
+    if (uid >= OTHER) return OTHER;
+    this.#names.push(name);
+    this.#uids.set(name, uid);
+    return uid;
+  }
+}
