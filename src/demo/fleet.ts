@@ -35,7 +35,11 @@ export class Fleet {
   /** Origins listen when it resolves; rejects when they cannot. */
   static async start(edge: string, plans: readonly OriginPlan[]): Promise<Fleet> {
     // Detached: a Ctrl-C at the terminal must reach the demo alone, which then ends things in order.
-    const child = fork(KEEPER, [], { detached: true, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(KEEPER, [], {
+      execArgv: [], // flags of this process (a debugger's port, a loader) are not the keeper's
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
     const ports = await new Promise<Readonly<Record<string, number>>>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`the origins' process ended with ${code}`)));

@@ -27,16 +27,16 @@ export function planOf(edge: string, regions: readonly string[] | null): Plan {
   const known = regionsOf(provider);
   if (!known.includes(home)) return { problem: `--edge ${edge}: unknown; ${provider} has ${known.join(', ')}` };
 
-  const origins: OriginPlan[] = [];
-  for (const name of new Set(regions ?? spread(provider, home))) {
+  const origins = new Map<string, OriginPlan>();
+  for (const name of regions ?? spread(provider, home)) {
     const [cloud, region] = split(name.trim(), provider);
     const rtt = cloud === provider ? rttOf(provider, home, region) : null;
     if (!rtt) return { problem: `--regions ${name}: no round trip from ${edge} known; choose of ${known.join(', ')}` };
     const full = `${provider}:${region}`;
-    origins.push({ region: full, place: findRegion(full)?.label ?? region, rtt });
+    origins.set(full, { region: full, place: findRegion(full)?.label ?? region, rtt });
   }
-  if (origins.length === 0) return { problem: `--regions: expected at least one of ${known.join(', ')}` };
-  return { origins: origins.sort((a, b) => a.rtt.avgMs - b.rtt.avgMs), problem: null };
+  if (origins.size === 0) return { problem: `--regions: expected at least one of ${known.join(', ')}` };
+  return { origins: [...origins.values()].sort((a, b) => a.rtt.avgMs - b.rtt.avgMs), problem: null };
 }
 
 /** How the proxy's configuration calls the endpoint of a region: without the provider. */
