@@ -1,0 +1,47 @@
+// Whether a listener can be opened, asked before any worker tries. Workers share their ports (SO_REUSEPORT), so the system
+// would let a second Fermat share them too, without a word; a bind that does not share tells.
+
+import { connect, createServer } from 'node:net';
+import type { ListenerSpec } from '../core/snapshot.ts';
+
+/** Null when the place is free, else a sentence that says what is wrong and what to do. */
+export async function whyNotListen(spec: Pick<ListenerSpec, 'name' | 'host' | 'port' | 'path'>): Promise<string | null> {
+  if (spec.path !== null) return (await answers(spec.path)) ? `${spec.path} is in use by another process` : null;
+  if (spec.port === 0) return null;
+  const error = await bind(spec.host, spec.port);
+  if (error === null) return null;
+  return sentence(`${spec.host.includes(':') ? `[${spec.host}]` : spec.host}:${spec.port}`, error.code ?? '', error.message);
+}
+
+/** What a failed bind means for who reads it. */
+export function sentence(address: string, code: string, message: string): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${address} is in use: stop what listens there (ss -ltnp shows it) or choose another port`;
+    case 'EACCES':
+      return `${address} needs a privilege: use a port from 1024 on, or grant CAP_NET_BIND_SERVICE`;
+    case 'EADDRNOTAVAIL':
+      return `${address} is not an address of this machine`;
+    default:
+      return `${address} cannot be listened on: ${message}`;
+  }
+}
+
+function bind(host: string, port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error) => resolve(error));
+    server.listen({ port, exclusive: true, ...(host === '' ? {} : { host }) }, () => server.close(() => resolve(null)));
+  });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,40 @@
+// What the control plane and a worker thread say to each other. Numbers that change often do not travel here: they are on
+// the board (core/table.ts, core/lane.ts).
+
+import type { Snapshot } from './snapshot.ts';
+
+/** A GeoIP database in shared memory; the shape geoip/reader.ts reads. */
+export interface SharedFile {
+  readonly path: string;
+  readonly bytes: SharedArrayBuffer;
+}
+
+/** What a worker is born with. */
+export interface WorkerBirth {
+  readonly lane: number;
+  readonly laneBuffer: SharedArrayBuffer;
+  /** Open client connections, one row of `census.ts` per lane; a worker writes its own row and reads all. */
+  readonly census: SharedArrayBuffer;
+  readonly snapshot: Snapshot;
+  readonly geo: readonly SharedFile[];
+  /** Random name of this process in CDN-Loop; all workers share it. */
+  readonly loopId: string;
+  /** Ports that `:0` listeners were given, by listener name. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Connections the node may hold when the configuration leaves it to the descriptors. */
+  readonly connectionCap: number;
+}
+
+export type ToWorker =
+  | { readonly type: 'snapshot'; readonly snapshot: Snapshot; readonly ports: Readonly<Record<string, number>> }
+  | { readonly type: 'geo'; readonly files: readonly SharedFile[] }
+  /** Answers close their connections from now on; after `delayMs` nothing new is accepted; after `timeoutMs` all is cut. */
+  | { readonly type: 'drain'; readonly delayMs: number; readonly timeoutMs: number };
+
+export type FromWorker =
+  /** Listening on all of the snapshot's listeners, or why not. */
+  | { readonly type: 'installed'; readonly version: number; readonly ports: Readonly<Record<string, number>> }
+  | { readonly type: 'refused'; readonly version: number; readonly listener: string; readonly code: string; readonly message: string }
+  /** No exchange of a snapshot older than `version` is left here. */
+  | { readonly type: 'quiet'; readonly version: number }
+  | { readonly type: 'drained' };

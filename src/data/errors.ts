@@ -1,0 +1,69 @@
+// Every answer that Fermat makes itself because something went wrong: stable code → status → Proxy-Status error type
+// (RFC 9209 section 2.3). The one place where a refusal becomes words for a client.
+
+import { FIELD } from '../wire/fields.ts';
+import type { RequestHead } from '../wire/request.ts';
+
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  /** RFC 9209 proxy error type. */
+  readonly type: string;
+  readonly message: string;
+  /** Seconds; 0 = no Retry-After. */
+  readonly retryAfterS: number;
+}
+
+function problem(status: number, code: string, type: string, message: string, retryAfterS = 0): Problem {
+  return { status, code, type, message, retryAfterS };
+}
+
+export const PROBLEM = {
+  noRoute: problem(404, 'no_route', 'destination_not_found', 'no route matches this host and path'),
+  ambiguousPath: problem(400, 'ambiguous_path', 'http_request_error', 'the path can be read in more than one way'),
+  requestTimeout: problem(408, 'request_timeout', 'http_request_error', 'the request did not arrive in time'),
+  bodyTooLarge: problem(413, 'body_too_large', 'http_request_denied', 'the request body is larger than allowed'),
+  expectation: problem(417, 'expectation_failed', 'http_request_denied', 'only 100-continue can be expected'),
+  loop: problem(508, 'loop', 'proxy_loop_detected', 'this request has passed here before'),
+  noEndpoint: problem(503, 'no_healthy_endpoint', 'destination_unavailable', 'no endpoint is healthy', 1),
+  overload: problem(503, 'overload', 'connection_limit_reached', 'too many requests are waiting for this endpoint', 1),
+  draining: problem(503, 'draining', 'destination_unavailable', 'this proxy is shutting down', 1),
+  connectRefused: problem(502, 'connect_failed', 'connection_refused', 'the endpoint refused the connection'),
+  connectTimeout: problem(504, 'connect_timeout', 'connection_timeout', 'the endpoint did not accept the connection in time'),
+  tlsFailed: problem(502, 'tls_failed', 'tls_protocol_error', 'the TLS handshake with the endpoint failed'),
+  dnsFailed: problem(502, 'dns_failed', 'dns_error', "the endpoint's name could not be resolved"),
+  reset: problem(502, 'endpoint_reset', 'connection_terminated', 'the endpoint closed the connection before it answered'),
+  badResponse: problem(502, 'bad_response', 'http_protocol_error', 'the endpoint broke HTTP'),
+  responseTimeout: problem(504, 'endpoint_timeout', 'http_response_timeout', 'the endpoint did not answer in time'),
+  internal: problem(500, 'internal', 'proxy_internal_error', 'something went wrong inside the proxy'),
+} as const satisfies Record<string, Problem>;
+
+/** A refusal by the codec (wire/fault.ts) in the same form. */
+export function problemOfFault(status: number, detail: string, type: string): Problem {
+  return { status, code: 'bad_request', type, message: detail, retryAfterS: 0 };
+}
+
+/** Header lines (without framing) and body of a problem; JSON when the client asks for it. latin1. */
+export function renderProblem(p: Problem, asJson: boolean): { fields: string; body: string } {
+  const body = asJson
+    ? `${JSON.stringify({ error: { code: p.code, message: p.message } })}\n`
+    : `${p.status} ${p.message}\n`;
+  const retry = p.retryAfterS > 0 ? `Retry-After: ${p.retryAfterS}\r\n` : '';
+  const type = asJson ? 'application/json' : 'text/plain; charset=utf-8';
+  const fields = `Content-Type: ${type}\r\n${retry}Proxy-Status: fermat; error=${p.type}\r\nCache-Control: no-store\r\n`;
+  return { fields, body };
+}
+
+/** By CONNECT_FAILURE code (sides.ts). */
+export const CONNECT_PROBLEM: readonly Problem[] = [
+  PROBLEM.connectRefused,
+  PROBLEM.connectTimeout,
+  PROBLEM.tlsFailed,
+  PROBLEM.dnsFailed,
+];
+
+/** The client prefers JSON to plain text. */
+export function wantsJson(head: RequestHead): boolean {
+  const at = head.find(FIELD.ACCEPT);
+  return at >= 0 && /\bapplication\/(?:[a-z.-]+\+)?json\b/i.test(head.value(at));
+}

@@ -1,0 +1,87 @@
+// A Snapshot made ready for a worker: the router compiled, header edits spelt out, one retry budget per pool. Built whole
+// on arrival, then only read (the budgets' tokens apart). Exchanges keep the generation they began with; when the last
+// one of an old generation ends, the control plane is told.
+
+import { type Budget, newBudget } from '../core/budget.ts';
+import { compileCidrs, type CidrSet } from '../core/ip.ts';
+import { compileRouter, type Router } from '../core/router.ts';
+import { Selector } from '../core/selector.ts';
+import { NONE, type HeaderEdits, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+
+export interface RouteRuntime {
+  readonly spec: RouteSpec;
+  readonly pool: PoolRuntime | null;
+  /** Lower-case names to drop, and whole lines to add. */
+  readonly requestDrops: readonly string[];
+  readonly requestLines: string;
+  readonly responseDrops: readonly string[];
+  readonly responseLines: string;
+  /** UTF-8 bytes as latin1, as the wire writes them. */
+  readonly respondBody: string;
+}
+
+export interface PoolRuntime {
+  readonly index: number;
+  readonly spec: PoolSpec;
+  readonly budget: Budget;
+  readonly retryMethods: ReadonlySet<string>;
+  readonly retryStatuses: ReadonlySet<number>;
+}
+
+export interface Generation {
+  readonly snapshot: Snapshot;
+  readonly router: Router;
+  readonly routes: readonly RouteRuntime[];
+  readonly pools: readonly PoolRuntime[];
+  readonly selector: Selector;
+  readonly trusted: CidrSet;
+  /** Exchanges that began in it and have not ended. */
+  exchanges: number;
+}
+
+export function buildGeneration(snapshot: Snapshot, nowMs: number): Generation {
+  const pools = snapshot.pools.map((spec, index) => ({
+    index,
+    spec,
+    budget: newBudget(spec.retry.budgetRatio, spec.retry.budgetMin / snapshot.lanes, nowMs),
+    retryMethods: new Set(spec.retry.methods),
+    retryStatuses: new Set(spec.retry.onStatus),
+  }));
+  return {
+    snapshot,
+    router: compileRouter(snapshot.routes),
+    routes: snapshot.routes.map((spec) => routeRuntime(spec, pools)),
+    pools,
+    selector: new Selector(snapshot),
+    trusted: compileCidrs(snapshot.trustedProxies),
+    exchanges: 0,
+  };
+}
+
+function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[]): RouteRuntime {
+  return {
+    spec,
+    pool: spec.pool === NONE ? null : pools[spec.pool]!,
+    requestDrops: dropsOf(spec.requestHeaders),
+    requestLines: linesOf(spec.requestHeaders),
+    responseDrops: spec.serverTiming
+      ? [...dropsOf(spec.responseHeaders), 'x-fermat-endpoint']
+      : dropsOf(spec.responseHeaders),
+    responseLines: linesOf(spec.responseHeaders),
+    respondBody: latin1Of(spec.respond?.body ?? ''),
+  };
+}
+
+/** What is set is dropped first, so that it replaces. */
+function dropsOf(edits: HeaderEdits): string[] {
+  return [...edits.remove, ...edits.set.map(([name]) => name.toLowerCase())];
+}
+
+function linesOf(edits: HeaderEdits): string {
+  return edits.set.map(([name, value]) => `${name}: ${latin1Of(value)}\r\n`).join('');
+}
+
+/** The UTF-8 bytes of a text, one char a byte. */
+export function latin1Of(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}

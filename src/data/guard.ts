@@ -1,0 +1,68 @@
+// What is decided about a request before an endpoint is chosen: refused, answered here, or let through. Pure looks at the
+// head; the answers are given by the exchange.
+
+import { AMBIGUOUS } from '../core/router.ts';
+import { FRAMING } from '../wire/body.ts';
+import { FIELD } from '../wire/fields.ts';
+import type { RequestHead } from '../wire/request.ts';
+import { PROBLEM, type Problem } from './errors.ts';
+import type { Generation, RouteRuntime } from './generation.ts';
+import { joined, maxForwardsOf } from './headers.ts';
+
+/** Why a request must not go further, or null. */
+export function refusalOf(head: RequestHead, loopId: string, bodyLimit: number): Problem | null {
+  if (head.expectOther) return PROBLEM.expectation;
+  // RFC 8586: a loop is known by the random id of this process, never by Via: an edge may front a sidecar.
+  if (head.find(FIELD.CDN_LOOP) >= 0 && joined(head, FIELD.CDN_LOOP).includes(loopId)) return PROBLEM.loop;
+  if (bodyLimit > 0 && head.framing === FRAMING.LENGTH && head.length > bodyLimit) return PROBLEM.bodyTooLarge;
+  return null;
+}
+
+/** The route of a request, or why there is none. */
+export function routeOf(generation: Generation, head: RequestHead, listener: string): RouteRuntime | Problem {
+  // `OPTIONS *` speaks of the host as a whole: it goes where "/" goes.
+  const path = head.path === '*' ? '/' : head.path;
+  const index = generation.router.match(head.host, path, listener);
+  if (index >= 0) return generation.routes[index]!;
+  return index === AMBIGUOUS ? PROBLEM.ambiguousPath : PROBLEM.noRoute;
+}
+
+export function isProblem(value: RouteRuntime | Problem): value is Problem {
+  return 'code' in value;
+}
+
+/** OPTIONS or TRACE that must not be forwarded any more (RFC 9110, 7.6.2). */
+export function isLastHop(head: RequestHead): boolean {
+  if (head.methodId !== 7 && head.methodId !== 8) return false;
+  const at = head.find(FIELD.MAX_FORWARDS);
+  return at >= 0 && maxForwardsOf(head.value(at)) === 0;
+}
+
+/** Fields that TRACE must not reflect (RFC 9110, 9.3.8). */
+const SECRET: ReadonlySet<number> = new Set([FIELD.AUTHORIZATION, FIELD.COOKIE, FIELD.PROXY_AUTHORIZATION]);
+
+/** The request as it came, less its secrets: the body of a TRACE answer. latin1. */
+export function reflect(head: RequestHead): string {
+  let text = `${head.method} ${head.target} HTTP/1.${head.minor}\r\n`;
+  for (let i = 0; i < head.count; i++) {
+    if (!SECRET.has(head.id[i]!)) text += `${head.name(i)}: ${head.value(i)}\r\n`;
+  }
+  return `${text}\r\n`;
+}
+
+/** `path` less the route's prefix; null when the bytes spell the prefix in another way than the route does. */
+export function stripped(path: string, prefix: string): string | null {
+  if (prefix === '/') return path;
+  const cut = prefix.endsWith('/') ? prefix.length - 1 : prefix.length;
+  if (path.startsWith(prefix.slice(0, cut))) {
+    const rest = path.slice(cut);
+    if (rest === '' || rest.startsWith('?')) return `/${rest}`;
+    if (rest.startsWith('/')) return rest;
+  }
+  return null;
+}
+
+/** A `location` with the request's host and URI filled in. */
+export function fillLocation(template: string, head: RequestHead): string {
+  return template.replaceAll('${host}', head.authority).replaceAll('${uri}', head.path === '*' ? '/' : head.path);
+}

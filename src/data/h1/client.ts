@@ -1,0 +1,331 @@
+// The endpoint's side over HTTP/1.1: one object per upstream connection. It is lent to one exchange at a time (#user),
+// frames the request, reads the response strictly, and goes back to its group when both are whole.
+//
+//   CONNECTING ──▶ IDLE ⇄ HEAD ──▶ BODY ──▶ DONE ──release──▶ IDLE       anything unexpected ──▶ DEAD
+//                            └ 101 ▶ TUNNEL
+
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
+import { copyKept, type Fields } from '../../wire/fields.ts';
+import type { RequestHead } from '../../wire/request.ts';
+import { ResponseReader } from '../../wire/response.ts';
+import { chunkSize, LAST_CHUNK } from '../../wire/write.ts';
+import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
+import type { EndpointGroup } from '../upstreams.ts';
+import { Timed } from '../wheel.ts';
+
+const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
+type Phase = (typeof PHASE)[keyof typeof PHASE];
+
+/** Up to here body bytes travel in the same string as the head; see h1/server.ts. */
+const SMALL_BYTES = 4096;
+/** What an endpoint's response head may hold. */
+const RESPONSE_LIMITS = { requestLineBytes: 8 * 1024, headBytes: 64 * 1024, headers: 200 };
+
+export class ClientConnection extends Timed implements Upstream {
+  readonly #group: EndpointGroup;
+  readonly #socket: Socket;
+  readonly #reader = new ResponseReader(RESPONSE_LIMITS);
+  readonly #body = new BodyReader();
+  #phase: Phase = PHASE.CONNECTING;
+  #user: UpstreamEvents | null;
+  #uses = 0;
+  #out = '';
+  #isChunked = false;
+  #methodId = 0;
+  /** The request has been sent whole; without that the connection cannot serve another. */
+  #requestSent = false;
+  #mayPersist = true;
+  #errorCode = '';
+  #endpointIdleMs: number;
+  readonly connectStartMs: number;
+  /** How long the connect took, until a sample has reported it; then -1. */
+  connectMs = -1;
+
+  constructor(group: EndpointGroup, user: UpstreamEvents) {
+    super();
+    this.#group = group;
+    this.#user = user;
+    this.#endpointIdleMs = group.pool.timeouts.idleMs;
+    this.connectStartMs = group.plane.clock();
+    this.#socket = this.#open();
+    const socket = this.#socket;
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onFin());
+    socket.on('drain', () => this.#user?.onUpstreamDrain());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#errorCode = error.code ?? 'ERROR';
+    });
+    socket.on('close', () => this.#onClose());
+    group.plane.wheel.arm(this, this.connectStartMs + group.pool.timeouts.connectMs);
+  }
+
+  get isReused(): boolean {
+    return this.#uses > 1;
+  }
+
+  get isAlive(): boolean {
+    return this.#phase !== PHASE.DEAD;
+  }
+
+  #open(): Socket {
+    const { spec, pool } = this.#group;
+    if (spec.scheme !== 'https') {
+      const target = spec.socketPath === null ? { host: spec.host, port: spec.port } : { path: spec.socketPath };
+      const socket = connectTcp({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+      socket.on('connect', () => this.#onConnect());
+      return socket;
+    }
+    const { tls } = pool;
+    const servername = tls.serverName ?? (isIP(spec.host) === 0 ? spec.host : '');
+    const options: ConnectionOptions = {
+      host: spec.host,
+      port: spec.port,
+      servername,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: tls.verify,
+      secureContext: this.#group.secureContext(),
+      ...(this.#group.tlsSession === null ? {} : { session: this.#group.tlsSession }),
+    };
+    const socket: TLSSocket = connectTls(options);
+    socket.setNoDelay(true);
+    socket.on('secureConnect', () => this.#onConnect());
+    socket.on('session', (session: Buffer) => {
+      this.#group.tlsSession = session;
+    });
+    return socket;
+  }
+
+  #onConnect(): void {
+    if (this.#phase !== PHASE.CONNECTING) return;
+    this.connectMs = this.#group.plane.clock() - this.connectStartMs;
+    this.#phase = PHASE.IDLE;
+    const user = this.#user;
+    this.#user = null;
+    if (user === null) this.#group.giveBack(this);
+    else this.lend(user);
+  }
+
+  /** Hands an idle connection to an exchange. */
+  lend(user: UpstreamEvents): void {
+    this.#user = user;
+    this.#phase = PHASE.HEAD;
+    this.#uses++;
+    this.#requestSent = false;
+    this.#mayPersist = true;
+    this.#group.plane.wheel.disarm(this);
+    user.onUpstreamReady(this);
+  }
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onData(chunk: Buffer): void {
+    const user = this.#user;
+    // Bytes that nobody asked for are never taken for an answer (RFC 9112, 6.3): the connection is not to be trusted.
+    if (user === null) return this.#destroy();
+    let at = 0;
+    while (at < chunk.length && this.#user === user) {
+      switch (this.#phase) {
+        case PHASE.HEAD:
+          at = this.#readHead(chunk, at, user);
+          break;
+        case PHASE.BODY:
+          at = this.#readBody(chunk, at, user);
+          break;
+        case PHASE.TUNNEL:
+          user.onResponseChunk(chunk, at, chunk.length);
+          at = chunk.length;
+          break;
+        default:
+          return;
+      }
+      if (at < 0) break;
+    }
+    user.flush();
+  }
+
+  #readHead(chunk: Buffer, at: number, user: UpstreamEvents): number {
+    const reader = this.#reader;
+    const next = reader.feed(chunk, at);
+    if (next < 0) {
+      if (reader.fault !== 0) this.#lose(true);
+      return -1;
+    }
+    const { head } = reader;
+    if (head.status < 200) {
+      user.onResponseHead(head); // a 101 that was asked for turns this into a tunnel
+      if (this.#phase === PHASE.HEAD) {
+        reader.reset();
+        reader.expect(this.#methodId);
+      }
+      return next;
+    }
+    this.#mayPersist = head.keepAlive;
+    if (head.keepAliveTimeoutMs >= 0) this.#noteIdleHint(head.keepAliveTimeoutMs);
+    this.#body.begin(head.framing, head.length);
+    this.#phase = PHASE.BODY;
+    user.onResponseHead(head);
+    if (this.#user === user && this.#phase === PHASE.BODY && this.#body.isDone) this.#finish(null, next < chunk.length);
+    return next;
+  }
+
+  #readBody(chunk: Buffer, at: number, user: UpstreamEvents): number {
+    const body = this.#body;
+    const code = body.read(chunk, at);
+    if (code === BODY.DATA) {
+      user.onResponseChunk(chunk, body.from, body.to);
+      // Whatever of this chunk is left when the last byte of a counted body is in does not belong to us.
+      if (this.#user === user && this.#phase === PHASE.BODY && body.isDone) this.#finish(null, body.at < chunk.length);
+      return body.at;
+    }
+    if (code === BODY.END) this.#finish(body.trailers.count > 0 ? body.trailers : null, body.at < chunk.length);
+    else if (code === BODY.BAD) this.#lose(true);
+    return -1;
+  }
+
+  #finish(trailers: Fields | null, hasExtraBytes: boolean): void {
+    this.#phase = PHASE.DONE;
+    if (hasExtraBytes || !this.#requestSent) this.#mayPersist = false;
+    this.#user?.onResponseEnd(trailers);
+  }
+
+  /** The endpoint's own idle time-out, less a second for the way: a request must not meet its close. */
+  #noteIdleHint(timeoutMs: number): void {
+    this.#endpointIdleMs = Math.min(this.#group.pool.timeouts.idleMs, Math.max(timeoutMs - 1000, timeoutMs / 2));
+  }
+
+  // ── the other end goes, or is silent ─────────────────────────────────────────────────────────────────────────────
+
+  #onFin(): void {
+    if (this.#phase === PHASE.BODY && this.#body.finish()) {
+      this.#mayPersist = false;
+      const user = this.#user;
+      this.#finish(null, false);
+      user?.flush();
+      return;
+    }
+    this.#lose(false);
+  }
+
+  #onClose(): void {
+    if (this.#phase !== PHASE.DEAD) this.#lose(false);
+    this.#group.forget(this);
+  }
+
+  /** Ends the connection, and tells its user that what it waits for will not come. */
+  #lose(brokeHttp: boolean): void {
+    const user = this.#user;
+    const wasConnecting = this.#phase === PHASE.CONNECTING;
+    this.#destroy();
+    if (user === null) return;
+    if (wasConnecting) user.onConnectFailed(this.#connectFailure());
+    else user.onUpstreamLost(brokeHttp);
+  }
+
+  #connectFailure(): ConnectFailure {
+    const code = this.#errorCode;
+    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAI_FAIL') return CONNECT_FAILURE.DNS;
+    if (code === 'ETIMEDOUT') return CONNECT_FAILURE.TIMEOUT;
+    const isTls = this.#group.spec.scheme === 'https' && code !== 'ECONNREFUSED' && code !== 'EHOSTUNREACH';
+    return isTls ? CONNECT_FAILURE.TLS : CONNECT_FAILURE.REFUSED;
+  }
+
+  #destroy(): void {
+    if (this.#phase === PHASE.DEAD) return;
+    this.#phase = PHASE.DEAD;
+    this.#user = null;
+    this.#out = '';
+    this.#group.plane.wheel.drop(this);
+    this.#group.unlist(this);
+    this.#socket.destroy();
+  }
+
+  override onDeadline(): void {
+    const user = this.#user;
+    if (this.#phase === PHASE.CONNECTING) {
+      this.#errorCode = 'ETIMEDOUT';
+      this.#lose(false);
+    } else if (user !== null) user.onUpstreamTimeout();
+    else this.#destroy();
+  }
+
+  // ── Upstream ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  head(method: string, path: string, fields: RequestHead, extra: string, framing: number, length: number): void {
+    this.#methodId = fields.methodId;
+    this.#reader.reset();
+    this.#reader.expect(fields.methodId);
+    this.#isChunked = framing === FRAMING.CHUNKED;
+    const body =
+      framing === FRAMING.LENGTH ? `Content-Length: ${length}\r\n` : this.#isChunked ? 'Transfer-Encoding: chunked\r\n' : '';
+    this.#out = `${method} ${path} HTTP/1.1\r\n${copyKept(fields)}${extra}${body}\r\n`;
+  }
+
+  chunk(chunk: Buffer, from: number, to: number): boolean {
+    const bytes = to - from;
+    if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
+      const data = chunk.latin1Slice(from, to);
+      this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
+      return !this.#socket.writableNeedDrain;
+    }
+    const socket = this.#socket;
+    const before = this.#isChunked ? this.#out + chunkSize(bytes) : this.#out;
+    this.#out = '';
+    socket.cork();
+    if (before !== '') socket.write(before, 'latin1');
+    socket.write(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    if (this.#isChunked) socket.write('\r\n', 'latin1');
+    socket.uncork();
+    return !socket.writableNeedDrain;
+  }
+
+  end(trailers: Fields | null): void {
+    this.#requestSent = true;
+    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : `0\r\n${copyKept(trailers)}\r\n`;
+    this.flush();
+    if (this.#phase === PHASE.TUNNEL) this.#socket.end();
+  }
+
+  flush(): void {
+    if (this.#out === '') return;
+    const text = this.#out;
+    this.#out = '';
+    this.#socket.write(text, 'latin1');
+  }
+
+  abort(): void {
+    this.#user = null;
+    this.#destroy();
+  }
+
+  release(): void {
+    this.#user = null;
+    if (!this.#mayPersist || this.#phase !== PHASE.DONE) {
+      this.#destroy();
+      return;
+    }
+    this.#phase = PHASE.IDLE;
+    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#group.plane.wheel.arm(this, this.#group.plane.clock() + this.#endpointIdleMs);
+    this.#group.giveBack(this);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  expectWithin(ms: number): void {
+    if (ms > 0) this.#group.plane.wheel.arm(this, this.#group.plane.clock() + ms);
+    else this.#group.plane.wheel.disarm(this);
+  }
+
+  tunnel(): void {
+    this.#phase = PHASE.TUNNEL;
+    this.#isChunked = false;
+  }
+}

@@ -1,0 +1,406 @@
+// The client's side over HTTP/1.1: one object per client connection, reading requests one after another and framing the
+// answers. It knows bytes and time-outs; what a request means and where it goes is the exchange's business.
+//
+//   HEAD ──head──▶ BODY ──last byte──▶ ANSWERING ──answer whole──▶ HEAD   (keep-alive; pipelined bytes wait in #stash)
+//                                          │ 101 ▶ TUNNEL          └────▶ CLOSING: half-close, drain ≤ 2 s, destroy
+
+import type { Socket } from 'node:net';
+import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
+import { faultOf } from '../../wire/fault.ts';
+import { copyKept, type Fields } from '../../wire/fields.ts';
+import { RequestReader } from '../../wire/request.ts';
+import type { ResponseHead } from '../../wire/response.ts';
+import { chunkSize, httpDate, LAST_CHUNK, statusLine } from '../../wire/write.ts';
+import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
+import { Exchange } from '../exchange.ts';
+import type { Plane } from '../plane.ts';
+import type { Downstream, Peer } from '../sides.ts';
+import { Timed } from '../wheel.ts';
+
+const PHASE = { HEAD: 0, BODY: 1, ANSWERING: 2, TUNNEL: 3, CLOSING: 4, DEAD: 5 } as const;
+type Phase = (typeof PHASE)[keyof typeof PHASE];
+
+/** Up to here a body travels in the same string, and so the same write, as its head. Above, a copy costs more than it saves. */
+const SMALL_BYTES = 4096;
+/** How long an answered connection is drained before it is destroyed: a reset would eat the answer. */
+const LINGER_MS = 2000;
+/** A FIN this close behind the request is a half-close (`printf … | nc`): the answer is still wanted. */
+const HALF_CLOSE_MS = 2;
+/** A later FIN is an abort unless the answer makes progress within this. */
+const GONE_MS = 50;
+
+export class ServerConnection extends Timed implements Downstream {
+  readonly peer: Peer;
+  readonly #plane: Plane;
+  readonly #socket: Socket;
+  readonly #reader: RequestReader;
+  readonly #body = new BodyReader();
+  readonly #exchange: Exchange;
+  #phase: Phase = PHASE.HEAD;
+  /** Bytes of the next request, read before this one was answered. The socket is paused meanwhile. */
+  #stash: Buffer | null = null;
+  /** Text that waits to travel in one write. latin1. */
+  #out = '';
+  #isChunked = false;
+  #isCounted = false; // the body has a Content-Length
+  #isHeadRequest = false;
+  #isOldClient = false; // HTTP/1.0
+  #persist = true;
+  #isLooping = false;
+  #hasFin = false;
+  #headStarted = false;
+  #wroteSince = false;
+  #requestReadMs = 0;
+
+  constructor(plane: Plane, socket: Socket, peer: Peer) {
+    super();
+    this.#plane = plane;
+    this.#socket = socket;
+    this.peer = peer;
+    this.#reader = new RequestReader(plane.limits);
+    this.#exchange = new Exchange(plane, this);
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onFin());
+    socket.on('drain', () => this.#onDrain());
+    socket.on('error', () => {}); // `close` follows and is handled there
+    socket.on('close', () => this.#onClose());
+    plane.wheel.arm(this, plane.clock() + plane.limits.idleTimeoutMs);
+  }
+
+  get willClose(): boolean {
+    return !this.#persist;
+  }
+
+  /** Between two requests, so that a drain may close it. */
+  get isIdle(): boolean {
+    return this.#phase === PHASE.HEAD && this.#reader.isEmpty;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onData(chunk: Buffer): void {
+    if (this.#phase >= PHASE.CLOSING) return;
+    this.#process(chunk);
+  }
+
+  #process(chunk: Buffer): void {
+    this.#isLooping = true;
+    let at = 0;
+    while (at >= 0 && at < chunk.length) {
+      switch (this.#phase) {
+        case PHASE.HEAD:
+          at = this.#readHead(chunk, at);
+          break;
+        case PHASE.BODY:
+          at = this.#readBody(chunk, at);
+          break;
+        case PHASE.TUNNEL:
+          this.#exchange.onRequestChunk(chunk, at, chunk.length);
+          at = chunk.length;
+          break;
+        case PHASE.ANSWERING:
+          this.#stash = at === 0 ? chunk : chunk.subarray(at);
+          this.#socket.pause();
+          at = -1;
+          break;
+        default:
+          at = -1;
+      }
+    }
+    this.#isLooping = false;
+    if (this.#phase === PHASE.HEAD) {
+      if (this.#reader.isEmpty) this.#awaitRequest();
+    } else if (this.#phase < PHASE.CLOSING) this.#exchange.flush();
+  }
+
+  #readHead(chunk: Buffer, at: number): number {
+    const next = this.#reader.feed(chunk, at);
+    if (next >= 0) {
+      this.#startRequest();
+      return next;
+    }
+    if (this.#reader.fault !== 0) {
+      const { status, detail, proxyStatus } = faultOf(this.#reader.fault);
+      this.#refuse(problemOfFault(status, detail, proxyStatus));
+      return -1;
+    }
+    if (!this.#headStarted && !this.#reader.isEmpty) {
+      this.#headStarted = true;
+      this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.headTimeoutMs);
+    }
+    return -1;
+  }
+
+  #startRequest(): void {
+    const { head } = this.#reader;
+    this.#headStarted = false;
+    this.#isHeadRequest = head.methodId === 2;
+    this.#isOldClient = head.minor === 0;
+    this.#persist = head.keepAlive && !this.#plane.isDraining && !this.#hasFin;
+    this.#body.begin(head.framing, head.length);
+    const hasBody = !this.#body.isDone;
+    const nowMs = this.#plane.clock();
+    if (hasBody) {
+      this.#phase = PHASE.BODY;
+      this.#plane.wheel.arm(this, nowMs + this.#plane.limits.bodyTimeoutMs);
+    } else {
+      this.#phase = PHASE.ANSWERING;
+      this.#requestReadMs = nowMs;
+      this.#plane.wheel.disarm(this);
+    }
+    this.#exchange.begin(head, hasBody, nowMs);
+  }
+
+  #readBody(chunk: Buffer, at: number): number {
+    const body = this.#body;
+    const code = body.read(chunk, at);
+    if (code === BODY.DATA) {
+      this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.bodyTimeoutMs);
+      this.#exchange.onRequestChunk(chunk, body.from, body.to);
+      // A body of known length is over with its last byte; a chunked one tells by itself.
+      if (this.#phase === PHASE.BODY && body.isDone) this.#endRequest(null);
+      return body.at;
+    }
+    if (code === BODY.MORE) return -1;
+    if (code === BODY.END) {
+      this.#endRequest(body.trailers);
+      return body.at;
+    }
+    const { status, detail, proxyStatus } = faultOf(body.fault);
+    this.#exchange.onRequestBroken(problemOfFault(status, detail, proxyStatus));
+    return -1;
+  }
+
+  #endRequest(trailers: Fields | null): void {
+    this.#phase = PHASE.ANSWERING;
+    this.#requestReadMs = this.#plane.clock();
+    this.#plane.wheel.disarm(this);
+    this.#exchange.onRequestEnd(trailers !== null && trailers.count > 0 ? trailers : null);
+  }
+
+  /** A request that cannot be understood: answered, and nothing behind it is read. */
+  #refuse(problem: Problem): void {
+    this.#persist = false;
+    this.#isHeadRequest = false;
+    this.#plane.countRefusal(problem.status);
+    const { fields, body } = renderProblem(problem, false);
+    this.reply(problem.status, fields, body);
+  }
+
+  #awaitRequest(): void {
+    if (this.#hasFin || (this.#plane.isDraining && this.#plane.isClosingIdle)) this.#close();
+    else this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
+  }
+
+  // ── the other end goes, or is silent ─────────────────────────────────────────────────────────────────────────────
+
+  #onFin(): void {
+    this.#hasFin = true;
+    switch (this.#phase) {
+      case PHASE.HEAD:
+        this.#socket.end();
+        if (!this.#reader.isEmpty) this.#socket.destroy();
+        return;
+      case PHASE.BODY:
+        this.#socket.destroy(); // an incomplete message is never completed by us (RFC 9112, 8)
+        return;
+      case PHASE.ANSWERING: {
+        this.#persist = false;
+        const nowMs = this.#plane.clock();
+        // A FIN alone does not tell a half-close from an abort. What follows the request at once is the former.
+        if (nowMs - this.#requestReadMs > HALF_CLOSE_MS) {
+          this.#wroteSince = false;
+          this.#plane.wheel.arm(this, nowMs + GONE_MS);
+        }
+        return;
+      }
+      case PHASE.TUNNEL:
+        this.#exchange.onTunnelFin();
+        return;
+    }
+  }
+
+  #onClose(): void {
+    const wasBusy = this.#phase === PHASE.BODY || this.#phase === PHASE.ANSWERING || this.#phase === PHASE.TUNNEL;
+    this.#phase = PHASE.DEAD;
+    this.#stash = null;
+    this.#out = '';
+    this.#plane.wheel.drop(this);
+    if (wasBusy) this.#exchange.onClientGone();
+    this.#plane.forget(this);
+  }
+
+  override onDeadline(nowMs: number): void {
+    switch (this.#phase) {
+      case PHASE.HEAD:
+        if (this.#headStarted) this.#refuse(PROBLEM.requestTimeout);
+        else this.#close();
+        return;
+      case PHASE.BODY:
+        this.#exchange.onRequestBroken(PROBLEM.requestTimeout);
+        return;
+      case PHASE.ANSWERING:
+        if (this.#hasFin && (this.#wroteSince || this.#socket.writableLength > 0)) {
+          this.#wroteSince = false;
+          this.#plane.wheel.arm(this, nowMs + (this.#socket.writableLength > 0 ? this.#plane.limits.idleTimeoutMs : GONE_MS));
+          return;
+        }
+        this.#socket.destroy(); // gone, or it has not read a byte for idleTimeout
+        return;
+      default:
+        this.#socket.destroy();
+    }
+  }
+
+  #onDrain(): void {
+    if (this.#phase === PHASE.DEAD) return;
+    if (this.#phase === PHASE.ANSWERING && !this.#hasFin) this.#plane.wheel.disarm(this);
+    if (this.#phase < PHASE.CLOSING) this.#exchange.onDownstreamDrain();
+  }
+
+  // ── Downstream ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  interim(head: ResponseHead | null, status: number): void {
+    if (this.#isOldClient) return; // RFC 9110, 15.2: a 1.0 client does not know 1xx
+    this.#out += `${statusLine(status, '')}${head === null ? '' : copyKept(head)}\r\n`;
+    this.flush();
+  }
+
+  head(status: number, reason: string, fields: Fields | null, extra: string, framing: number, length: number): void {
+    if (this.#plane.isDraining || (framing === FRAMING.UNTIL_CLOSE && this.#isOldClient)) this.#persist = false;
+    let text = statusLine(status, reason);
+    if (fields !== null) text += copyKept(fields);
+    text += extra;
+    this.#isChunked = false;
+    this.#isCounted = framing === FRAMING.LENGTH;
+    if (this.#isCounted) text += `Content-Length: ${length}\r\n`;
+    else if (framing !== FRAMING.NONE && !this.#isHeadRequest) {
+      if (this.#isOldClient) this.#persist = false;
+      else {
+        this.#isChunked = true;
+        text += 'Transfer-Encoding: chunked\r\n';
+      }
+    }
+    if (!this.#persist && status !== 101) text += 'Connection: close\r\n';
+    this.#out += `${text}\r\n`;
+  }
+
+  chunk(chunk: Buffer, from: number, to: number): boolean {
+    const bytes = to - from;
+    this.#wroteSince = true;
+    if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
+      const data = chunk.latin1Slice(from, to);
+      this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
+      return !this.#socket.writableNeedDrain;
+    }
+    const socket = this.#socket;
+    const before = this.#isChunked ? this.#out + chunkSize(bytes) : this.#out;
+    this.#out = '';
+    socket.cork();
+    if (before !== '') socket.write(before, 'latin1');
+    socket.write(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    if (this.#isChunked) socket.write('\r\n', 'latin1');
+    socket.uncork();
+    if (!socket.writableNeedDrain) return true;
+    this.#awaitDrain();
+    return false;
+  }
+
+  /** A client that reads nothing of its answer for idleTimeout is let go. */
+  #awaitDrain(): void {
+    if (this.#phase === PHASE.ANSWERING) this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
+  }
+
+  end(trailers: Fields | null): void {
+    if (this.#phase === PHASE.TUNNEL) {
+      this.flush();
+      this.#close();
+      return;
+    }
+    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : `0\r\n${copyKept(trailers)}\r\n`;
+    this.#finish();
+  }
+
+  reply(status: number, fields: string, body: string): void {
+    if (this.#plane.isDraining || this.#phase === PHASE.BODY) this.#persist = false;
+    const close = this.#persist ? '' : 'Connection: close\r\n';
+    const content = status === 204 || status === 304 ? '' : `Content-Length: ${body.length}\r\n`;
+    const head = `${statusLine(status, '')}${fields}${content}Date: ${httpDate(Date.now())}\r\nVia: 1.1 fermat\r\n${close}\r\n`;
+    this.#out += this.#isHeadRequest ? head : head + body;
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.flush();
+    if (this.#phase !== PHASE.ANSWERING || !this.#persist) {
+      this.#close();
+      return;
+    }
+    this.#phase = PHASE.HEAD;
+    this.#reader.reset();
+    if (this.#isLooping) return; // #process goes on with what is left of its chunk
+    const stash = this.#stash;
+    this.#stash = null;
+    if (this.#socket.isPaused()) this.#socket.resume();
+    if (stash !== null) this.#process(stash);
+    else this.#awaitRequest();
+  }
+
+  #close(): void {
+    if (this.#phase === PHASE.DEAD) return;
+    this.#phase = PHASE.CLOSING;
+    this.#stash = null;
+    this.#socket.end();
+    if (this.#socket.isPaused()) this.#socket.resume(); // to see its FIN
+    this.#plane.wheel.arm(this, this.#plane.clock() + LINGER_MS);
+  }
+
+  /** Closes an idle connection (drain). */
+  closeIdle(): void {
+    if (this.isIdle) this.#close();
+  }
+
+  abort(): void {
+    if (this.#phase === PHASE.DEAD) return;
+    const isVisible = this.#isChunked || this.#isCounted;
+    if (isVisible) this.flush();
+    this.#phase = PHASE.DEAD;
+    this.#out = '';
+    // A body whose end is the close would look whole: only a reset tells. The others keep what they already got.
+    if (isVisible) this.#socket.destroySoon();
+    else this.#socket.resetAndDestroy();
+  }
+
+  flush(): void {
+    if (this.#out === '') return;
+    const text = this.#out;
+    this.#out = '';
+    this.#wroteSince = true;
+    if (!this.#socket.write(text, 'latin1')) this.#awaitDrain();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+    if (this.#phase === PHASE.BODY) this.#plane.wheel.disarm(this); // it is us who do not read
+  }
+
+  resume(): void {
+    if (this.#phase === PHASE.BODY) this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.bodyTimeoutMs);
+    if (this.#stash === null) this.#socket.resume();
+  }
+
+  tunnel(): void {
+    this.#phase = PHASE.TUNNEL;
+    this.#isChunked = false;
+    this.#plane.wheel.disarm(this);
+    const stash = this.#stash;
+    this.#stash = null;
+    if (stash !== null) this.#exchange.onRequestChunk(stash, 0, stash.length);
+    this.#socket.resume();
+    if (this.#hasFin) this.#exchange.onTunnelFin();
+  }
+}

@@ -1,0 +1,149 @@
+// Which header fields pass and which lines are ours, both ways (CONTRACT "Headers"). Fields are marked, never copied: the
+// wire writes what is not marked as it stands, then our lines. What the client nominates in Connection was marked by the
+// wire before we add anything (the reverse order was CVE-2026-33805 and CVE-2024-45410).
+
+import { randomBytes } from 'node:crypto';
+import { FIELD, type Fields } from '../wire/fields.ts';
+import type { RequestHead } from '../wire/request.ts';
+import type { ResponseHead } from '../wire/response.ts';
+import { httpDate } from '../wire/write.ts';
+import type { RouteRuntime } from './generation.ts';
+import type { Peer } from './sides.ts';
+
+const idPrefix = randomBytes(8).toString('hex');
+let idCount = 0;
+
+/** Unique among all processes and threads; 16 hex digits of this thread, then a count. */
+export function newRequestId(): string {
+  return `${idPrefix}-${(++idCount).toString(36)}`;
+}
+
+/** Sets `fields.drop` on every field called `lower`. */
+export function dropNamed(fields: Fields, lower: string): void {
+  for (let i = 0; i < fields.count; i++) if (fields.nameIs(i, lower)) fields.drop[i] = 1;
+}
+
+/** All lines of one field as one list value; '' if there is none. */
+export function joined(fields: Fields, id: number): string {
+  let value = '';
+  for (let i = 0; i < fields.count; i++) {
+    if (fields.id[i] === id) value = value === '' ? fields.value(i) : `${value}, ${fields.value(i)}`;
+  }
+  return value;
+}
+
+/** The lines that are the same for all requests of a connection. */
+export function peerLines(peer: Peer): string {
+  const proto = peer.isTls ? 'https' : 'http';
+  return `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n`;
+}
+
+/**
+ * Marks what an endpoint must not see and gives the lines it shall see besides, less Host (which may differ between
+ * attempts). `constant` is peerLines(peer), `loopLine` this process's CDN-Loop line. `requestId` in `ids`.
+ */
+export function planRequest(head: RequestHead, peer: Peer, constant: string, loopLine: string, route: RouteRuntime): string {
+  let extra = peer.isTrusted ? planTrusted(head, peer) : planUntrusted(head, constant);
+  extra += head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
+  extra += loopLine;
+  if (head.upgrade !== '') extra += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  if (head.methodId === 7 || head.methodId === 8) extra += planMaxForwards(head);
+  return extra + edit(head, route.requestDrops, route.requestLines);
+}
+
+/** Nothing that a stranger says about where it comes from gets through. */
+function planUntrusted(head: RequestHead, constant: string): string {
+  const { id, drop, count } = head;
+  for (let i = 0; i < count; i++) {
+    switch (id[i]) {
+      case FIELD.X_FORWARDED_FOR:
+      case FIELD.X_FORWARDED_PROTO:
+      case FIELD.X_FORWARDED_HOST:
+      case FIELD.X_FORWARDED_PORT:
+      case FIELD.X_REQUEST_ID:
+      case FIELD.X_REAL_IP:
+      case FIELD.FORWARDED:
+        drop[i] = 1;
+        break;
+      case FIELD.OTHER:
+        if (claimsOrigin(head, i)) drop[i] = 1;
+    }
+  }
+  return `${constant}${hostLine(head)}X-Request-Id: ${newRequestId()}\r\n`;
+}
+
+/** A trusted peer's word stands; its own address is appended. */
+function planTrusted(head: RequestHead, peer: Peer): string {
+  const { id, drop, count } = head;
+  let hasProto = false;
+  let hasHost = false;
+  let hasPort = false;
+  let hasId = false;
+  for (let i = 0; i < count; i++) {
+    switch (id[i]) {
+      case FIELD.X_FORWARDED_FOR:
+        drop[i] = 1;
+        break;
+      case FIELD.X_FORWARDED_PROTO:
+        hasProto = true;
+        break;
+      case FIELD.X_FORWARDED_HOST:
+        hasHost = true;
+        break;
+      case FIELD.X_FORWARDED_PORT:
+        hasPort = true;
+        break;
+      case FIELD.X_REQUEST_ID:
+        hasId = true;
+    }
+  }
+  const before = joined(head, FIELD.X_FORWARDED_FOR);
+  let extra = `X-Forwarded-For: ${before === '' ? peer.address : `${before}, ${peer.address}`}\r\n`;
+  if (!hasProto) extra += `X-Forwarded-Proto: ${peer.isTls ? 'https' : 'http'}\r\n`;
+  if (!hasPort) extra += `X-Forwarded-Port: ${peer.localPort}\r\n`;
+  if (!hasHost) extra += hostLine(head);
+  if (!hasId) extra += `X-Request-Id: ${newRequestId()}\r\n`;
+  return extra;
+}
+
+function hostLine(head: RequestHead): string {
+  return head.authority === '' ? '' : `X-Forwarded-Host: ${head.authority}\r\n`;
+}
+
+/** X-Forwarded-anything, Forwarded, X-Real-IP and X-Request-Id, also spelt with `_` or `.`, which many frameworks fold into `-`. */
+function claimsOrigin(fields: Fields, i: number): boolean {
+  const { text, nameAt, nameEnd } = fields;
+  const first = text.charCodeAt(nameAt[i]!) | 32;
+  if (first !== 120 && first !== 102) return false; // x, f
+  const length = nameEnd[i]! - nameAt[i]!;
+  if (length < 9) return false;
+  const name = fields.name(i).toLowerCase().replaceAll('_', '-').replaceAll('.', '-');
+  return name.startsWith('x-forwarded-') || name === 'forwarded' || name === 'x-real-ip' || name === 'x-request-id';
+}
+
+/** RFC 9110, 7.6.2: counted down, never invented. Zero was answered before (guard.ts). */
+function planMaxForwards(head: RequestHead): string {
+  const at = head.find(FIELD.MAX_FORWARDS);
+  if (at < 0) return '';
+  const left = maxForwardsOf(head.value(at));
+  if (left < 0) return '';
+  head.drop[at] = 1;
+  return `Max-Forwards: ${left - 1}\r\n`;
+}
+
+/** The number in a Max-Forwards value, or -1 if it is none. */
+export function maxForwardsOf(value: string): number {
+  return /^[0-9]{1,9}$/.test(value) ? Number(value) : -1;
+}
+
+/** Marks what the endpoint's answer must not carry to the client, and gives the lines it shall carry besides. */
+export function planResponse(head: ResponseHead, route: RouteRuntime): string {
+  let extra = head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
+  if (!head.hasDate) extra += `Date: ${httpDate(Date.now())}\r\n`;
+  return extra + edit(head, route.responseDrops, route.responseLines);
+}
+
+function edit(fields: Fields, drops: readonly string[], lines: string): string {
+  for (let i = 0; i < drops.length; i++) dropNamed(fields, drops[i]!);
+  return lines;
+}

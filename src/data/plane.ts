@@ -1,0 +1,147 @@
+// One worker's data plane: everything its connections share. Built by worker.ts from what the control plane hands over,
+// changed only by a new Snapshot, a new GeoIP database or a drain.
+
+import type { GeoReader } from '../../geoip/reader.ts';
+import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
+import type { PickContext } from '../core/selector.ts';
+import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
+import { AccessLog } from './access.ts';
+import { buildGeneration, type Generation } from './generation.ts';
+import { Locator } from './locate.ts';
+import { Upstreams } from './upstreams.ts';
+import { Wheel } from './wheel.ts';
+
+/** A client connection as the plane keeps it. */
+export interface ClientConnectionHandle {
+  closeIdle(): void;
+  destroy(): void;
+}
+
+/** Retries look at no more endpoints than this. */
+const MAX_TRIED = 8;
+
+export interface PlaneOptions {
+  readonly lane: number;
+  readonly writer: LaneWriter;
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly loopId: string;
+  readonly snapshot: Snapshot;
+  /** No exchange of a snapshot older than `version` is left. */
+  readonly onQuiet: (version: number) => void;
+}
+
+export class Plane {
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly lane: LaneWriter;
+  readonly wheel: Wheel;
+  readonly upstreams: Upstreams;
+  readonly locator: Locator;
+  readonly access: AccessLog;
+  readonly loopId: string;
+  /** The whole CDN-Loop line of this process. */
+  readonly loopLine: string;
+  /** Reused by every selection: a selection is one synchronous call. */
+  readonly pick: PickContext;
+  generation: Generation;
+  isDraining = false;
+  /** The grace of a drain is over: idle connections are closed too. */
+  isClosingIdle = false;
+  readonly #options: PlaneOptions;
+  readonly #connections = new Set<ClientConnectionHandle>();
+  readonly #old: Generation[] = [];
+
+  constructor(options: PlaneOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.lane = options.writer;
+    this.loopId = options.loopId;
+    this.loopLine = `CDN-Loop: fermat; n=${options.loopId}\r\n`;
+    this.wheel = new Wheel(options.clock);
+    this.locator = new Locator(options.writer);
+    this.access = new AccessLog();
+    this.upstreams = new Upstreams(this);
+    this.pick = {
+      lane: options.lane,
+      inflight: options.writer.inflight,
+      nowMs: 0,
+      random: options.random,
+      tried: new Int32Array(MAX_TRIED),
+      triedCount: 0,
+      mayExplore: false,
+    };
+    this.generation = buildGeneration(options.snapshot, options.clock());
+    this.upstreams.install(options.snapshot.endpoints, options.snapshot.pools);
+    this.wheel.start();
+  }
+
+  get limits(): LimitsSpec {
+    return this.generation.snapshot.limits;
+  }
+
+  get lanes(): number {
+    return this.generation.snapshot.lanes;
+  }
+
+  get accessFormat(): AccessFormat {
+    return this.generation.snapshot.access;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** The next request sees the new structure; those under way end in the old one. */
+  install(snapshot: Snapshot): void {
+    this.#old.push(this.generation);
+    this.generation = buildGeneration(snapshot, this.clock());
+    this.upstreams.install(snapshot.endpoints, snapshot.pools);
+    this.#reportQuiet();
+  }
+
+  installGeo(reader: GeoReader | null): void {
+    this.locator.install(reader);
+  }
+
+  remember(connection: ClientConnectionHandle): void {
+    this.#connections.add(connection);
+  }
+
+  forget(connection: ClientConnectionHandle): void {
+    this.#connections.delete(connection);
+  }
+
+  enter(): Generation {
+    this.generation.exchanges++;
+    return this.generation;
+  }
+
+  leave(generation: Generation): void {
+    generation.exchanges--;
+    if (generation.exchanges === 0 && generation !== this.generation) this.#reportQuiet();
+  }
+
+  /** A request that never became an exchange. */
+  countRefusal(status: number): void {
+    this.lane.count(CELL.REQUESTS, OTHER, OTHER, status);
+  }
+
+  closeIdle(): void {
+    this.isClosingIdle = true;
+    for (const connection of this.#connections) connection.closeIdle();
+  }
+
+  destroy(): void {
+    for (const connection of this.#connections) connection.destroy();
+    this.upstreams.destroy();
+    this.access.close();
+    this.wheel.stop();
+  }
+
+  #reportQuiet(): void {
+    while (this.#old.length > 0 && this.#old[0]!.exchanges === 0) this.#old.shift();
+    if (this.#old.length === 0) this.#options.onQuiet(this.generation.snapshot.version);
+  }
+}

@@ -1,0 +1,127 @@
+// What an endpoint's answer does to an exchange: interim heads, the final head, body, end; and the tunnel after a 101.
+
+import { CELL, OUTCOME } from '../core/lane.ts';
+import { FRAMING } from '../wire/body.ts';
+import { FIELD, type Fields } from '../wire/fields.ts';
+import type { ResponseHead } from '../wire/response.ts';
+import { type Exchange, STATE } from './exchange.ts';
+import { planResponse } from './headers.ts';
+import { settleAttempt } from './settle.ts';
+
+/** A closed tunnel's other side may take this long to say its last bytes, ms. */
+const TUNNEL_LINGER_MS = 2000;
+
+export function head(ex: Exchange, answer: ResponseHead): void {
+  const { status } = answer;
+  ex.books.sawBytes = true;
+  if (status === 101) return switchProtocols(ex, answer);
+  if (status < 200) return interim(ex, answer);
+  const pool = ex.pool!;
+  const route = ex.route!;
+  ex.books.firstByteMs = ex.plane.clock();
+  ex.books.status = status;
+  if (status === 429 || status === 503) ex.books.retryAfterMs = retryAfterOf(answer);
+  if (pool.retryStatuses.has(status) && ex.retryStatus(status)) return;
+  if (ex.attempts > 1) ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, 0, status < 500 ? 0 : 1);
+  ex.hasAnswered = true;
+  ex.owes100 = false;
+  ex.replay.drop();
+  ex.state = STATE.ANSWERING;
+  ex.idleMs = isStream(answer) ? 0 : pool.spec.timeouts.bodyIdleMs;
+  ex.up!.expectWithin(ex.idleMs);
+  keepLength(answer);
+  let extra = planResponse(answer, route);
+  if (route.spec.serverTiming) extra += timingLines(ex);
+  ex.down.head(status, answer.reason, answer, extra, answer.framing, answer.length);
+}
+
+function interim(ex: Exchange, answer: ResponseHead): void {
+  if (answer.status === 100) {
+    if (!ex.owes100) return;
+    ex.owes100 = false;
+  }
+  ex.down.interim(answer, answer.status);
+}
+
+/** An answer without a body may still say how long the body would be: to HEAD, and in a 304. */
+function keepLength(answer: ResponseHead): void {
+  if (answer.framing !== FRAMING.NONE || answer.status === 204) return;
+  const at = answer.find(FIELD.CONTENT_LENGTH);
+  if (at >= 0) answer.drop[at] = 0;
+}
+
+/** Streams that are silent by nature are not timed. */
+function isStream(answer: ResponseHead): boolean {
+  const at = answer.find(FIELD.CONTENT_TYPE);
+  return at >= 0 && /^(?:text\/event-stream|application\/grpc)/i.test(answer.value(at));
+}
+
+/** Retry-After in delta-seconds; a date is rare and says no more than "later". 0 = none; a day at most. */
+function retryAfterOf(answer: ResponseHead): number {
+  const at = answer.find(FIELD.RETRY_AFTER);
+  if (at < 0) return 0;
+  const value = answer.value(at);
+  return /^[0-9]{1,9}$/.test(value) ? Math.min(Number(value), 86_400) * 1000 : 0;
+}
+
+function timingLines(ex: Exchange): string {
+  const { books } = ex;
+  const upstreamMs = books.firstByteMs - books.sentMs;
+  const ownMs = books.firstByteMs - books.startMs - upstreamMs;
+  return `Server-Timing: fermat;dur=${ownMs.toFixed(2)}, endpoint;dur=${upstreamMs.toFixed(2)}\r\nX-Fermat-Endpoint: ${books.endpoint!.id}\r\n`;
+}
+
+export function chunk(ex: Exchange, bytes: Buffer, from: number, to: number): void {
+  ex.books.responseBytes += to - from;
+  const up = ex.up!;
+  if (ex.down.chunk(bytes, from, to)) {
+    if (ex.idleMs > 0) up.expectWithin(ex.idleMs);
+    return;
+  }
+  up.pause();
+  up.expectWithin(0); // it is the client who is slow now
+}
+
+export function end(ex: Exchange, trailers: Fields | null): void {
+  const { status } = ex.books;
+  const up = ex.up!;
+  ex.down.flush();
+  settleAttempt(ex, status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK, status);
+  // Both are free before the client's next request may want them.
+  up.release();
+  ex.finish();
+  ex.down.end(trailers);
+}
+
+// ── tunnel ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Only what was asked for is switched to (RFC 9110, 7.8), and only now does either side become raw bytes. */
+function switchProtocols(ex: Exchange, answer: ResponseHead): void {
+  if (ex.head.upgrade === '' || !/^websocket$/i.test(answer.upgrade) || !ex.isRequestRead) return ex.badResponse();
+  const up = ex.up!;
+  ex.books.firstByteMs = ex.plane.clock();
+  ex.books.status = 101;
+  ex.hasAnswered = true;
+  ex.replay.drop();
+  ex.state = STATE.TUNNEL;
+  ex.idleMs = ex.pool!.spec.timeouts.tunnelIdleMs;
+  const extra = `${planResponse(answer, ex.route!)}Connection: Upgrade\r\nUpgrade: websocket\r\n`;
+  ex.down.head(101, answer.reason, answer, extra, FRAMING.NONE, 0);
+  settleAttempt(ex, OUTCOME.OK, 101);
+  up.tunnel();
+  up.expectWithin(ex.idleMs);
+  ex.down.tunnel();
+  ex.flush();
+}
+
+export function tunnelFromClient(ex: Exchange, bytes: Buffer, from: number, to: number): void {
+  const up = ex.up!;
+  up.expectWithin(ex.idleMs);
+  if (!up.chunk(bytes, from, to)) ex.down.pause();
+}
+
+/** The client has said its last byte: the endpoint gets it, and a little time to answer. */
+export function tunnelFin(ex: Exchange): void {
+  ex.up?.end(null);
+  ex.up?.expectWithin(TUNNEL_LINGER_MS);
+}

@@ -1,0 +1,119 @@
+// What is written down about an exchange: one sample and one in-flight count per attempt, settled exactly once, and the
+// request's own counters when it is over. Everything goes to the worker's lane: array stores, nothing else.
+
+import { bucketsOf, CELL, OTHER, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
+import type { EndpointSpec } from '../core/snapshot.ts';
+import type { Problem } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+
+const DURATION = bucketsOf(CELL.DURATION)!;
+const OVERHEAD = bucketsOf(CELL.OVERHEAD)!;
+
+/** The account of one exchange, reused by the next. Times in ms of the worker's clock; -1 = has not happened. */
+export class Books {
+  startMs = 0;
+  status = 0;
+  cohort = 0;
+  responseBytes = 0;
+  lastProblem: Problem | null = null;
+  /** A stale pooled connection was already forgiven once. */
+  wasStale = false;
+  /** Time that the endpoint took, connects and earlier attempts included. */
+  endpointMs = 0;
+
+  // Of the attempt under way:
+  isOpen = false;
+  endpoint: EndpointSpec | null = null;
+  role = 0;
+  attemptMs = 0;
+  sentMs = -1;
+  firstByteMs = -1;
+  connectMs = -1;
+  inflight = 0;
+  isReused = false;
+  /** Some byte of a response has come. */
+  sawBytes = false;
+  /** What a 429 or 503 asked for; 0 = nothing. */
+  retryAfterMs = 0;
+
+  reset(nowMs: number): void {
+    this.startMs = nowMs;
+    this.status = 0;
+    this.cohort = 0;
+    this.responseBytes = 0;
+    this.lastProblem = null;
+    this.wasStale = false;
+    this.endpointMs = 0;
+    this.isOpen = false;
+    this.endpoint = null;
+  }
+
+  beginAttempt(ex: Exchange, endpoint: EndpointSpec, role: number, nowMs: number): void {
+    const { lane } = ex.plane;
+    this.isOpen = true;
+    this.endpoint = endpoint;
+    this.role = role;
+    this.attemptMs = nowMs;
+    this.sentMs = -1;
+    this.firstByteMs = -1;
+    this.connectMs = -1;
+    this.isReused = false;
+    this.sawBytes = false;
+    this.retryAfterMs = 0;
+    this.inflight = lane.inflight[endpoint.slot]!;
+    lane.inflight[endpoint.slot] = this.inflight + 1;
+    lane.count(CELL.SELECTIONS, ex.pool!.spec.uid, endpoint.uid, role);
+  }
+}
+
+/** Files the sample of the attempt under way; does nothing when there is none. */
+export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): void {
+  const { books, plane } = ex;
+  const { endpoint } = books;
+  if (!books.isOpen || endpoint === null) return;
+  books.isOpen = false;
+  const { lane } = plane;
+  const nowMs = plane.clock();
+  lane.inflight[endpoint.slot]! -= 1;
+  const wasSent = books.sentMs >= 0;
+  books.endpointMs += nowMs - (wasSent ? books.sentMs : books.attemptMs) + (wasSent && !books.isReused ? books.sentMs - books.attemptMs : 0);
+  const pool = ex.pool!.spec;
+  if (books.connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, books.connectMs / 1000);
+  const firstByteMs = books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
+  if (firstByteMs >= 0) lane.observe(CELL.FIRST_BYTE, pool.uid, endpoint.uid, DURATION, firstByteMs / 1000);
+  if (outcome >= OUTCOME.CONNECT_FAILED) lane.count(CELL.FAILURES, pool.uid, endpoint.uid, outcome);
+  const base = lane.sampleBase();
+  if (base < 0) return;
+  const { ring } = lane;
+  ring[base + SAMPLE.SLOT] = endpoint.slot;
+  ring[base + SAMPLE.GENERATION] = endpoint.generation;
+  ring[base + SAMPLE.COHORT] = books.cohort;
+  ring[base + SAMPLE.OUTCOME] = outcome;
+  ring[base + SAMPLE.CONNECT_MS] = books.connectMs;
+  ring[base + SAMPLE.FIRST_BYTE_MS] = firstByteMs;
+  ring[base + SAMPLE.TOTAL_MS] = nowMs - books.attemptMs;
+  ring[base + SAMPLE.INFLIGHT] = books.inflight;
+  ring[base + SAMPLE.AT_MS] = nowMs;
+  ring[base + SAMPLE.STATUS] = status;
+  ring[base + SAMPLE.RETRY_AFTER_MS] = books.retryAfterMs;
+  ring[base + SAMPLE.BYTES] = books.responseBytes;
+  lane.publishSample();
+}
+
+/** Counts the request itself. */
+export function closeBooks(ex: Exchange): void {
+  const { books, plane, route, head } = ex;
+  settleAttempt(ex, OUTCOME.CLIENT_GONE, 0); // no-op unless somebody forgot
+  const { lane } = plane;
+  const nowMs = plane.clock();
+  const routeUid = route?.spec.uid ?? OTHER;
+  const endpointUid = books.endpoint !== null && (ex.hasAnswered || books.status === 499) ? books.endpoint.uid : OTHER;
+  lane.count(CELL.REQUESTS, routeUid, endpointUid, (head.methodId << 10) | books.status);
+  const totalMs = nowMs - books.startMs;
+  if (route !== null) lane.observe(CELL.DURATION, routeUid, 0, DURATION, totalMs / 1000);
+  // With a request body most of the time is the client's; a tunnel's or a failed request's time says nothing either.
+  if (ex.bodyBytes === 0 && books.status >= 200 && books.status < 400) {
+    lane.observe(CELL.OVERHEAD, 0, 0, OVERHEAD, Math.max(0, totalMs - books.endpointMs) / 1000);
+  }
+  if (plane.accessFormat !== 'off') plane.access.write(plane.accessFormat, ex, totalMs);
+}

@@ -1,0 +1,91 @@
+// The two small interfaces that an exchange knows: the client's side (Downstream) and the endpoint's side (Upstream).
+// HTTP/1.1 is the first implementation of each (h1/server.ts, h1/client.ts). Nothing in exchange asks which one it has:
+// heads travel as parsed fields with marks plus lines of our own, never as bytes on their way through.
+
+import type { Fields } from '../wire/fields.ts';
+import type { RequestHead } from '../wire/request.ts';
+import type { ResponseHead } from '../wire/response.ts';
+
+/** Who the client is, as far as its connection tells. Fixed for the life of the connection. */
+export interface Peer {
+  /** Canonical address of the TCP peer; '' on a UNIX socket. */
+  readonly address: string;
+  /** Its X-Forwarded-* are believed. */
+  readonly isTrusted: boolean;
+  readonly listener: string;
+  readonly localPort: number;
+  readonly isTls: boolean;
+}
+
+/** What an exchange may do to the client. All calls are cheap and never throw; after `end` or `abort` none is made. */
+export interface Downstream {
+  readonly peer: Peer;
+  /** An interim response (1xx but 101). */
+  interim(head: ResponseHead | null, status: number): void;
+  /**
+   * The final head: `fields` less the dropped ones, then `extra` (whole `name: value\r\n` lines). `framing` is what the
+   * endpoint said of the body; the implementation frames it anew.
+   */
+  head(status: number, reason: string, fields: Fields | null, extra: string, framing: number, length: number): void;
+  /** Body bytes chunk[from, to). False = hold back until Exchange.onDownstreamDrain. */
+  chunk(chunk: Buffer, from: number, to: number): boolean;
+  /** The body is whole; trailers (kept ones) are passed on where the protocol has room for them. */
+  end(trailers: Fields | null): void;
+  /** A whole answer of our own. */
+  reply(status: number, fields: string, body: string): void;
+  /** The response cannot be completed: make that visible (close, RST_STREAM). */
+  abort(): void;
+  /** Sends what head and chunk held back to travel in one write. */
+  flush(): void;
+  /** Stops, then takes up again, the reading of the request body. */
+  pause(): void;
+  resume(): void;
+  /** After a 101: raw bytes both ways from now on, beginning with what was read too far. */
+  tunnel(): void;
+  /** No further request on this connection after this answer. */
+  readonly willClose: boolean;
+}
+
+/** What an exchange may do to an endpoint, over one connection or stream that is its own until it ends or aborts. */
+export interface Upstream {
+  /** An earlier exchange has used the connection, so its end may be a coincidence. */
+  readonly isReused: boolean;
+  /** How long its connect took, ms; -1 once it has been reported (set by the exchange that reports it). */
+  connectMs: number;
+  /** Sends the head: method, path, `fields` less the dropped ones, then `extra`. */
+  head(method: string, path: string, fields: RequestHead, extra: string, framing: number, length: number): void;
+  chunk(chunk: Buffer, from: number, to: number): boolean;
+  end(trailers: Fields | null): void;
+  /** Lets go of it at once; the endpoint sees a close. */
+  abort(): void;
+  flush(): void;
+  pause(): void;
+  resume(): void;
+  /** Due in `ms` from now unless called again: Exchange.onUpstreamTimeout. 0 = no time-out. */
+  expectWithin(ms: number): void;
+  /** Takes the exchange's hands off a connection that finished its response: back to the pool or closed. */
+  release(): void;
+  tunnel(): void;
+  readonly isAlive: boolean;
+}
+
+/** What an Upstream tells the exchange that uses it. */
+export interface UpstreamEvents {
+  /** A connection is on its way; the user may abort it. */
+  onConnecting(upstream: Upstream): void;
+  onUpstreamReady(upstream: Upstream): void;
+  /** The connection never came about. */
+  onConnectFailed(reason: ConnectFailure): void;
+  onResponseHead(head: ResponseHead): void;
+  onResponseChunk(chunk: Buffer, from: number, to: number): void;
+  onResponseEnd(trailers: Fields | null): void;
+  /** Closed, reset or broken before the response was whole. */
+  onUpstreamLost(brokeHttp: boolean): void;
+  onUpstreamDrain(): void;
+  onUpstreamTimeout(): void;
+  /** Everything that one read brought has been told: send what was held back. */
+  flush(): void;
+}
+
+export const CONNECT_FAILURE = { REFUSED: 0, TIMEOUT: 1, TLS: 2, DNS: 3 } as const;
+export type ConnectFailure = (typeof CONNECT_FAILURE)[keyof typeof CONNECT_FAILURE];

@@ -1,0 +1,155 @@
+// Warm connections to endpoints: one group per slot, last in first out, so that the warmest is used again and the others
+// age out. Who finds no idle connection opens one; past the limit it queues, and the next connection that comes free is
+// handed to the longest waiter. A group outlives a Snapshot as long as its endpoint stays.
+
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
+import { ClientConnection } from './h1/client.ts';
+import type { Plane } from './plane.ts';
+import type { UpstreamEvents } from './sides.ts';
+
+/** What `acquire` did. READY has already called onUpstreamReady. */
+export const ACQUIRED = { READY: 0, CONNECTING: 1, QUEUED: 2, FULL: 3 } as const;
+export type Acquired = (typeof ACQUIRED)[keyof typeof ACQUIRED];
+
+export class EndpointGroup {
+  readonly plane: Plane;
+  readonly spec: EndpointSpec;
+  pool: PoolSpec;
+  /** Last session ticket, so that the next handshake is short. */
+  tlsSession: Buffer | null = null;
+  readonly #idle: ClientConnection[] = [];
+  readonly #open = new Set<ClientConnection>();
+  readonly #waiting: UpstreamEvents[] = [];
+  #secure: SecureContext | null = null;
+  #isRetired = false;
+
+  constructor(plane: Plane, spec: EndpointSpec, pool: PoolSpec) {
+    this.plane = plane;
+    this.spec = spec;
+    this.pool = pool;
+  }
+
+  /** Built once per group: reading a CA bundle for every handshake costs milliseconds. */
+  secureContext(): SecureContext {
+    const { ca, cert, key } = this.pool.tls;
+    this.#secure ??= createSecureContext({
+      ...(ca === null ? {} : { ca }),
+      ...(cert === null ? {} : { cert }),
+      ...(key === null ? {} : { key }),
+    });
+    return this.#secure;
+  }
+
+  /**
+   * Lends a connection to `user`, now or later. `fresh` = not one from the pool (the last one was stale).
+   * The answer CONNECTING also gives the connection through `connecting`, so that the user can abort it.
+   */
+  acquire(user: UpstreamEvents, fresh: boolean): Acquired {
+    if (!fresh) {
+      const idle = this.#idle.pop();
+      if (idle !== undefined) {
+        idle.lend(user);
+        return ACQUIRED.READY;
+      }
+    }
+    if (this.#open.size < this.#limit()) {
+      this.#connect(user);
+      return ACQUIRED.CONNECTING;
+    }
+    if (this.#waiting.length >= this.pool.queue) return ACQUIRED.FULL;
+    this.#waiting.push(user);
+    return ACQUIRED.QUEUED;
+  }
+
+  /** Takes a waiter out of the queue. */
+  cancel(user: UpstreamEvents): void {
+    const at = this.#waiting.indexOf(user);
+    if (at >= 0) this.#waiting.splice(at, 1);
+  }
+
+  /** A connection is free again. */
+  giveBack(connection: ClientConnection): void {
+    const waiter = this.#waiting.shift();
+    if (waiter !== undefined) connection.lend(waiter);
+    else if (this.#isRetired) connection.abort();
+    else this.#idle.push(connection);
+  }
+
+  /** It can be lent no more. */
+  unlist(connection: ClientConnection): void {
+    const at = this.#idle.lastIndexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** Its socket is closed: room for a waiter. */
+  forget(connection: ClientConnection): void {
+    this.#open.delete(connection);
+    const waiter = this.#waiting.length > 0 && this.#open.size < this.#limit() ? this.#waiting.shift() : undefined;
+    if (waiter !== undefined) this.#connect(waiter);
+  }
+
+  /** The endpoint is gone from the configuration: idle connections close now, busy ones when they are done. */
+  retire(): void {
+    this.#isRetired = true;
+    while (this.#idle.length > 0) this.#idle.pop()?.abort();
+  }
+
+  destroy(): void {
+    this.#isRetired = true;
+    for (const connection of this.#open) connection.abort();
+  }
+
+  #connect(user: UpstreamEvents): void {
+    const connection = new ClientConnection(this, user);
+    this.#open.add(connection);
+    user.onConnecting(connection);
+  }
+
+  /** The limit is stated per node; every worker has its even share. */
+  #limit(): number {
+    return Math.max(1, Math.ceil(this.pool.connectionsPerEndpoint / this.plane.lanes));
+  }
+}
+
+/** All groups of a worker, by slot. */
+export class Upstreams {
+  readonly #plane: Plane;
+  readonly #bySlot: (EndpointGroup | undefined)[] = [];
+
+  constructor(plane: Plane) {
+    this.#plane = plane;
+  }
+
+  /** Keeps the groups of endpoints that stay, retires the others. */
+  install(endpoints: readonly EndpointSpec[], pools: readonly PoolSpec[]): void {
+    const kept = new Set<EndpointGroup>();
+    for (const pool of pools) {
+      for (const index of pool.endpoints) {
+        const spec = endpoints[index]!;
+        const old = this.#bySlot[spec.slot];
+        // A changed CA or client certificate must not live on in an old group's context.
+        const stays = old?.spec.generation === spec.generation && JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
+        const group = stays && old !== undefined ? old : new EndpointGroup(this.#plane, spec, pool);
+        group.pool = pool;
+        if (old !== undefined && old !== group) old.retire();
+        this.#bySlot[spec.slot] = group;
+        kept.add(group);
+      }
+    }
+    for (let slot = 0; slot < this.#bySlot.length; slot++) {
+      const group = this.#bySlot[slot];
+      if (group === undefined || kept.has(group)) continue;
+      group.retire();
+      this.#bySlot[slot] = undefined;
+    }
+  }
+
+  at(slot: number): EndpointGroup {
+    return this.#bySlot[slot]!;
+  }
+
+  destroy(): void {
+    for (const group of this.#bySlot) group?.destroy();
+  }
+}

@@ -1,0 +1,118 @@
+// One worker thread: builds a data plane from what the control plane hands over, and obeys its messages. Whatever goes
+// wrong here unexpectedly ends the thread; the supervisor starts another. It never goes on in an unknown state.
+
+import { getHeapStatistics } from 'node:v8';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { openGeo } from '../geoip/reader.ts';
+import { nowMs } from './clock.ts';
+import { Census } from './core/census.ts';
+import { LaneWriter } from './core/lane.ts';
+import type { FromWorker, SharedFile, ToWorker, WorkerBirth } from './core/messages.ts';
+import type { ListenerSpec, Snapshot } from './core/snapshot.ts';
+import { Listener } from './data/listener.ts';
+import { Plane } from './data/plane.ts';
+
+if (isMainThread || parentPort === null) throw new Error('worker.ts runs in a worker thread; start Fermat with bin/fermat');
+
+const BEAT_MS = 250;
+/** The grace that idle clients get between the last answer with `Connection: close` and being closed, ms. */
+const IDLE_GRACE_MS = 1000;
+
+const port = parentPort;
+const birth = workerData as WorkerBirth;
+const say = (message: FromWorker): void => port.postMessage(message);
+
+const writer = new LaneWriter(birth.laneBuffer);
+const census = new Census(birth.census, birth.lane);
+const plane = new Plane({
+  lane: birth.lane,
+  writer,
+  clock: nowMs,
+  random: Math.random,
+  loopId: birth.loopId,
+  snapshot: birth.snapshot,
+  onQuiet: (version) => say({ type: 'quiet', version }),
+});
+const listeners = new Map<string, Listener>();
+
+installGeo(birth.geo);
+void installListeners(birth.snapshot, birth.ports);
+startBeat();
+
+port.on('message', (message: ToWorker) => {
+  switch (message.type) {
+    case 'snapshot':
+      plane.install(message.snapshot);
+      void installListeners(message.snapshot, message.ports);
+      return;
+    case 'geo':
+      installGeo(message.files);
+      return;
+    case 'drain':
+      void drain(message.delayMs, message.timeoutMs);
+  }
+});
+
+function installGeo(files: readonly SharedFile[]): void {
+  plane.installGeo(files.length === 0 ? null : openGeo(files));
+}
+
+/** Two listeners are the same when they listen at the same place under the same name. */
+function keyOf(spec: ListenerSpec): string {
+  return `${spec.name}|${spec.path ?? `${spec.host}|${spec.port}`}`;
+}
+
+async function installListeners(snapshot: Snapshot, ports: Readonly<Record<string, number>>): Promise<void> {
+  const wanted = new Map(snapshot.listeners.map((spec) => [keyOf(spec), spec]));
+  for (const [key, listener] of listeners) {
+    if (wanted.has(key)) continue;
+    listener.close();
+    listeners.delete(key);
+  }
+  const bound: Record<string, number> = {};
+  for (const [key, spec] of wanted) {
+    // A UNIX socket has no SO_REUSEPORT: the first worker serves it alone.
+    if (spec.path !== null && birth.lane !== 0) continue;
+    let listener = listeners.get(key);
+    if (listener === undefined) {
+      listener = new Listener(plane, census, birth.connectionCap, spec, ports[spec.name] ?? spec.port);
+      try {
+        await listener.listen(process.platform === 'linux');
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        say({ type: 'refused', version: snapshot.version, listener: spec.name, code: code ?? 'ERROR', message });
+        return;
+      }
+      listeners.set(key, listener);
+    }
+    bound[spec.name] = listener.port;
+  }
+  say({ type: 'installed', version: snapshot.version, ports: bound });
+}
+
+/** First the answers say that they are the last, then nothing new is accepted, then the rest is cut. */
+async function drain(delayMs: number, timeoutMs: number): Promise<void> {
+  plane.isDraining = true;
+  await after(delayMs);
+  for (const listener of listeners.values()) listener.close();
+  await after(Math.min(IDLE_GRACE_MS, delayMs));
+  plane.closeIdle();
+  const untilMs = nowMs() + timeoutMs;
+  while (plane.connectionCount > 0 && nowMs() < untilMs) await after(20);
+  plane.destroy();
+  say({ type: 'drained' });
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Tells the control plane that the loop turns, and how late. */
+function startBeat(): void {
+  let dueMs = nowMs() + BEAT_MS;
+  setInterval(() => {
+    const now = nowMs();
+    writer.beat(Math.max(0, now - dueMs), getHeapStatistics().used_heap_size);
+    dueMs = now + BEAT_MS;
+  }, BEAT_MS).unref();
+}
