@@ -1,0 +1,300 @@
+// A request head: request line (RFC 9112 3), Host and target (3.2), framing, expectations and upgrades. Anything that two parties
+// could read differently is refused with the fault that names it; the request line as soon as its CRLF is in.
+
+import { CR, HEX_VALUE, LF, SLASH, SP, TARGET_BYTE, TOKEN_LOWER, tokenIs, VALUE_BYTE } from './chars.ts';
+import { FAULT, type Fault, NO_FAULT } from './fault.ts';
+import { FIELD } from './fields.ts';
+import { FRAMING, Message, OPTION, readConnection, readFraming, readUpgrade } from './framing.ts';
+import { Authority } from './host.ts';
+import { byteFault, NEED, USUAL_LINES } from './lines.ts';
+import { HeadReader } from './reader.ts';
+
+export { FRAMING, type Framing } from './framing.ts';
+export { BAD, NEED } from './lines.ts';
+
+/** Method names by `methodId`; 0 is any other token. */
+export const METHODS = [
+  'other',
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'PATCH',
+  'OPTIONS',
+  'TRACE',
+  'CONNECT',
+] as const;
+/** Indices of METHODS. */
+export const METHOD = {
+  OTHER: 0,
+  GET: 1,
+  HEAD: 2,
+  POST: 3,
+  PUT: 4,
+  DELETE: 5,
+  PATCH: 6,
+  OPTIONS: 7,
+  TRACE: 8,
+  CONNECT: 9,
+} as const;
+
+export interface RequestLimits {
+  /** Longest request line without its CRLF, bytes; 414 beyond. */
+  readonly requestLineBytes: number;
+  /** Longest head, blank line included, bytes; 431 beyond. */
+  readonly headBytes: number;
+  /** Most field lines; 431 beyond. */
+  readonly headers: number;
+}
+
+/** Leading CRLFs that are skipped before a request (RFC 9112 2.2 asks for one at least); more are refused. */
+const MAX_BLANK_LINES = 4;
+/** `HTTP/1.1` and CRLF. */
+const VERSION_BYTES = 10;
+const VERSION = [72, 84, 84, 80, 47];
+const DOT = 46;
+const STAR = 42;
+const QUERY = 63;
+const DIGIT_0 = 48;
+const DIGIT_1 = 49;
+
+/** A request; reused, valid until the next `feed` of its reader. */
+export class RequestHead extends Message {
+  method = '';
+  /** Index in METHODS. */
+  methodId = 0;
+  /** As sent. */
+  target = '';
+  /** Path and query to forward, byte-equal; of absolute-form, '/' if empty; '*' for `OPTIONS *` and `OPTIONS http://h`. */
+  path = '';
+  /** Of absolute-form, else the value of Host; '' if there is none (HTTP/1.0). */
+  authority = '';
+  /** Of `authority`: without port, lower case, IPv6 in brackets. */
+  host = '';
+  /** Of `authority`; 0 if none. */
+  port = 0;
+  isAbsolute = false;
+  /** `Expect: 100-continue`, HTTP/1.1 only; whether there is content to wait for is `framing`'s to say. */
+  expectContinue = false;
+  /** Some other expectation: 417. */
+  expectOther = false;
+}
+
+/** Reads request heads of one connection, one after the other; `reset` between them. */
+export class RequestReader extends HeadReader<RequestHead> {
+  readonly #maxStart: number;
+  /** Host of the last request: it rarely changes on a connection, and then costs one comparison. */
+  readonly #hostField = new Authority();
+  #absolute: Authority | null = null;
+  #absolutePath = '';
+  #isAbsolute = false;
+  #methodId = 0;
+  /** Offsets in the head. */
+  #methodEnd = 0;
+  #targetEnd = 0;
+  #minor: 0 | 1 = 1;
+  #blankLines = 0;
+  #isAfterCr = false;
+
+  constructor(limits: RequestLimits) {
+    super(new RequestHead(USUAL_LINES), limits.headBytes, limits.headers, 0);
+    this.#maxStart = limits.requestLineBytes;
+  }
+
+  override feed(chunk: Buffer, from: number): number {
+    if (!this.isEmpty || from >= chunk.length) return super.feed(chunk, from);
+    const first = chunk[from];
+    if (first !== CR && first !== LF && !this.#isAfterCr) return super.feed(chunk, from);
+    const at = this.#skipBlankLines(chunk, from);
+    return at < 0 ? at : super.feed(chunk, at);
+  }
+
+  override reset(): void {
+    super.reset();
+    this.#blankLines = 0;
+    this.#isAfterCr = false;
+  }
+
+  protected override get maxStartBytes(): number {
+    return this.#maxStart;
+  }
+
+  #skipBlankLines(chunk: Buffer, from: number): number {
+    for (let p = from; p < chunk.length; p++) {
+      const byte = chunk[p];
+      if (this.#isAfterCr) {
+        if (byte !== LF) return this.refuse(FAULT.BARE_CR);
+        this.#isAfterCr = false;
+        if (++this.#blankLines > MAX_BLANK_LINES) return this.refuse(FAULT.BAD_REQUEST_LINE);
+      } else if (byte === CR) this.#isAfterCr = true;
+      else if (byte === LF) return this.refuse(FAULT.BARE_LF);
+      else return p;
+    }
+    return NEED;
+  }
+
+  protected override readStart(buf: Buffer, at: number, end: number): number {
+    const limit = at + this.#maxStart + 2;
+    const stop = end < limit ? end : limit;
+    let p = at;
+    while (p < stop && TOKEN_LOWER[buf[p]!] !== 0) p++;
+    const methodEnd = p;
+    if (p < stop) {
+      if (p === at || buf[p] !== SP) return this.refuse(startFault(buf[p]!, FAULT.BAD_METHOD));
+      p++;
+      while (p < stop && TARGET_BYTE[buf[p]!] !== 0) p++;
+    }
+    if (p === stop) return end >= limit ? this.refuse(FAULT.LINE_TOO_LONG) : NEED;
+    const targetEnd = p;
+    if (p === methodEnd + 1 || buf[p] !== SP) return this.refuse(startFault(buf[p]!, FAULT.BAD_TARGET));
+    p++;
+    if (stop - p < VERSION_BYTES || !isVersion(buf, p)) {
+      const fault = versionFault(buf, p, stop);
+      if (fault !== NO_FAULT) return this.refuse(fault);
+      return end >= limit ? this.refuse(FAULT.LINE_TOO_LONG) : NEED;
+    }
+    this.#minor = buf[p + 7] === DIGIT_1 ? 1 : 0;
+    this.#methodId = methodIdOf(buf, at, methodEnd);
+    this.#methodEnd = methodEnd - at;
+    this.#targetEnd = targetEnd - at;
+    const fault = this.#judgeTarget(buf, methodEnd + 1, targetEnd);
+    return fault === NO_FAULT ? p + VERSION_BYTES : this.refuse(fault);
+  }
+
+  #judgeTarget(buf: Buffer, at: number, end: number): Fault {
+    this.#isAbsolute = false;
+    if (this.#methodId === METHOD.CONNECT) return FAULT.CONNECT;
+    if (buf[at] === SLASH) return NO_FAULT;
+    if (buf[at] === STAR) {
+      return end === at + 1 && this.#methodId === METHOD.OPTIONS ? NO_FAULT : FAULT.BAD_TARGET;
+    }
+    return this.#readAbsolute(buf.toString('latin1', at, end));
+  }
+
+  /** absolute-form (RFC 9112 3.2.2): http or https, a host, no userinfo. */
+  #readAbsolute(target: string): Fault {
+    const colon = target.indexOf('://');
+    if (colon < 0 || !(tokenIs(target, 0, colon, 'http') || tokenIs(target, 0, colon, 'https')))
+      return FAULT.BAD_TARGET;
+    const at = colon + 3;
+    let end = at;
+    while (end < target.length && target.charCodeAt(end) !== SLASH && target.charCodeAt(end) !== QUERY) end++;
+    this.#absolute ??= new Authority();
+    if (!this.#absolute.parse(target, at, end)) return FAULT.BAD_TARGET;
+    this.#isAbsolute = true;
+    if (end < target.length)
+      this.#absolutePath = target.charCodeAt(end) === SLASH ? target.slice(end) : `/${target.slice(end)}`;
+    else this.#absolutePath = this.#methodId === METHOD.OPTIONS ? '*' : '/';
+    return NO_FAULT;
+  }
+
+  protected override settle(): Fault {
+    const head = this.head;
+    const text = head.text;
+    head.minor = this.#minor;
+    head.methodId = this.#methodId;
+    head.method = this.#methodId === 0 ? text.slice(0, this.#methodEnd) : METHODS[this.#methodId]!;
+    head.target = text.slice(this.#methodEnd + 1, this.#targetEnd);
+    head.isAbsolute = this.#isAbsolute;
+    const hostFault = this.#settleHost(head);
+    if (hostFault !== NO_FAULT) return hostFault;
+    head.path = this.#isAbsolute ? this.#absolutePath : head.target;
+    const framingFault = readFraming(head);
+    if (framingFault !== NO_FAULT) return framingFault;
+    const options = readConnection(head);
+    if (options < 0) return -options;
+    head.keepAlive = head.minor === 1 && (options & OPTION.CLOSE) === 0;
+    head.expectContinue = false;
+    head.expectOther = false;
+    if ((head.seen & (1 << FIELD.EXPECT)) !== 0) settleExpect(head);
+    head.upgrade = '';
+    if ((options & OPTION.UPGRADE) === 0 || (head.seen & (1 << FIELD.UPGRADE)) === 0 || head.minor === 0)
+      return NO_FAULT;
+    return settleUpgrade(head);
+  }
+
+  /** Exactly one valid Host in HTTP/1.1, at most one in 1.0; the authority of absolute-form wins over it (RFC 9112 3.2). */
+  #settleHost(head: RequestHead): Fault {
+    let authority: Authority | null = null;
+    if ((head.seen & (1 << FIELD.HOST)) !== 0) {
+      if ((head.repeated & (1 << FIELD.HOST)) !== 0) return FAULT.MANY_HOSTS;
+      const i = head.find(FIELD.HOST);
+      if (!this.#hostField.parse(head.text, head.valueAt[i]!, head.valueEnd[i]!)) return FAULT.BAD_HOST;
+      authority = this.#hostField;
+    } else if (head.minor === 1) return FAULT.NO_HOST;
+    if (this.#isAbsolute) authority = this.#absolute;
+    head.authority = authority === null ? '' : authority.text;
+    head.host = authority === null ? '' : authority.host;
+    head.port = authority === null ? 0 : authority.port;
+    return NO_FAULT;
+  }
+}
+
+function settleExpect(head: RequestHead): void {
+  for (let i = head.find(FIELD.EXPECT); i >= 0; i = head.findNext(i)) {
+    if (!tokenIs(head.text, head.valueAt[i]!, head.valueEnd[i]!, '100-continue')) head.expectOther = true;
+    else if (head.minor === 1) head.expectContinue = true;
+  }
+}
+
+function settleUpgrade(head: RequestHead): Fault {
+  const upgrade = readUpgrade(head);
+  if (upgrade === null) return FAULT.BAD_UPGRADE;
+  // Where the tunnel starts would be a matter of opinion: the most repeated smuggling bug of proxies.
+  if (upgrade !== '' && (head.framing === FRAMING.CHUNKED || head.length > 0)) return FAULT.UPGRADE_WITH_BODY;
+  head.upgrade = upgrade;
+  return NO_FAULT;
+}
+
+function methodIdOf(buf: Buffer, at: number, end: number): number {
+  const first = buf[at]!;
+  for (let id = 1; id < METHODS.length; id++) {
+    const name = METHODS[id]!;
+    if (name.charCodeAt(0) !== first || name.length !== end - at) continue;
+    let k = 1;
+    while (k < name.length && buf[at + k] === name.charCodeAt(k)) k++;
+    if (k === name.length) return id;
+  }
+  return METHOD.OTHER;
+}
+
+/** Whether buf[at, at + 10) is `HTTP/1.0` or `HTTP/1.1` and CRLF; all of it is there. */
+function isVersion(buf: Buffer, at: number): boolean {
+  return (
+    buf[at] === 72 &&
+    buf[at + 1] === 84 &&
+    buf[at + 2] === 84 &&
+    buf[at + 3] === 80 &&
+    buf[at + 4] === SLASH &&
+    buf[at + 5] === DIGIT_1 &&
+    buf[at + 6] === DOT &&
+    (buf[at + 7] === DIGIT_1 || buf[at + 7] === DIGIT_0) &&
+    buf[at + 8] === CR &&
+    buf[at + 9] === LF
+  );
+}
+
+/** What is wrong with what follows the target; NO_FAULT if it may still become a version. */
+function versionFault(buf: Buffer, at: number, end: number): Fault {
+  let isForeign = false;
+  for (let k = 0; k < VERSION_BYTES && at + k < end; k++) {
+    const byte = buf[at + k]!;
+    const isDigit = HEX_VALUE[byte]! < 10;
+    if (
+      k < 5 ? byte === VERSION[k] : k === 6 ? byte === DOT : k === 8 ? byte === CR : k === 9 ? byte === LF : isDigit
+    ) {
+      if (k === 5 && byte !== DIGIT_1) isForeign = true;
+      if (k === 7 && byte > DIGIT_1) isForeign = true;
+      continue;
+    }
+    return k === 9 ? FAULT.BARE_CR : startFault(byte, FAULT.BAD_VERSION);
+  }
+  return isForeign && end - at >= VERSION_BYTES ? FAULT.UNSUPPORTED_VERSION : NO_FAULT;
+}
+
+/** Names bare line ends and control bytes for what they are; the rest is what the place says. */
+function startFault(byte: number, otherwise: Fault): Fault {
+  if (byte === CR) return FAULT.BAD_REQUEST_LINE;
+  return VALUE_BYTE[byte] === 1 ? otherwise : byteFault(byte);
+}
