@@ -1,0 +1,151 @@
+// A fresh connection to an endpoint with each phase timed by hand: DNS, TCP (or UNIX) connect, TLS. undici would do all
+// this behind one number. No request is made here (ask.ts).
+
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import type { EndpointSpec, TlsSpec } from '../../core/snapshot.ts';
+import { codedFailure, timeoutFailure, tlsFailure } from './failure.ts';
+import { Ended, type Limit } from './limit.ts';
+import type { Names } from './names.ts';
+
+/** Of an endpoint: what it takes to reach it. */
+export type Address = Pick<EndpointSpec, 'scheme' | 'host' | 'port' | 'socketPath' | 'authority'>;
+
+/** Filled in as the phases end, so that a probe that fails late still tells what it measured. ms. */
+export interface Phases {
+  dnsMs: number | null;
+  connectMs: number | null;
+  tlsMs: number | null;
+  /** The IP address that answered. */
+  address: string | null;
+}
+
+export function noPhases(): Phases {
+  return { dnsMs: null, connectMs: null, tlsMs: null, address: null };
+}
+
+/** Addresses of one name that are tried in one probe. */
+const MOST_ADDRESSES = 4;
+
+const quiet = (): void => undefined;
+
+/** Everything about an endpoint that outlives one dial. */
+export class Dialer {
+  readonly #to: Address;
+  readonly #tls: TlsSpec | null;
+  readonly #names: Names;
+  readonly #clock: () => number;
+  #context: SecureContext | null = null;
+  /** The address that worked last is tried first. */
+  #lastGood: string | null = null;
+  /** And the one that failed last at the end: a silent one takes all the time there is. */
+  #lastBad: string | null = null;
+
+  /** `tls` null: never TLS, whatever the scheme (a `tcp` probe). */
+  constructor(to: Address, tls: TlsSpec | null, names: Names, clock: () => number) {
+    this.#to = to;
+    this.#tls = to.scheme === 'https' || to.scheme === 'h2' ? tls : null;
+    this.#names = names;
+    this.#clock = clock;
+  }
+
+  /** The caller owns the socket. Rejects with ProbeFailure, or with Ended when stopped. */
+  async dial(limit: Limit, phases: Phases): Promise<Socket> {
+    const socket = await this.#connect(limit, phases);
+    return this.#tls === null ? socket : this.#secure(socket, this.#tls, limit, phases);
+  }
+
+  async #connect(limit: Limit, phases: Phases): Promise<Socket> {
+    const { host, port, socketPath } = this.#to;
+    if (socketPath !== null) return this.#open({ path: socketPath }, limit, phases);
+    const { addresses, dnsMs } = await this.#names.resolve(host, limit);
+    phases.dnsMs = dnsMs;
+    let failure: unknown = null;
+    for (const address of this.#inOrder(addresses)) {
+      try {
+        const socket = await this.#open({ host: address, port }, limit, phases);
+        phases.address = address;
+        this.#lastGood = address;
+        return socket;
+      } catch (error) {
+        failure = error;
+        if (error instanceof Ended) throw error;
+        this.#lastBad = address;
+      }
+    }
+    this.#lastGood = null;
+    throw failure;
+  }
+
+  #inOrder(addresses: readonly string[]): readonly string[] {
+    const rank = (address: string) => (address === this.#lastGood ? 0 : address === this.#lastBad ? 2 : 1);
+    return addresses.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_ADDRESSES);
+  }
+
+  async #open(to: { path: string } | { host: string; port: number }, limit: Limit, phases: Phases): Promise<Socket> {
+    const startMs = this.#clock();
+    try {
+      const socket = await limit.run<Socket>((settle) => {
+        const opening = connectTcp({ ...to, noDelay: true, autoSelectFamily: false });
+        opening.on('error', settle);
+        opening.once('connect', () => settle(null, opening));
+        return () => opening.destroy();
+      });
+      phases.connectMs = this.#clock() - startMs;
+      return socket;
+    } catch (error) {
+      if (!(error instanceof Ended)) throw codedFailure('connect', error);
+      throw error.why === 'stopped' ? error : timeoutFailure('connect', limit.timeoutMs);
+    }
+  }
+
+  async #secure(socket: Socket, tls: TlsSpec, limit: Limit, phases: Phases): Promise<Socket> {
+    const startMs = this.#clock();
+    const { host, scheme } = this.#to;
+    // SNI carries names only; an address is verified against the certificate's IP entries by `host`.
+    const serverName = tls.serverName ?? (isIP(host) === 0 ? host : '');
+    try {
+      const secureContext = this.#contextOf(tls);
+      const secured = await limit.run<Socket>((settle) => {
+        // No session is resumed: a resumed handshake never shows the certificate, and that it expired.
+        const securing = connectTls({
+          socket,
+          host: serverName === '' ? host : serverName,
+          servername: serverName,
+          secureContext,
+          rejectUnauthorized: tls.verify,
+          ALPNProtocols: [scheme === 'h2' ? 'h2' : 'http/1.1'],
+        });
+        securing.on('error', settle);
+        securing.once('secureConnect', () => {
+          if (scheme === 'h2' && securing.alpnProtocol !== 'h2') settle(new Error('it does not speak HTTP/2'));
+          else settle(null, securing);
+        });
+        return () => securing.destroy();
+      });
+      phases.tlsMs = this.#clock() - startMs;
+      return secured;
+    } catch (error) {
+      socket.on('error', quiet);
+      socket.destroy();
+      if (!(error instanceof Ended)) throw tlsFailure(error);
+      throw error.why === 'stopped' ? error : timeoutFailure('tls', limit.timeoutMs);
+    }
+  }
+
+  /** Built once: it parses PEM. Throws on what is none. */
+  #contextOf(tls: TlsSpec): SecureContext {
+    this.#context ??= createSecureContext({
+      ...(tls.ca !== null && { ca: tls.ca }),
+      ...(tls.cert !== null && { cert: tls.cert }),
+      ...(tls.key !== null && { key: tls.key }),
+    });
+    return this.#context;
+  }
+}
+
+/** Ends a connection politely and at once: close_notify for TLS, FIN rather than RST. Errors are nobody's any more. */
+export function hangUp(socket: Socket): void {
+  socket.on('error', quiet);
+  socket.destroySoon();
+}
