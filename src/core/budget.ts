@@ -2,8 +2,6 @@
 // ten seconds, per worker: each request puts in a fraction, each retry takes one, and a trickle lets quiet pools retry.
 // Source: Finagle's RetryBudget; DESIGN section 6.
 
-import type { RetrySpec } from './snapshot.ts';
-
 export interface Budget {
   tokens: number;
   atMs: number;
@@ -16,10 +14,9 @@ export interface Budget {
 /** What is put in is forgotten after this time if it was not used. */
 const WINDOW_S = 10;
 
-/** `shareOf` is how many workers divide the minimum among them (they cannot see each other's bucket). */
-export function newBudget(spec: Pick<RetrySpec, 'budgetRatio' | 'budgetMin'>, shareOf: number, nowMs: number): Budget {
-  const perSecond = spec.budgetMin / Math.max(shareOf, 1);
-  return { tokens: perSecond * WINDOW_S, atMs: nowMs, ratio: spec.budgetRatio, perSecond };
+/** `ratio`: tokens per request. `perSecond`: on top; workers divide it among them, they cannot see each other's bucket. */
+export function newBudget(ratio: number, perSecond: number, nowMs: number): Budget {
+  return { tokens: perSecond * WINDOW_S, atMs: nowMs, ratio, perSecond };
 }
 
 /** A request has come. */

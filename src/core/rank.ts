@@ -1,0 +1,238 @@
+// Ranks the candidates of one row, on the tick: which stand in the band, which in the overflow, and whether home moves.
+// The selector only draws from what is ranked here. Scores come in ready (core/score); state of the row is its Home.
+
+import { NONE, type PolicyName } from './snapshot.ts';
+import { MODE, type Mode } from './table.ts';
+
+/** One endpoint as the ranking sees it. */
+export interface Ranked {
+  /** In PoolSpec.endpoints. */
+  readonly index: number;
+  /** Which ones move together as home: the region, or the endpoint itself when it has none. */
+  home: string;
+  /** Healthy and may take traffic. */
+  isEligible: boolean;
+  /** Not eligible, but it answers: taken when nothing is eligible. */
+  isAnswering: boolean;
+  /** Never been judged: taken when nothing is known to be healthy. */
+  isUnknown: boolean;
+  /** Came back a moment ago: home may return to it without waiting. */
+  isReturning: boolean;
+  scoreMs: number;
+  /** By geography, for `nearest`; Infinity when unknown. */
+  priorMs: number;
+}
+
+export interface RankSpec {
+  readonly policy: PolicyName;
+  readonly bandRatio: number;
+  readonly bandMs: number;
+}
+
+/** The incumbent of a row: where its traffic lives, so that noise does not move it. */
+export interface Home {
+  /** Key of Ranked.home, or null before the first ranking. */
+  key: string | null;
+  sinceMs: number;
+  /** Its usual score: a slow average, against which a sudden rise is told. NaN at first. */
+  usualMs: number;
+  usualAtMs: number;
+  /** Since when another has been clearly better; NaN = none is. */
+  aheadSinceMs: number;
+  /** Moves for latency's sake, fading: the flapping that widens the margin. */
+  flaps: number;
+  /** Until when it is free to move: the measurements are only just coming in. */
+  freeUntilMs: number;
+}
+
+export type SwitchReason = 'start' | 'health' | 'recovery' | 'degraded' | 'faster';
+
+/** What the row is to hold. `order` lists positions of the input, in the table's order. */
+export interface Ranking {
+  readonly order: readonly number[];
+  readonly band: number;
+  readonly overflow: number;
+  readonly eligible: number;
+  readonly explorable: number;
+  readonly mode: Mode;
+  /** ms to be added to a candidate's score, by position of the input: challengers that have to wait. */
+  readonly holdMs: Float64Array;
+  readonly switched: SwitchReason | null;
+  /** Position of the best in the home region, or NONE. */
+  readonly home: number;
+}
+
+const OVERFLOW = 3;
+const EXPLORE_RATIO = 1.5;
+const DWELL_MS = 10_000;
+/** A challenger must have been ahead for this long: two ticks. */
+const AHEAD_MS = 250;
+const DEGRADED_RATIO = 1.5;
+const USUAL_TAU_MS = 30_000;
+const FLAP_TAU_MS = 60_000;
+const MAX_FLAPS = 3;
+/** Priors this close are one place. */
+const SAME_PLACE_MS = 1;
+
+export function newHome(nowMs: number, freeMs: number): Home {
+  return {
+    key: null,
+    sinceMs: nowMs,
+    usualMs: Number.NaN,
+    usualAtMs: nowMs,
+    aheadSinceMs: Number.NaN,
+    flaps: 0,
+    freeUntilMs: nowMs + freeMs,
+  };
+}
+
+/** Ranks, and moves `home` when it is time. O(n log n). */
+export function rank(candidates: readonly Ranked[], spec: RankSpec, home: Home, nowMs: number): Ranking {
+  const { chosen, mode } = admitted(candidates);
+  const holdMs = new Float64Array(candidates.length);
+  const isChosen = new Set(chosen);
+  const rest = candidates.map((_, i) => i).filter((i) => !isChosen.has(i));
+  const byScore = (a: number, b: number) =>
+    candidates[a]!.scoreMs + holdMs[a]! - candidates[b]!.scoreMs - holdMs[b]! || a - b;
+  rest.sort(byScore);
+  const eligible = chosen.length;
+  if (spec.policy !== 'fastest') {
+    const band = spec.policy === 'nearest' ? nearestFirst(candidates, chosen) : eligible;
+    const order = [...chosen, ...rest];
+    const at = eligible === 0 ? NONE : chosen[0]!;
+    return { order, band, overflow: 0, eligible, explorable: 0, mode, holdMs, switched: null, home: at };
+  }
+  if (eligible === 0) {
+    return { order: rest, band: 0, overflow: 0, eligible, explorable: 0, mode, holdMs, switched: null, home: NONE };
+  }
+  chosen.sort(byScore);
+  const switched = settleHome(candidates, chosen, spec, home, nowMs);
+  hold(candidates, chosen, spec, home, holdMs);
+  chosen.sort(byScore);
+  const scoreAt = (i: number) => candidates[chosen[i]!]!.scoreMs + holdMs[chosen[i]!]!;
+  const best = scoreAt(0);
+  let band = 1;
+  while (band < eligible && scoreAt(band) <= best * (1 + spec.bandRatio) + spec.bandMs) band++;
+  let explorable = 0;
+  while (band + explorable < eligible && scoreAt(band + explorable) <= best * EXPLORE_RATIO) explorable++;
+  return {
+    order: [...chosen, ...rest],
+    band,
+    overflow: Math.min(OVERFLOW, eligible - band),
+    eligible,
+    explorable,
+    mode,
+    holdMs,
+    switched,
+    home: chosen.find((i) => candidates[i]!.home === home.key) ?? NONE,
+  };
+}
+
+/** Who may be picked at all: the healthy; else those not judged yet; else, in a panic, those that answer at least. */
+function admitted(candidates: readonly Ranked[]): { chosen: number[]; mode: Mode } {
+  const all = candidates.map((_, i) => i);
+  const healthy = all.filter((i) => candidates[i]!.isEligible);
+  if (healthy.length > 0) return { chosen: healthy, mode: MODE.NORMAL };
+  const unknown = all.filter((i) => candidates[i]!.isUnknown);
+  if (unknown.length > 0) return { chosen: unknown, mode: MODE.NORMAL };
+  const answering = all.filter((i) => candidates[i]!.isAnswering);
+  if (answering.length > 0) return { chosen: answering, mode: MODE.PANIC };
+  return { chosen: [], mode: MODE.DOWN };
+}
+
+/** Sorts by distance; gives how many are as near as the nearest. */
+function nearestFirst(candidates: readonly Ranked[], chosen: number[]): number {
+  const priorOf = (i: number) => candidates[i]!.priorMs;
+  chosen.sort((a, b) => (priorOf(a) === priorOf(b) ? a - b : priorOf(a) - priorOf(b)));
+  if (chosen.length === 0) return 0;
+  const nearest = priorOf(chosen[0]!);
+  return chosen.filter((i) => priorOf(i) <= nearest + SAME_PLACE_MS).length;
+}
+
+/** What a challenger has to be better by. Doubles with every recent move for latency's sake. ms. */
+function marginMs(scoreMs: number, spec: RankSpec, home: Home): number {
+  return Math.max(scoreMs * spec.bandRatio, spec.bandMs) * 2 ** Math.min(Math.floor(home.flaps), MAX_FLAPS);
+}
+
+/**
+ * Lets home move, or not: only to one that has been better by the margin on two ticks, ten seconds after the last move.
+ * That damps challengers that improved; a home that got worse itself is left at once, and health waits for nothing.
+ * `chosen` is sorted by score.
+ */
+function settleHome(
+  candidates: readonly Ranked[],
+  chosen: readonly number[],
+  spec: RankSpec,
+  home: Home,
+  nowMs: number,
+): SwitchReason | null {
+  const best = candidates[chosen[0]!]!;
+  const incumbentAt = chosen.find((i) => candidates[i]!.home === home.key);
+  if (incumbentAt === undefined) {
+    const reason = home.key === null ? 'start' : 'health';
+    move(home, best, nowMs, false);
+    return reason;
+  }
+  const incumbent = candidates[incumbentAt]!;
+  const usualMs = home.usualMs;
+  track(home, incumbent.scoreMs, nowMs);
+  if (incumbent.home === best.home || best.scoreMs >= incumbent.scoreMs - marginMs(incumbent.scoreMs, spec, home)) {
+    home.aheadSinceMs = Number.NaN;
+    return null;
+  }
+  const reason = reasonToMove(best, incumbent, usualMs, spec, home, nowMs);
+  if (reason !== null) move(home, best, nowMs, reason === 'faster' || reason === 'degraded');
+  return reason;
+}
+
+function reasonToMove(
+  best: Ranked,
+  incumbent: Ranked,
+  usualMs: number,
+  spec: RankSpec,
+  home: Home,
+  nowMs: number,
+): SwitchReason | null {
+  if (nowMs < home.freeUntilMs) return 'start';
+  if (best.isReturning) return 'recovery';
+  if (incumbent.scoreMs > usualMs * DEGRADED_RATIO + spec.bandMs) return 'degraded';
+  if (Number.isNaN(home.aheadSinceMs)) home.aheadSinceMs = nowMs;
+  const isLong = nowMs - home.aheadSinceMs >= AHEAD_MS && nowMs - home.sinceMs >= DWELL_MS;
+  return isLong ? 'faster' : null;
+}
+
+function move(home: Home, to: Ranked, nowMs: number, isForLatency: boolean): void {
+  const faded = home.flaps * Math.exp(-(nowMs - home.sinceMs) / FLAP_TAU_MS);
+  home.flaps = isForLatency ? faded + 1 : faded;
+  // The first move is no flapping; only one that follows another within a minute widens the margin.
+  if (isForLatency && faded < 0.3) home.flaps = 0.9;
+  home.key = to.home;
+  home.sinceMs = nowMs;
+  home.usualMs = to.scoreMs;
+  home.usualAtMs = nowMs;
+  home.aheadSinceMs = Number.NaN;
+}
+
+/** Falls are the new usual at once; rises only over half a minute. */
+function track(home: Home, scoreMs: number, nowMs: number): void {
+  const gain = 1 - Math.exp(-(nowMs - home.usualAtMs) / USUAL_TAU_MS);
+  home.usualMs = scoreMs > home.usualMs ? home.usualMs + (scoreMs - home.usualMs) * gain : scoreMs;
+  home.usualAtMs = nowMs;
+}
+
+/** A challenger that has to wait stands just outside the band of home: at the head of the overflow, should home be full. */
+function hold(
+  candidates: readonly Ranked[],
+  chosen: readonly number[],
+  spec: RankSpec,
+  home: Home,
+  holdMs: Float64Array,
+): void {
+  const incumbent = candidates[chosen.find((i) => candidates[i]!.home === home.key) ?? chosen[0]!]!;
+  const least = incumbent.scoreMs - marginMs(incumbent.scoreMs, spec, home);
+  const outside = incumbent.scoreMs * (1 + spec.bandRatio) + spec.bandMs + 0.01;
+  for (const i of chosen) {
+    const c = candidates[i]!;
+    if (c.home !== home.key && c.scoreMs < least) holdMs[i] = outside - c.scoreMs;
+  }
+}
