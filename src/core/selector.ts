@@ -158,10 +158,17 @@ export class Selector {
  * when nothing is picked. Found by letting the code that picks draw `draws` times from a fixed seed: no second copy of
  * the rules that could tell another story. The error is below 1.2 points at 8,192 draws (two standard deviations).
  */
-export function shares(selector: Selector, pool: number, width: number, ctx: PickContext, draws = 8192): Float64Array {
+export function shares(
+  selector: Selector,
+  pool: number,
+  width: number,
+  ctx: PickContext,
+  draws = 8192,
+  seed = 1,
+): Float64Array {
   const counts = new Float64Array(width);
   const { random } = ctx;
-  ctx.random = seeded(0x5eed);
+  ctx.random = seeded(seed);
   for (let i = 0; i < draws; i++) {
     // A trial is no share; whoever calls this on the workers' own table would spend the endpoint's turn with it.
     if (selector.pick(pool, ctx) === NONE || selector.role === ROLE.TRIAL) break;

@@ -1,0 +1,387 @@
+// The owner of what is known about every endpoint. Probes and the lanes' samples come in; on a tick (250 ms, or at once
+// when somebody's health changed) the pools are ranked and a new version of the table goes out to the workers. Health and
+// score rules are core's; this file decides when they are applied and tells the world what came of it.
+
+import { probed as probedHealth } from '../core/health.ts';
+import { type LaneReader, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
+import {
+  type EjectReason,
+  eject,
+  mayEject,
+  probedOutlier,
+  settled,
+  successRateOutliers,
+  waited,
+  windowOf,
+} from '../core/outlier.ts';
+import { newErrors } from '../core/score/errors.ts';
+import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
+import { shapeOf, TableWriter } from '../core/table.ts';
+import { type Known, learnFromProbe, learnFromTraffic, newKnown, place } from './fleet/known.ts';
+import { isEligible, newPoolState, type PoolState, populate, rankPool, writePool } from './fleet/ranking.ts';
+import { ShareHistory } from './fleet/shares.ts';
+import { candidateView, endpointView, stateOf } from './fleet/views.ts';
+import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
+
+/** What the fleet counts, in the words of the metrics. */
+export interface FleetCounters {
+  stateChanged(endpointId: string, to: string, reason: string): void;
+  probed(endpointId: string, ok: boolean, failure: string | null): void;
+  switched(poolName: string, reason: string): void;
+  locationLie(endpointId: string): void;
+}
+
+export interface FleetOptions {
+  /** Monotonic, ms. */
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly events: EventLog;
+  /** One per worker; the index is the worker's lane. */
+  readonly lanes: () => readonly LaneReader[];
+  readonly counters: FleetCounters;
+  /** Where this node is; null = unknown. */
+  readonly edge: () => LatLon | null;
+}
+
+const TICK_MS = 250;
+/** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
+const FOUNDING_MS = 10_000;
+const RATE_TAU_MS = 5000;
+
+export class Fleet {
+  readonly #options: FleetOptions;
+  #snapshot: Snapshot | null = null;
+  #writer: TableWriter | null = null;
+  #history: ShareHistory | null = null;
+  #pools: PoolState[] = [];
+  /** By `slot:generation`, and by slot. */
+  #known = new Map<string, Known>();
+  #bySlot: (Known | undefined)[] = [];
+  /** Ids; kept here so that a reload does not enable what an operator has drained. */
+  readonly #drained = new Set<string>();
+  readonly #foundedMs = new Map<string, number>();
+  #tickedMs = 0;
+  #judgedMs = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Immediate | null = null;
+  /** What the other workers had in flight per slot when the lanes were last read. */
+  #total = new Int32Array(0);
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes a new structure over; what is known of endpoints that stay (slot and generation) is kept. A first version of
+   * its table is published before this returns. `probes` by pool name.
+   */
+  install(snapshot: Snapshot, probes: ReadonlyMap<string, ProbeSpec>): void {
+    const nowMs = this.#options.clock();
+    const edge = this.#options.edge();
+    const known = new Map<string, Known>();
+    const before = new Map(this.#pools.map((p) => [p.spec.name, p]));
+    this.#bySlot = [];
+    this.#pools = snapshot.pools.map((spec, pool) => {
+      const probe = probes.get(spec.name);
+      if (!before.has(spec.name)) this.#foundedMs.set(spec.name, nowMs);
+      const members = spec.endpoints.map((index) => {
+        const endpoint = snapshot.endpoints[index]!;
+        const key = `${endpoint.slot}:${endpoint.generation}`;
+        const k = this.#known.get(key) ?? newKnown(endpoint, pool, probe, nowMs);
+        k.pool = pool;
+        if (probe !== undefined) k.health = { ...k.health, rise: probe.rise, fall: probe.fall };
+        place(k, endpoint, edge);
+        k.isDraining = this.#drained.has(endpoint.id);
+        if (k.isDraining && k.why === 'not probed yet') k.why = 'drained by an operator';
+        known.set(key, k);
+        this.#bySlot[endpoint.slot] = k;
+        return k;
+      });
+      const state = before.get(spec.name);
+      if (state === undefined) return newPoolState(spec, members, nowMs);
+      populate(state, spec, members);
+      return state;
+    });
+    for (const name of before.keys()) if (!snapshot.pools.some((p) => p.name === name)) this.#foundedMs.delete(name);
+    this.#known = known;
+    const ids = new Set(snapshot.endpoints.map((e) => e.id));
+    for (const id of this.#drained) if (!ids.has(id)) this.#drained.delete(id);
+    const shape = shapeOf(snapshot);
+    this.#snapshot = snapshot;
+    this.#total = new Int32Array(shape.slots);
+    this.#writer = new TableWriter(snapshot.table, shape);
+    this.#history = new ShareHistory(snapshot, shape);
+    this.tick(nowMs);
+  }
+
+  /** A verdict of the prober. Stale ones (another generation) are dropped. */
+  probed(slot: number, generation: number, result: ProbeResult): void {
+    const k = this.#bySlot[slot];
+    if (k === undefined || k.spec.generation !== generation) return;
+    const { counters, clock } = this.#options;
+    counters.probed(k.spec.id, result.ok, result.failure);
+    if (learnFromProbe(k, result)) this.#lied(k);
+    const nowMs = clock();
+    const changed = probedHealth(k.health, result.ok, result.failure, nowMs);
+    const released = probedOutlier(k.outlier, result.ok, k.health.rise);
+    if (changed) {
+      const why = k.health.state === 'healthy' ? 'probe answered' : (result.error ?? result.failure ?? 'probe failed');
+      if (k.isDraining || k.outlier.isEjected) k.why = `${k.why}; ${why}`;
+      else this.#changed(k, why, 'probe', nowMs);
+    } else if (released && !k.isDraining) {
+      this.#changed(k, 'answers its probes again', 'probe', nowMs);
+    }
+    if (changed || released) this.#tickSoon();
+  }
+
+  /** Begins to tick. */
+  start(): void {
+    if (this.#timer === null) this.#timer = setInterval(() => this.tick(this.#options.clock()), TICK_MS);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#soon !== null) clearImmediate(this.#soon);
+    this.#timer = null;
+    this.#soon = null;
+  }
+
+  /** Several changes of one moment are one tick. Whoever drives the ticks by hand is not interfered with. */
+  #tickSoon(): void {
+    if (this.#timer === null || this.#soon !== null) return;
+    this.#soon = setImmediate(() => {
+      this.#soon = null;
+      this.tick(this.#options.clock());
+    });
+  }
+
+  /** Takes in what the lanes have seen, judges, ranks, publishes. */
+  tick(nowMs: number): void {
+    const snapshot = this.#snapshot;
+    const writer = this.#writer;
+    if (snapshot === null || writer === null) return;
+    const lanes = this.#options.lanes();
+    this.#readInflight(lanes);
+    lanes.forEach((lane) => {
+      lane.drain((ring, base) => this.#take(ring, base, lane));
+    });
+    this.#judge(nowMs);
+    let isChanged = false;
+    this.#pools.forEach((state, pool) => {
+      isChanged = this.#welcome(state, nowMs) || isChanged;
+      const { switched } = rankPool(state, this.#tickedMs, nowMs);
+      writePool(state, pool, writer);
+      if (switched !== null && switched !== 'start') this.#switched(state, switched);
+      isChanged ||= switched !== null;
+    });
+    this.#writeInflight(lanes, writer);
+    if (isChanged) this.#history?.restart();
+    this.#history?.record(writer.ints, writer.doubles);
+    writer.publish();
+    this.#tickedMs = nowMs;
+  }
+
+  /** Total in flight per slot, and what follows from the passing of time. */
+  #readInflight(lanes: readonly LaneReader[]): void {
+    const total = this.#total.fill(0);
+    for (const lane of lanes) for (let s = 0; s < total.length; s++) total[s]! += lane.inflight[s]!;
+    for (const k of this.#known.values()) k.inflight = Math.max(total[k.spec.slot]!, 0);
+  }
+
+  /** Per lane what all others have in flight; the column behind the last lane has it all. */
+  #writeInflight(lanes: readonly LaneReader[], writer: TableWriter): void {
+    const { shape, ints } = writer;
+    for (let column = 0; column < shape.lanes; column++) {
+      const own = lanes[column]?.inflight;
+      const at = shape.others + column * shape.slots;
+      for (let s = 0; s < shape.slots; s++) ints[at + s] = Math.max(this.#total[s]! - (own?.[s] ?? 0), 0);
+    }
+  }
+
+  /** One sample. Of an endpoint that has gone, or of a moment that cannot be: dropped. */
+  #take(ring: Float64Array, base: number, lane: LaneReader): void {
+    const slot = ring[base + SAMPLE.SLOT]!;
+    const k = this.#bySlot[slot];
+    if (k === undefined || k.spec.generation !== ring[base + SAMPLE.GENERATION]!) return;
+    const atMs = ring[base + SAMPLE.AT_MS]!;
+    if (!Number.isFinite(atMs)) return;
+    const outcome = ring[base + SAMPLE.OUTCOME]! as Outcome;
+    const elsewhere = Math.max(k.inflight - lane.inflight[slot]!, 0);
+    const lied = learnFromTraffic(k, {
+      outcome,
+      firstByteMs: ring[base + SAMPLE.FIRST_BYTE_MS]!,
+      totalMs: ring[base + SAMPLE.TOTAL_MS]!,
+      inflight: ring[base + SAMPLE.INFLIGHT]! + elsewhere,
+      atMs,
+      retryAfterMs: ring[base + SAMPLE.RETRY_AFTER_MS]!,
+    });
+    if (lied) this.#lied(k);
+    const reason = settled(k.outlier, outcome, this.#pools[k.pool]!.spec.outlier, atMs);
+    if (reason !== null) this.#eject(k, reason, whyOf(reason, outcome, ring[base + SAMPLE.STATUS]!));
+  }
+
+  /** What is judged by the clock: sentences that end, peers compared, rates. */
+  #judge(nowMs: number): void {
+    const elapsedMs = Math.max(nowMs - this.#tickedMs, 1);
+    const isDue = nowMs - this.#judgedMs >= 1000;
+    if (isDue) this.#judgedMs = nowMs;
+    for (const state of this.#pools) {
+      for (const k of state.members) {
+        if (waited(k.outlier, nowMs) && !k.isDraining) this.#changed(k, 'ejection is over', 'time', nowMs);
+        const rate = ((k.requests - k.ratedRequests) * 1000) / elapsedMs;
+        k.ratedRequests = k.requests;
+        k.requestsPerSecond += (rate - k.requestsPerSecond) * (1 - Math.exp(-elapsedMs / RATE_TAU_MS));
+      }
+      if (isDue) this.#judgePeers(state, nowMs);
+    }
+  }
+
+  #judgePeers(state: PoolState, nowMs: number): void {
+    const windows = state.members.map((k) =>
+      k.outlier.isEjected ? { total: 0, bad: 0 } : windowOf(k.outlier, state.spec.outlier, nowMs),
+    );
+    const worse = successRateOutliers(
+      windows.map((w) => w.total),
+      windows.map((w) => w.bad),
+    );
+    for (const i of worse) {
+      const percent = Math.round((100 * windows[i]!.bad) / windows[i]!.total);
+      this.#eject(state.members[i]!, 'success-rate', `${percent} % failures, far more than its peers`);
+    }
+  }
+
+  /** Ejects if the pool can do without it. */
+  #eject(k: Known, reason: EjectReason, why: string): void {
+    if (k.outlier.isEjected || k.isDraining) return;
+    const { members, spec } = this.#pools[k.pool]!;
+    const ejected = members.filter((m) => m.outlier.isEjected).length;
+    const answering = members.filter((m) => m !== k && isEligible(m)).length;
+    if (!mayEject(reason, members.length, ejected, answering, spec.outlier.maxEjectedRatio)) return;
+    const nowMs = this.#options.clock();
+    eject(k.outlier, reason, spec.outlier, nowMs, this.#options.random);
+    this.#changed(k, why, reason, nowMs);
+  }
+
+  /** Endpoints that (re)appeared since the last tick start slowly, with their old failures forgiven. */
+  #welcome(state: PoolState, nowMs: number): boolean {
+    let isChanged = false;
+    const isFounding = nowMs - (this.#foundedMs.get(state.spec.name) ?? nowMs) < FOUNDING_MS;
+    for (const k of state.members) {
+      const eligible = isEligible(k);
+      if (eligible === k.wasEligible) continue;
+      isChanged = true;
+      k.wasEligible = eligible;
+      if (!eligible) continue;
+      Object.assign(k.errors, newErrors(nowMs));
+      const isFirst = !k.hasServed;
+      k.hasServed = true;
+      if (isFirst && isFounding) continue;
+      k.returnedAtMs = nowMs;
+      k.isCold = true;
+    }
+    return isChanged;
+  }
+
+  #changed(k: Known, why: string, reason: string, nowMs: number): void {
+    const to = stateOf(k);
+    k.why = why;
+    k.sinceMs = nowMs;
+    this.#options.counters.stateChanged(k.spec.id, to, reason);
+    const level = to === 'unhealthy' || to === 'ejected' ? 'warn' : 'info';
+    const pool = this.#pools[k.pool]!.spec.name;
+    this.#options.events.emit(level, 'endpoint.state', `${k.spec.id} is ${to}: ${why}`, {
+      endpoint: k.spec.id,
+      pool,
+      to,
+      reason,
+    });
+  }
+
+  #switched(state: PoolState, reason: string): void {
+    this.#options.counters.switched(state.spec.name, reason);
+    const home = state.home.key?.replace(/^#/, '') ?? null;
+    this.#options.events.emit('info', 'route.switch', `${state.spec.name} moves to ${home}: ${reason}`, {
+      pool: state.spec.name,
+      home,
+      reason,
+    });
+  }
+
+  #lied(k: Known): void {
+    this.#options.counters.locationLie(k.spec.id);
+    this.#options.events.emit(
+      'warn',
+      'endpoint.location',
+      `${k.spec.id} answers faster than light could from where it is said to be; its location is not used`,
+      { endpoint: k.spec.id, distanceKm: Math.round(k.distanceKm ?? 0), firstByteMs: k.smallestMs },
+    );
+  }
+
+  /** No new request goes to it, until `enable`. null = done. */
+  drain(id: string): Refusal | null {
+    return this.#setDraining(id, true);
+  }
+
+  enable(id: string): Refusal | null {
+    return this.#setDraining(id, false);
+  }
+
+  #setDraining(id: string, isDraining: boolean): Refusal | null {
+    const k = [...this.#known.values()].find((candidate) => candidate.spec.id === id);
+    if (k === undefined) return { code: 'no_such_endpoint', message: `no endpoint has the id ${id}`, status: 404 };
+    if (k.isDraining === isDraining) return null;
+    if (isDraining) this.#drained.add(id);
+    else this.#drained.delete(id);
+    k.isDraining = isDraining;
+    const nowMs = this.#options.clock();
+    this.#changed(k, isDraining ? 'drained by an operator' : 'enabled by an operator', 'operator', nowMs);
+    this.tick(nowMs);
+    return null;
+  }
+
+  endpoints(): EndpointView[] {
+    const dateOf = this.#dater();
+    return this.#pools.flatMap((state) => state.members.map((_, i) => endpointView(state, i, dateOf)));
+  }
+
+  /** The candidates of a pool with every term, best first, and the one most requests go to. Sends nothing. */
+  candidates(pool: number): { candidates: CandidateView[]; chosen: string | null } {
+    const state = this.#pools[pool];
+    if (state?.ranking == null || this.#history === null) return { candidates: [], chosen: null };
+    const nowMs = this.#options.clock();
+    const share = this.#history.of(pool, state.members.length, nowMs);
+    const candidates = state.ranking.order.map((i) => candidateView(state, i, share[i]!, nowMs));
+    const most = share.indexOf(Math.max(...share));
+    const chosen = most === NONE || share[most] === 0 ? null : state.members[most]!.spec.id;
+    return { candidates, chosen };
+  }
+
+  /** Whether any endpoint has been judged, or there is none to judge: then the node may be sent traffic. */
+  anyKnown(): boolean {
+    if (this.#known.size === 0) return this.#snapshot !== null;
+    for (const k of this.#known.values()) if (k.health.state !== 'unknown') return true;
+    return false;
+  }
+
+  /** Moments of the monotonic clock as dates; the wall clock is read once, so that one answer is consistent. */
+  #dater(): (atMs: number) => string {
+    const offsetMs = Date.now() - this.#options.clock();
+    return (atMs) => new Date(offsetMs + atMs).toISOString();
+  }
+}
+
+function whyOf(reason: EjectReason, outcome: Outcome, status: number): string {
+  const last = outcome === OUTCOME.STATUS_5XX ? `status ${status}` : OUTCOME_NAMES[outcome];
+  return reason === 'ratio' ? `at least half of its requests fail, the last: ${last}` : `failures in a row: ${last}`;
+}
+
+const OUTCOME_NAMES: Readonly<Record<Outcome, string>> = {
+  [OUTCOME.OK]: 'ok',
+  [OUTCOME.CLIENT_GONE]: 'client gone',
+  [OUTCOME.TOO_MANY]: 'too many requests',
+  [OUTCOME.CONNECT_FAILED]: 'connect failed',
+  [OUTCOME.RESET]: 'connection reset',
+  [OUTCOME.TIMEOUT]: 'no answer in time',
+  [OUTCOME.BAD_RESPONSE]: 'broke HTTP',
+  [OUTCOME.STATUS_5XX]: 'status 5xx',
+};

@@ -1,0 +1,195 @@
+// One pool's ranking on the tick: what is known of its endpoints becomes the terms of the table, the terms become scores,
+// the scores an order, and that is written. The rules are core's (score/*, rank.ts); here they only meet the data.
+
+import { type Home, newHome, type Ranked, type Ranking, rank } from '../../core/rank.ts';
+import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
+import { liveScoreMs } from '../../core/score/live.ts';
+import { medianOf } from '../../core/score/network.ts';
+import { rampShare } from '../../core/score/ramp.ts';
+import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
+import { NONE, type PoolSpec } from '../../core/snapshot.ts';
+import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, FLAG, ROW, type TableWriter } from '../../core/table.ts';
+import { type Known, measuredNetworkMs, priorOfMs, rest } from './known.ts';
+
+export interface PoolState {
+  spec: PoolSpec;
+  members: readonly Known[];
+  readonly home: Home;
+  ranked: Ranked[];
+  /** CD fields of every member, in the order of `members`. */
+  terms: Float64Array;
+  ranking: Ranking | null;
+}
+
+/** Network of an endpoint of which nothing is known, in a pool of which nothing is known: far, but on this planet. */
+const UNKNOWN_NETWORK_MS = 50;
+/** Server term of a pool where nothing has answered yet. */
+const UNKNOWN_SERVER_MS = 1;
+/** In this time after a pool's start home moves freely: first measurements come in one by one. */
+const SETTLING_MS = 5000;
+/** An endpoint that came back may claim home without the dwell for this long beyond its slow start. */
+const RETURNING_MS = 5000;
+/** An answer this old no longer shows that anybody is there. */
+const ANSWERED_MS = 10_000;
+
+export function newPoolState(spec: PoolSpec, members: readonly Known[], nowMs: number): PoolState {
+  const state: PoolState = {
+    spec,
+    members,
+    home: newHome(nowMs, SETTLING_MS),
+    ranked: [],
+    terms: new Float64Array(0),
+    ranking: null,
+  };
+  populate(state, spec, members);
+  return state;
+}
+
+/** The pool's structure changed; its home stays. */
+export function populate(state: PoolState, spec: PoolSpec, members: readonly Known[]): void {
+  state.spec = spec;
+  state.members = members;
+  state.terms = new Float64Array(members.length * CANDIDATE_DOUBLES);
+  state.ranked = members.map((k, index) => ({
+    index,
+    home: k.spec.region ?? `#${k.spec.id}`,
+    isEligible: false,
+    isAnswering: false,
+    isUnknown: false,
+    isReturning: false,
+    scoreMs: 0,
+    priorMs: Number.POSITIVE_INFINITY,
+  }));
+}
+
+export function isEligible(k: Known): boolean {
+  return k.health.state === 'healthy' && !k.outlier.isEjected && !k.isDraining;
+}
+
+/** Something came back from it lately, and nothing since has shown that nobody is there. */
+export function isAnswering(k: Known, nowMs: number): boolean {
+  return !k.isDraining && k.answeredAtMs > k.absentAtMs && nowMs - k.answeredAtMs <= ANSWERED_MS;
+}
+
+/** Brings terms, scores and order up to date. `idleFromMs`: whoever has not answered since then is idle. */
+export function rankPool(state: PoolState, idleFromMs: number, nowMs: number): Ranking {
+  const { members, ranked, spec, terms } = state;
+  const common = commonOf(members);
+  members.forEach((k, i) => {
+    const at = i * CANDIDATE_DOUBLES;
+    writeTerms(k, common, spec, terms, at, idleFromMs, nowMs);
+    const r = ranked[i]!;
+    r.isEligible = isEligible(k);
+    r.isUnknown = k.health.state === 'unknown' && !k.outlier.isEjected && !k.isDraining;
+    r.isAnswering = isAnswering(k, nowMs);
+    r.isReturning = nowMs - k.returnedAtMs < spec.slowStartMs + RETURNING_MS;
+    r.scoreMs = terms[at + CD.SCORE]!;
+    r.priorMs = priorOfMs(k) ?? Number.POSITIVE_INFINITY;
+  });
+  state.ranking = rank(ranked, spec, state.home, nowMs);
+  return state.ranking;
+}
+
+/** What the pool's measured members have in common, for those that are not measured. */
+interface Common {
+  readonly networkMs: number;
+  /** What requests take beyond the quiet probe. */
+  readonly offsetMs: number;
+  readonly serverMs: number;
+}
+
+function commonOf(members: readonly Known[]): Common {
+  const known = (values: number[], none: number) => {
+    const finite = values.filter((v) => !Number.isNaN(v));
+    return finite.length === 0 ? none : medianOf(finite);
+  };
+  return {
+    networkMs: known(members.map(measuredNetworkMs), UNKNOWN_NETWORK_MS),
+    // A cheap probe would flatter whoever has no traffic; it is charged what requests cost the others on top.
+    offsetMs: known(
+      members.map((k) => k.offsetMs),
+      0,
+    ),
+    serverMs: known(
+      members.map((k) => k.serverMs),
+      UNKNOWN_SERVER_MS,
+    ),
+  };
+}
+
+function writeTerms(
+  k: Known,
+  common: Common,
+  spec: PoolSpec,
+  terms: Float64Array,
+  at: number,
+  idleFromMs: number,
+  nowMs: number,
+): void {
+  const measured = measuredNetworkMs(k);
+  const network = Number.isNaN(measured) ? (priorOfMs(k) ?? common.networkMs) : measured;
+  const offset = Number.isNaN(k.offsetMs) ? common.offsetMs : k.offsetMs;
+  const isProbed = !Number.isNaN(k.probeMs);
+  // Without any first byte of a probe the offset is the whole term, or there is nothing but what the pool has in common.
+  const isBlank = !isProbed && Number.isNaN(k.offsetMs);
+  const idleMs = isBlank ? common.serverMs : Math.max((isProbed ? k.probeMs : 0) + offset, MIN_BASE_MS);
+  const base = isBlank ? common.serverMs : Math.max((isProbed ? k.probeQuietMs : 0) + offset, MIN_BASE_MS);
+  if (k.serverAtMs < idleFromMs) rest(k, idleMs, nowMs - idleFromMs);
+  const server = Number.isNaN(k.serverMs) ? idleMs : k.serverMs;
+  const ratio = errorRatio(k.errors, nowMs);
+  terms[at + CD.NETWORK] = network;
+  terms[at + CD.SERVER] = server;
+  terms[at + CD.BASE] = base;
+  terms[at + CD.GAMMA] = gammaOf(server, base);
+  terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
+  terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
+  terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
+  terms[at + CD.EXTRA] = 0;
+  terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs);
+  terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
+  terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k));
+}
+
+/**
+ * The load to rank at: the usual one, which W was measured under, so that the chance of one moment moves nothing; the
+ * present one only when it is far above, which is how a silent endpoint shows before any time-out.
+ */
+function loadOf(k: Known): number {
+  return k.inflight > k.meanInflight * 2 + 4 ? k.inflight : k.meanInflight;
+}
+
+/** Writes the pool's row into the version being written. */
+export function writePool(state: PoolState, pool: number, writer: TableWriter): void {
+  const { members, terms } = state;
+  const ranking = state.ranking!;
+  const { ints, doubles } = writer;
+  const row = writer.shape.rows[pool]!;
+  ints[row.at + ROW.BAND] = ranking.band;
+  ints[row.at + ROW.OVERFLOW] = ranking.overflow;
+  ints[row.at + ROW.ELIGIBLE] = ranking.eligible;
+  ints[row.at + ROW.EXPLORABLE] = ranking.explorable;
+  ints[row.at + ROW.MODE] = ranking.mode;
+  ints[row.at + ROW.HOME] = ranking.home;
+  let weights = 0;
+  for (let at = 0; at < ranking.order.length; at++) {
+    const i = ranking.order[at]!;
+    const k = members[i]!;
+    const int = row.ints + at * CANDIDATE_INTS;
+    ints[int + CI.SLOT] = k.spec.slot;
+    ints[int + CI.INDEX] = i;
+    ints[int + CI.FLAGS] = (k.isCold ? FLAG.COLD : 0) | (k.isDraining ? FLAG.OFF : 0);
+    const double = row.doubles + at * CANDIDATE_DOUBLES;
+    const from = i * CANDIDATE_DOUBLES;
+    for (let f = 0; f < CANDIDATE_DOUBLES; f++) doubles[double + f] = terms[from + f]!;
+    doubles[double + CD.EXTRA]! += ranking.holdMs[i]!;
+    if (at < ranking.eligible) weights += terms[from + CD.WEIGHT]!;
+    doubles[double + CD.WEIGHT_SUM] = weights;
+  }
+}
+
+/** Where a member stands: 'band', 'overflow' or 'out'. */
+export function roleOf(ranking: Ranking, member: number): 'band' | 'overflow' | 'out' {
+  const at = ranking.order.indexOf(member);
+  if (at === NONE || at >= ranking.band + ranking.overflow) return 'out';
+  return at < ranking.band ? 'band' : 'overflow';
+}

@@ -1,0 +1,85 @@
+// How the fleet shows itself: rows of /api/v1/endpoints and the candidates of an explanation. Reads only.
+
+import { errorRatio } from '../../core/score/errors.ts';
+import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
+import type { CandidateView, EndpointStateName, EndpointView } from '../types.ts';
+import { type Known, measuredNetworkMs, priorOfMs } from './known.ts';
+import { isEligible, type PoolState, roleOf } from './ranking.ts';
+
+/** Draining outweighs ejected, which outweighs what the probes say. */
+export function stateOf(k: Known): EndpointStateName {
+  if (k.isDraining) return 'draining';
+  return k.outlier.isEjected ? 'ejected' : k.health.state;
+}
+
+/** `dateOf` turns a moment of the monotonic clock into ISO 8601. */
+export function endpointView(state: PoolState, member: number, dateOf: (atMs: number) => string): EndpointView {
+  const k = state.members[member]!;
+  const probe = k.lastProbe;
+  return {
+    id: k.spec.id,
+    pool: state.spec.name,
+    url: k.spec.url,
+    region: k.spec.region,
+    location: k.spec.location,
+    healthy: isEligible(k),
+    state: stateOf(k),
+    why: k.why,
+    since: dateOf(k.sinceMs),
+    lastProbe: probe && {
+      at: dateOf(probe.atMs),
+      ok: probe.ok,
+      status: probe.status,
+      error: probe.error,
+      connectMs: rounded(probe.connectMs),
+      firstByteMs: rounded(probe.firstByteMs),
+    },
+    networkMs: rounded(measuredNetworkMs(k)),
+    serverMs: rounded(serverOf(k)),
+    scoreMs: scoreOf(state, member),
+    inflight: k.inflight,
+    requests: k.requests,
+    failures: k.failures,
+    requestsPerSecond: rounded(k.requestsPerSecond) ?? 0,
+  };
+}
+
+export function candidateView(state: PoolState, member: number, share: number, nowMs: number): CandidateView {
+  const k = state.members[member]!;
+  return {
+    id: k.spec.id,
+    url: k.spec.url,
+    region: k.spec.region,
+    healthy: isEligible(k),
+    state: stateOf(k),
+    why: k.why,
+    distanceKm: k.distanceKm === null ? null : Math.round(k.distanceKm),
+    priorMs: rounded(priorOfMs(k)),
+    networkMs: rounded(measuredNetworkMs(k)),
+    serverMs: rounded(serverOf(k)),
+    inflight: k.inflight,
+    errorRatio: rounded(errorRatio(k.errors, nowMs)) ?? 0,
+    costMs: 0,
+    scoreMs: scoreOf(state, member),
+    role: state.ranking === null ? 'out' : roleOf(state.ranking, member),
+    share: Math.round(share * 1e4) / 1e4,
+  };
+}
+
+/** W; before traffic, what the probes alone say. */
+function serverOf(k: Known): number {
+  return Number.isNaN(k.serverMs) ? k.probeMs : k.serverMs;
+}
+
+/** As ranked on the last tick, held-off challengers included; null when nothing but a guess stands behind it. */
+function scoreOf(state: PoolState, member: number): number | null {
+  const k = state.members[member]!;
+  if (state.ranking === null) return null;
+  if (Number.isNaN(measuredNetworkMs(k)) && priorOfMs(k) === null && Number.isNaN(k.serverMs)) return null;
+  return rounded(state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + state.ranking.holdMs[member]!);
+}
+
+/** To a thousandth; null for what is not known. */
+function rounded(value: number | null): number | null {
+  return value === null || !Number.isFinite(value) ? null : Math.round(value * 1000) / 1000;
+}
