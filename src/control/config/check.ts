@@ -4,6 +4,7 @@
 
 import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
+import { isLoopback } from '../admin/gate.ts';
 import { type Path, type Problem, pathText } from './problems.ts';
 import { didYouMean } from './suggest.ts';
 import { isFramingHeader, isToken, parseAddress, parseDuration, parseEndpointUrl, routeHost } from './values.ts';
@@ -21,10 +22,10 @@ export function crossProblems(tree: unknown): Problem[] {
     ...endpointIdProblems(pools),
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),
     ...sameRoutes(routes),
+    ...adminProblems(mapping(root.admin)),
   ];
 }
 
-/** Address and port of a listener as text; the name routes know it by when it has no other. */
 function listenerProblems(listeners: readonly Tree[]): Problem[] {
   const problems: Problem[] = [];
   const names = new Firsts();
@@ -223,6 +224,14 @@ function sameRoutes(routes: readonly Tree[]): Problem[] {
     matches.add(key, ['routes', i], problems, 'same host, path and listener as another route', `${matchHost}${path}`);
   });
   return problems;
+}
+
+/** The admin API refuses to start like this; better told by `validate`. */
+function adminProblems({ address, token }: Tree): Problem[] {
+  const parsed = typeof address === 'string' ? parseAddress(address) : null;
+  if (parsed === null || isLoopback(parsed.host) || (token !== undefined && token !== null)) return [];
+  const expected = 'admin.token (or FERMAT_ADMIN_TOKEN), or a loopback address';
+  return [{ path: ['admin', 'address'], what: 'open to other machines without a token', expected }];
 }
 
 /** Remembers where each name was seen first, and files a problem for the second. */

@@ -9,14 +9,14 @@ type Json = Readonly<Record<string, unknown>>;
 
 /**
  * A value of which `wrong` says in words what is wrong with it (null = nothing). `expected` completes "expected …" and
- * stands in the problem line. undefined never gets to `wrong`: it is "missing".
+ * stands in the problem line and as $comment in the JSON Schema. undefined never gets to `wrong`: it is "missing".
  */
 export function leaf<T>(expected: string, json: Json, wrong: (value: unknown) => string | null): z.ZodType<T, T> {
   const checked = z.any().superRefine((value, ctx) => {
     const what = value === undefined ? 'missing' : wrong(value);
     if (what !== null) ctx.addIssue({ code: 'custom', message: what, params: { expected } });
   });
-  return checked.meta(json) as unknown as z.ZodType<T, T>;
+  return checked.meta({ ...json, $comment: expected }) as unknown as z.ZodType<T, T>;
 }
 
 /** A string for which `wrong` finds nothing; other types are refused first. */

@@ -13,6 +13,8 @@ import {
   type Pair,
   parseDocument,
   type YAMLMap,
+  type YAMLParseError,
+  type YAMLWarning,
 } from 'yaml';
 import { type Environment, substitute } from './environment.ts';
 import { type Path, type Problem, SYNTAX } from './problems.ts';
@@ -62,7 +64,13 @@ export function parseSource(text: string, env: Environment): Parsed {
   };
 }
 
-function syntaxProblem(text: string, error: { readonly message: string; readonly pos: [number, number] }): Problem {
+/** The parser's words where they are about its own API. */
+const SYNTAX_WORDS: Readonly<Record<string, string>> = {
+  MULTIPLE_DOCS: 'several documents in one file',
+  RESOURCE_EXHAUSTION: 'nested too deep',
+};
+
+function syntaxProblem(text: string, error: YAMLParseError | YAMLWarning): Problem {
   const start = error.pos[0];
   const line = text
     .slice(start, start + 200)
@@ -71,7 +79,7 @@ function syntaxProblem(text: string, error: { readonly message: string; readonly
   const got = line === '' ? 'the end of the line' : JSON.stringify(line.length > 40 ? `${line.slice(0, 37)}…` : line);
   const isVariable = text[start - 1] === '$' && text[start] === '{';
   const hint = isVariable ? ' (variables inside { } or [ ] need quotes)' : '';
-  const what = `${error.message.replace(/\s+/g, ' ')}${hint}`;
+  const what = `${SYNTAX_WORDS[error.code] ?? error.message.replace(/\s+/g, ' ')}${hint}`;
   return { path: [SYNTAX], what, expected: 'YAML or JSON', got, offset: start };
 }
 
@@ -190,6 +198,7 @@ class Reader {
           got: JSON.stringify(key),
           offset: keyAt,
         });
+        continue;
       }
       own.add(key);
       out[key] = read.value;

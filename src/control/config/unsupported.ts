@@ -1,8 +1,7 @@
 // Keys of the contract whose feature is not there yet. A value that asks for one is an error, never ignored: a proxy
 // that quietly leaves out what it was told is worse than one that does not start. A feature that arrives deletes its line.
 
-import type { Path, Problem } from './problems.ts';
-import { valueAt } from './problems.ts';
+import { type Path, type Problem, valueAt } from './problems.ts';
 
 interface Rule {
   /** `*` stands for every key or index. */
@@ -43,6 +42,17 @@ export function unsupportedIn(tree: unknown): Problem[] {
     expand(tree, path)
       .filter((at) => asks(valueAt(tree, at)))
       .map((at) => ({ path: at, what: 'not supported yet', expected })),
+  );
+}
+
+/** Keys of which at least one value is refused, as the page names them: `pools.NAME.hedge.enabled`, `listeners[].tls`. */
+export function unsupportedPaths(): readonly string[] {
+  const lists = ['listeners', 'endpoints', 'routes'];
+  return RULES.map(({ path }) =>
+    path.reduce((out, part, i) => {
+      if (part !== '*') return out === '' ? part : `${out}.${part}`;
+      return lists.includes(path[i - 1]!) ? `${out}[]` : `${out}.NAME`;
+    }, ''),
   );
 }
 

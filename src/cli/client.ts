@@ -1,0 +1,123 @@
+// Asks the running node through its admin API. Plain node:http, one connection a question: fetch takes longer to load than
+// the answer takes to come, and its pool would keep the process alive.
+
+import { type IncomingMessage, request } from 'node:http';
+import { peek } from '../control/config/load.ts';
+import { type Address, parseAddress } from '../control/config/values.ts';
+import { CliError, EXIT } from './exit.ts';
+
+/** Where the node is and how to be let in. */
+export interface AdminFlags {
+  readonly admin?: string;
+  readonly config?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+}
+
+const DEFAULT: Address = { host: '127.0.0.1', port: 9901 };
+const TIMEOUT_MS = 10_000;
+/** Of an answer; 4,096 endpoints take about 3 MiB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export class AdminClient {
+  readonly #address: Address;
+  readonly #token: string | null;
+
+  /** Throws a CliError when flags or configuration name no address. */
+  constructor(flags: AdminFlags, env: NodeJS.ProcessEnv = process.env) {
+    const file = flags.config ?? (env.FERMAT_CONFIG || null);
+    this.#address = addressOf(flags.admin, file, env);
+    const fromFile = file === null ? null : peek(file, env, ['admin', 'token']);
+    this.#token = flags.token ?? (env.FERMAT_ADMIN_TOKEN || (typeof fromFile === 'string' ? fromFile : null));
+  }
+
+  get url(): string {
+    const { host, port } = this.#address;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  }
+
+  /** The JSON of a 2xx answer. Throws a CliError with the node's own words for any other. */
+  async get<T>(path: string): Promise<T> {
+    return this.#json(await this.ask('GET', path)) as T;
+  }
+
+  /** Like `get`. The node's side effect has happened when it resolves. */
+  async post<T>(path: string): Promise<T> {
+    return this.#json(await this.ask('POST', path)) as T;
+  }
+
+  /** Whatever the answer is. Throws a CliError when there is none. */
+  ask(method: 'GET' | 'POST', path: string, timeoutMs = TIMEOUT_MS): Promise<Answer> {
+    const { host, port } = this.#address;
+    const headers: Record<string, string> = { accept: 'application/json' };
+    if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`;
+    return new Promise((resolve, reject) => {
+      const fail = (error: NodeJS.ErrnoException) =>
+        reject(new CliError(`no Fermat answers at ${this.url}: is it running? (${error.code ?? error.message})`));
+      const signal = AbortSignal.timeout(timeoutMs);
+      const req = request({ host, port, method, path, headers, agent: false, signal }, (response) => {
+        textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
+      });
+      req.on('error', (error) => fail(signal.aborted ? new Error(`no answer in ${timeoutMs / 1000} s`) : error));
+      req.end();
+    });
+  }
+
+  #json(answer: Answer): unknown {
+    return answer.status >= 200 && answer.status < 300 ? this.#parsed(answer) : this.refuse(answer);
+  }
+
+  #parsed({ status, text }: Answer): unknown {
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new CliError(`what answers at ${this.url} is not Fermat's admin API (status ${status})`);
+    }
+  }
+
+  /** Throws the CliError that an answer which is no success amounts to. */
+  refuse(answer: Answer): never {
+    const { status } = answer;
+    const body = this.#parsed(answer);
+    const message = (body as { error?: { message?: unknown } } | null)?.error?.message;
+    const hint = status === 401 ? ' (--token, or FERMAT_ADMIN_TOKEN)' : '';
+    throw new CliError(`${typeof message === 'string' ? message : `refused with status ${status}`}${hint}`);
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response) {
+    text += chunk;
+    if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer is too long');
+  }
+  return text;
+}
+
+function addressOf(flag: string | undefined, file: string | null, env: NodeJS.ProcessEnv): Address {
+  if (flag !== undefined) {
+    const parsed = parseAddress(flag.replace(/^http:\/\//, '').replace(/\/+$/, ''));
+    if (parsed === null) throw new CliError(`--admin: expected host:port or http://host:port, got ${flag}`, EXIT.USAGE);
+    return reachable(parsed);
+  }
+  if (file === null) return DEFAULT;
+  const written = peek(file, env, ['admin', 'address']);
+  if (written === null) throw new CliError(`${file}: cannot be read`, EXIT.CONFIG);
+  if (written === undefined) return DEFAULT;
+  if (written === '') throw new CliError(`${file}: admin.address is "", so the node has no admin API`);
+  const parsed = typeof written === 'string' ? parseAddress(written) : null;
+  if (parsed === null) throw new CliError(`${file}: admin.address is no address`, EXIT.CONFIG);
+  return reachable(parsed);
+}
+
+/** What listens on all addresses is asked on loopback. */
+function reachable({ host, port }: Address): Address {
+  if (host === '' || host === '0.0.0.0') return { host: '127.0.0.1', port };
+  return { host: host === '::' ? '::1' : host, port };
+}

@@ -1,0 +1,67 @@
+// `explain`: why a request of this client would go where it goes. The node answers with every term of every candidate;
+// here it only becomes a table.
+
+import type { CandidateView, Explanation } from '../control/types.ts';
+import { AdminClient, type AdminFlags } from './client.ts';
+import { EXIT, type ExitCode, print, printJson } from './exit.ts';
+import { type Column, msText, type Style, styled, tableOf } from './table.ts';
+
+export interface ExplainFlags extends AdminFlags {
+  readonly client: string;
+  readonly host?: string;
+  readonly path: string;
+  readonly method: string;
+}
+
+const ROLE_STYLES: Readonly<Record<CandidateView['role'], Style>> = { band: 'green', overflow: 'yellow', out: 'dim' };
+
+const COLUMNS: readonly Column<CandidateView & { readonly isChosen: boolean }>[] = [
+  { title: '', of: (c) => (c.isChosen ? '→' : ''), style: () => 'green' },
+  { title: 'ENDPOINT', of: (c) => c.id },
+  { title: 'REGION', of: (c) => c.region ?? '' },
+  { title: 'STATE', of: (c) => c.state, style: (c) => (c.healthy ? 'green' : 'red') },
+  { title: 'KM', of: (c) => (c.distanceKm === null ? '-' : String(Math.round(c.distanceKm))), isNumber: true },
+  { title: 'PRIOR ms', of: (c) => msText(c.priorMs), isNumber: true },
+  { title: 'NETWORK ms', of: (c) => msText(c.networkMs), isNumber: true },
+  { title: 'SERVER ms', of: (c) => msText(c.serverMs), isNumber: true },
+  { title: 'IN FLIGHT', of: (c) => String(c.inflight), isNumber: true },
+  { title: 'ERRORS', of: (c) => `${(c.errorRatio * 100).toFixed(1)} %`, isNumber: true },
+  { title: 'COST ms', of: (c) => (c.costMs === 0 ? '' : msText(c.costMs)), isNumber: true },
+  { title: 'SCORE ms', of: (c) => msText(c.scoreMs), isNumber: true },
+  { title: 'ROLE', of: (c) => c.role, style: (c) => ROLE_STYLES[c.role] },
+  { title: 'SHARE', of: (c) => `${(c.share * 100).toFixed(1)} %`, isNumber: true },
+  { title: 'WHY', of: (c) => c.why, style: () => 'dim' },
+];
+
+/** Failed, too, when the request would find no endpoint: then scripts need not read the table. */
+export async function explain(flags: ExplainFlags): Promise<ExitCode> {
+  const query = new URLSearchParams({ client: flags.client, path: flags.path, method: flags.method });
+  if (flags.host !== undefined) query.set('host', flags.host);
+  const answer = await new AdminClient(flags).get<Explanation>(`/api/v1/explain?${query}`);
+  if (flags.json) printJson(answer);
+  else for (const line of linesOf(answer)) print(line);
+  return answer.pool !== null && answer.chosen === null ? EXIT.FAILED : EXIT.OK;
+}
+
+function linesOf({ route, pool, policy, cohort, candidates, chosen, note }: Explanation): string[] {
+  const place = [cohort.city, cohort.country].filter((part) => part !== null).join(', ');
+  const coordinates = cohort.lat === null || cohort.lon === null ? '' : ` (${cohort.lat}, ${cohort.lon})`;
+  const lines = [
+    `route   ${styled('bold', route)}`,
+    `pool    ${pool === null ? 'none' : `${pool}, ${policy}`}`,
+    `cohort  ${cohort.key}${place === '' ? '' : `  ${place}${coordinates}`}`,
+  ];
+  if (note !== null) lines.push(`note    ${note}`);
+  if (candidates.length > 0) {
+    lines.push(
+      '',
+      ...tableOf(
+        COLUMNS,
+        candidates.map((c) => ({ ...c, isChosen: c.id === chosen })),
+      ),
+    );
+  }
+  if (pool !== null)
+    lines.push('', chosen === null ? styled('red', 'no endpoint') : `chosen  ${styled('green', chosen)}`);
+  return lines;
+}
