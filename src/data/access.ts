@@ -52,7 +52,8 @@ function combinedLine(ex: Exchange): string {
   const { books, head, down } = ex;
   const referer = head.findName('referer');
   const agent = head.findName('user-agent');
-  const quoted = (at: number): string => (at < 0 ? '-' : head.value(at).replaceAll('\\', '\\\\').replaceAll('"', '\\"'));
+  const quoted = (at: number): string =>
+    at < 0 ? '-' : head.value(at).replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   return `${down.peer.address || '-'} - - [${clfDate(new Date())}] "${head.method} ${head.target.replaceAll('"', '%22')} HTTP/1.${head.minor}" ${books.status} ${books.responseBytes} "${quoted(referer)}" "${quoted(agent)}"\n`;
 }
 

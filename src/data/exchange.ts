@@ -6,10 +6,12 @@
 //     └───▶ attempt ─▶ waiting for a connection ─▶ sent ─▶ head ─▶ body ─▶ done        a retryable failure ─▶ attempt
 //                                                       └─▶ tunnel ─▶ done
 
+import { deposit } from '../core/budget.ts';
+import { clientOf } from '../core/ip.ts';
 import { CELL, METHODS, OUTCOME, type Outcome } from '../core/lane.ts';
-import { type RetryCause, RETRY_CAUSE } from './retry.ts';
 import { NONE } from '../core/snapshot.ts';
 import type { Fields } from '../wire/fields.ts';
+import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { CONNECT_PROBLEM, PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
@@ -17,15 +19,13 @@ import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { fillLocation, isLastHop, isProblem, reflect, refusalOf, routeOf, stripped } from './guard.ts';
 import { joined, peerLines, planRequest } from './headers.ts';
 import type { Plane } from './plane.ts';
-import * as response from './response.ts';
 import { Replay } from './replay.ts';
-import { mayRetry } from './retry.ts';
+import * as response from './response.ts';
+import { mayRetry, RETRY_CAUSE, type RetryCause } from './retry.ts';
 import { Books, closeBooks, settleAttempt } from './settle.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Downstream, type Upstream, type UpstreamEvents } from './sides.ts';
-import { NEVER, Timed } from './wheel.ts';
-import { FIELD } from '../wire/fields.ts';
-import { clientOf } from '../core/ip.ts';
 import { ACQUIRED } from './upstreams.ts';
+import { NEVER, Timed } from './wheel.ts';
 
 export const STATE = { IDLE: 0, WAITING: 1, SENT: 2, ANSWERING: 3, TUNNEL: 4 } as const;
 export type State = (typeof STATE)[keyof typeof STATE];
@@ -83,6 +83,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (route.spec.respond !== null) return this.#respond(route);
     if (isLastHop(head)) return this.#answerLastHop();
     this.pool = route.pool!;
+    deposit(this.pool.budget, nowMs);
     const path = route.spec.stripPrefix ? stripped(head.path, route.spec.path) : head.path;
     if (path === null) return this.refuse(PROBLEM.ambiguousPath);
     this.#path = path;
@@ -159,7 +160,8 @@ export class Exchange extends Timed implements UpstreamEvents {
     const group = plane.upstreams.at(slot);
     this.books.beginAttempt(this, group.spec, selector.role, nowMs);
     const acquired = group.acquire(this, this.#fresh);
-    if (acquired === ACQUIRED.FULL) return this.#attemptFailed(OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
+    if (acquired === ACQUIRED.FULL)
+      return this.#attemptFailed(OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
     if (acquired === ACQUIRED.QUEUED) this.#armUntil(nowMs + pool.spec.queueTimeoutMs);
     else if (this.#totalAtMs !== NEVER) this.#armUntil(NEVER);
   }
@@ -392,7 +394,8 @@ export class Exchange extends Timed implements UpstreamEvents {
     const at = head.find(FIELD.HOST);
     if (at >= 0) head.drop[at] = 1;
     if (hostHeader.kind === 'literal') return `Host: ${hostHeader.value}\r\n`;
-    const authority = hostHeader.kind === 'preserve' && head.authority !== '' ? head.authority : this.books.endpoint!.authority;
+    const authority =
+      hostHeader.kind === 'preserve' && head.authority !== '' ? head.authority : this.books.endpoint!.authority;
     return `Host: ${authority}\r\n`;
   }
 }

@@ -3,10 +3,10 @@
 // one of an old generation ends, the control plane is told.
 
 import { type Budget, newBudget } from '../core/budget.ts';
-import { compileCidrs, type CidrSet } from '../core/ip.ts';
+import { type CidrSet, compileCidrs } from '../core/ip.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
-import { NONE, type HeaderEdits, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
 
 export interface RouteRuntime {
   readonly spec: RouteSpec;

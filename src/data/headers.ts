@@ -42,7 +42,13 @@ export function peerLines(peer: Peer): string {
  * Marks what an endpoint must not see and gives the lines it shall see besides, less Host (which may differ between
  * attempts). `constant` is peerLines(peer), `loopLine` this process's CDN-Loop line. `requestId` in `ids`.
  */
-export function planRequest(head: RequestHead, peer: Peer, constant: string, loopLine: string, route: RouteRuntime): string {
+export function planRequest(
+  head: RequestHead,
+  peer: Peer,
+  constant: string,
+  loopLine: string,
+  route: RouteRuntime,
+): string {
   let extra = peer.isTrusted ? planTrusted(head, peer) : planUntrusted(head, constant);
   extra += head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
   extra += loopLine;

@@ -1,11 +1,11 @@
 // Accepting: each worker listens for itself (SO_REUSEPORT, the kernel spreads the connections), so that none has to hand
 // sockets to another. Who may connect is decided here, before a byte is read.
 
-import { createServer, type Server, type Socket } from 'node:net';
 import { rmSync } from 'node:fs';
-import { CELL } from '../core/lane.ts';
+import { createServer, type Server, type Socket } from 'node:net';
 import { Census } from '../core/census.ts';
 import { canonicalIp } from '../core/ip.ts';
+import { CELL } from '../core/lane.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import { ServerConnection } from './h1/server.ts';
 import type { Plane } from './plane.ts';

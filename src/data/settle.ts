@@ -76,7 +76,10 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   const nowMs = plane.clock();
   lane.inflight[endpoint.slot]! -= 1;
   const wasSent = books.sentMs >= 0;
-  books.endpointMs += nowMs - (wasSent ? books.sentMs : books.attemptMs) + (wasSent && !books.isReused ? books.sentMs - books.attemptMs : 0);
+  books.endpointMs +=
+    nowMs -
+    (wasSent ? books.sentMs : books.attemptMs) +
+    (wasSent && !books.isReused ? books.sentMs - books.attemptMs : 0);
   const pool = ex.pool!.spec;
   if (books.connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, books.connectMs / 1000);
   const firstByteMs = books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;

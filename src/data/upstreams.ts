@@ -129,7 +129,8 @@ export class Upstreams {
         const spec = endpoints[index]!;
         const old = this.#bySlot[spec.slot];
         // A changed CA or client certificate must not live on in an old group's context.
-        const stays = old?.spec.generation === spec.generation && JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
+        const stays =
+          old?.spec.generation === spec.generation && JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
         const group = stays && old !== undefined ? old : new EndpointGroup(this.#plane, spec, pool);
         group.pool = pool;
         if (old !== undefined && old !== group) old.retire();

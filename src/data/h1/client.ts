@@ -5,7 +5,7 @@
 //                            └ 101 ▶ TUNNEL
 
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
@@ -258,14 +258,18 @@ export class ClientConnection extends Timed implements Upstream {
     this.#reader.expect(fields.methodId);
     this.#isChunked = framing === FRAMING.CHUNKED;
     const body =
-      framing === FRAMING.LENGTH ? `Content-Length: ${length}\r\n` : this.#isChunked ? 'Transfer-Encoding: chunked\r\n' : '';
+      framing === FRAMING.LENGTH
+        ? `Content-Length: ${length}\r\n`
+        : this.#isChunked
+          ? 'Transfer-Encoding: chunked\r\n'
+          : '';
     this.#out = `${method} ${path} HTTP/1.1\r\n${copyKept(fields)}${extra}${body}\r\n`;
   }
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
     const bytes = to - from;
     if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
-      const data = chunk.latin1Slice(from, to);
+      const data = chunk.toString('latin1', from, to);
       this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
       return !this.#socket.writableNeedDrain;
     }

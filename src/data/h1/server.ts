@@ -246,7 +246,10 @@ export class ServerConnection extends Timed implements Downstream {
       case PHASE.ANSWERING:
         if (this.#hasFin && (this.#wroteSince || this.#socket.writableLength > 0)) {
           this.#wroteSince = false;
-          this.#plane.wheel.arm(this, nowMs + (this.#socket.writableLength > 0 ? this.#plane.limits.idleTimeoutMs : GONE_MS));
+          this.#plane.wheel.arm(
+            this,
+            nowMs + (this.#socket.writableLength > 0 ? this.#plane.limits.idleTimeoutMs : GONE_MS),
+          );
           return;
         }
         this.#socket.destroy(); // gone, or it has not read a byte for idleTimeout
@@ -293,7 +296,7 @@ export class ServerConnection extends Timed implements Downstream {
     const bytes = to - from;
     this.#wroteSince = true;
     if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
-      const data = chunk.latin1Slice(from, to);
+      const data = chunk.toString('latin1', from, to);
       this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
       return !this.#socket.writableNeedDrain;
     }
@@ -312,7 +315,8 @@ export class ServerConnection extends Timed implements Downstream {
 
   /** A client that reads nothing of its answer for idleTimeout is let go. */
   #awaitDrain(): void {
-    if (this.#phase === PHASE.ANSWERING) this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
+    if (this.#phase === PHASE.ANSWERING)
+      this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
   }
 
   end(trailers: Fields | null): void {

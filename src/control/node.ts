@@ -1,0 +1,364 @@
+// One running node: the control plane put together. It owns every slow loop and is the one place where a change of the
+// configuration becomes a change of what runs: loaded, checked, compiled, given to the fleet, the workers and the prober,
+// in that order, all or nothing. Implements what the admin API may ask.
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { nowMs } from '../clock.ts';
+import type { LaneReader } from '../core/lane.ts';
+import type { LatLon, Snapshot } from '../core/snapshot.ts';
+import { type AdminServer, startAdmin } from './admin.ts';
+import type { Config } from './config/config.ts';
+import { type Loaded, loadConfig, type Overrides } from './config/load.ts';
+import { redact } from './config/redact.ts';
+import { createExplain } from './explain.ts';
+import { Fleet } from './fleet.ts';
+import { GeoDb } from './geodb.ts';
+import { Metrics } from './metrics.ts';
+import { whyNotListen } from './ports.ts';
+import { Prober } from './prober.ts';
+import { type Compiled, Registry } from './registry.ts';
+import { ListenError, Supervisor } from './supervisor.ts';
+import type { ControlApi, EventLog, ExplainQuery, Explanation, NodeView, Refusal, ReloadResult } from './types.ts';
+
+/** How often the configuration's files are looked at, ms. */
+const WATCH_MS = 1000;
+
+export interface NodeOptions {
+  readonly configFile: string | null;
+  readonly overrides: Overrides;
+  readonly events: EventLog;
+  readonly version: string;
+}
+
+export class FermatNode implements ControlApi {
+  readonly startedAt = new Date().toISOString();
+  readonly events: EventLog;
+  readonly #options: NodeOptions;
+  readonly #registry: Registry;
+  readonly #supervisor: Supervisor;
+  readonly #fleet: Fleet;
+  readonly #prober: Prober;
+  readonly #metrics: Metrics;
+  readonly #explain: (query: ExplainQuery) => Explanation | Refusal;
+  #config: Config;
+  #files: readonly string[];
+  #digest: string;
+  #compiled: Compiled;
+  #geo: GeoDb;
+  #admin: AdminServer | null = null;
+  #notReady: string | null = 'starting';
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  /** Reads the databases and compiles the configuration; nothing listens yet. */
+  static async create(options: NodeOptions, loaded: Extract<Loaded, { ok: true }>): Promise<FermatNode> {
+    const geo = await GeoDb.open([...loaded.config.geoipDatabases], options.events);
+    return new FermatNode(options, loaded, geo);
+  }
+
+  private constructor(options: NodeOptions, loaded: Extract<Loaded, { ok: true }>, geo: GeoDb) {
+    const { events, version } = options;
+    this.#options = options;
+    this.events = events;
+    this.#config = loaded.config;
+    this.#files = loaded.files;
+    this.#digest = digestOf(loaded.files);
+    this.#geo = geo;
+    const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
+    this.#registry = new Registry({ lanes, locate: (ip) => this.#placeOf(ip) });
+    this.#compiled = this.#registry.compile(loaded.config);
+    this.#supervisor = new Supervisor({
+      lanes,
+      clock: nowMs,
+      events,
+      loopId: randomBytes(9).toString('hex'),
+      connectionCap: connectionCap(),
+      onLaneLost: (reader: LaneReader) => this.#metrics.fold(reader),
+      onRestart: () => this.#metrics.workerRestarted(),
+      onQuiet: (quiet) => this.#registry.quiet(quiet),
+    });
+    this.#metrics = new Metrics({
+      lanes: () => this.#supervisor.lanes(),
+      names: () => this.#compiled.names,
+      endpoints: () => this.#fleet.endpoints(),
+      geo: () => this.#geo.info(),
+      version,
+    });
+    this.#fleet = new Fleet({
+      clock: nowMs,
+      random: Math.random,
+      events,
+      lanes: () => this.#supervisor.lanes().map(({ reader }) => reader),
+      counters: this.#metrics,
+      edge: () => this.#config.node.location,
+    });
+    this.#prober = new Prober({
+      clock: nowMs,
+      random: Math.random,
+      onResult: (slot, generation, result) => this.#fleet.probed(slot, generation, result),
+      events,
+    });
+    this.#explain = createExplain({ snapshot: () => this.#snapshot, fleet: this.#fleet, geo: () => this.#geo });
+  }
+
+  get #snapshot(): Snapshot {
+    return this.#compiled.snapshot;
+  }
+
+  /** Resolves when every listener accepts connections. Rejects with a sentence for people, having ended what it began. */
+  async start(): Promise<void> {
+    for (const listener of this.#snapshot.listeners) {
+      const problem = await whyNotListen(listener);
+      if (problem !== null) throw new Error(`listener ${listener.name}: ${problem}`);
+    }
+    this.#fleet.install(this.#snapshot, this.#compiled.probes);
+    this.#watchGeo();
+    this.#admin = await this.#openAdmin(this.#config);
+    try {
+      await this.#supervisor.start(this.#snapshot, this.#geo.files);
+    } catch (error) {
+      await this.stop();
+      throw error instanceof ListenError ? new Error(`listener ${error.listener}: ${error.message}`) : error;
+    }
+    this.#fleet.start();
+    this.#prober.install(this.#snapshot, this.#compiled.probes);
+    this.#watchFiles();
+    this.#notReady = null;
+    for (const warning of this.#compiled.warnings) this.events.emit('warn', 'config.warning', warning);
+    this.events.emit('info', 'node.ready', `serving with ${this.#snapshot.lanes} worker(s)`, {
+      node: this.#config.node.id,
+    });
+  }
+
+  /** Not ready at once; returns when the last exchange has ended or the time is up. */
+  async shutDown(): Promise<void> {
+    this.#notReady = 'draining';
+    const { drainDelayMs, drainTimeoutMs } = this.#snapshot;
+    const fields = { drainDelayMs, drainTimeoutMs };
+    this.events.emit('info', 'node.draining', 'draining: still accepting, answers close their connections', fields);
+    await this.#supervisor.drain(drainDelayMs, drainTimeoutMs);
+    await this.stop();
+  }
+
+  /** Ends everything at once. */
+  async stop(): Promise<void> {
+    this.#notReady = 'stopping';
+    for (const file of this.#files) unwatchFile(file);
+    this.#geo.close();
+    this.#fleet.stop();
+    await Promise.all([this.#supervisor.stop(), this.#prober.stop(), this.#admin?.close()]);
+  }
+
+  // ── reload ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** One after another; a failed one changes nothing. */
+  reload(why: string): Promise<ReloadResult> {
+    const result = this.#reloading.then(() => this.#reload(why));
+    this.#reloading = result.catch(() => {});
+    return result;
+  }
+
+  async #reload(why: string): Promise<ReloadResult> {
+    if (this.#notReady === 'draining' || this.#notReady === 'stopping')
+      return this.#reloadFailed(why, ['the node is shutting down']);
+    const loaded = loadConfig(this.#options.configFile, this.#options.overrides);
+    if (!loaded.ok) return this.#reloadFailed(why, loaded.problems);
+    const { config } = loaded;
+    const problems = await this.#listenProblems(config);
+    if (problems.length > 0) return this.#reloadFailed(why, problems);
+    try {
+      if (config.geoipDatabases.join('\n') !== this.#config.geoipDatabases.join('\n')) await this.#replaceGeo(config);
+      const compiled = this.#registry.compile(config);
+      this.#fleet.install(compiled.snapshot, compiled.probes);
+      await this.#supervisor.publish(compiled.snapshot);
+      this.#compiled = compiled;
+      await this.#replaceAdmin(config);
+      this.#prober.install(compiled.snapshot, compiled.probes);
+    } catch (error) {
+      // Whatever a worker could not do, all go back to what ran before.
+      this.#fleet.install(this.#snapshot, this.#compiled.probes);
+      return this.#reloadFailed(why, [error instanceof Error ? error.message : String(error)]);
+    }
+    for (const file of this.#files) unwatchFile(file);
+    this.#config = config;
+    this.#files = loaded.files;
+    this.#digest = digestOf(loaded.files);
+    this.#watchFiles();
+    this.#metrics.reload(true);
+    for (const warning of this.#compiled.warnings) this.events.emit('warn', 'config.warning', warning);
+    const { version } = this.#snapshot;
+    this.events.emit('info', 'config.reload', `configuration reloaded (${why})`, { version });
+    return { ok: true, version, problems: [] };
+  }
+
+  #reloadFailed(why: string, problems: readonly string[]): ReloadResult {
+    this.#metrics.reload(false);
+    const message = `configuration not reloaded (${why}), the old one stays: ${problems[0]}`;
+    this.events.emit('error', 'config.reload', message, { problems });
+    return { ok: false, version: this.#snapshot.version, problems };
+  }
+
+  /** Listeners that are new must be free before anything is swapped. */
+  async #listenProblems(config: Config): Promise<string[]> {
+    const problems: string[] = [];
+    const has = (name: string, host: string, port: number, path: string | null): boolean =>
+      this.#snapshot.listeners.some(
+        (l) =>
+          (l.path === path && l.host === host && l.port === port) || (l.name === name && l.port === port && port === 0),
+      );
+    for (const listener of config.listeners) {
+      if (has(listener.name, listener.host, listener.port, listener.path)) continue;
+      const problem = await whyNotListen(listener);
+      if (problem !== null) problems.push(`listener ${listener.name}: ${problem}`);
+    }
+    return problems;
+  }
+
+  #watchFiles(): void {
+    const onChange = (): void => {
+      if (digestOf(this.#files) !== this.#digest) {
+        this.#digest = digestOf(this.#files); // a broken file is reported once, not every second
+        void this.reload('file changed');
+      }
+    };
+    for (const file of this.#files) watchFile(file, { interval: WATCH_MS, persistent: false }, onChange);
+  }
+
+  async #replaceGeo(config: Config): Promise<void> {
+    const next = await GeoDb.open([...config.geoipDatabases], this.events);
+    this.#geo.close();
+    this.#geo = next;
+    this.#watchGeo();
+    this.#supervisor.setGeo(next.files);
+  }
+
+  #watchGeo(): void {
+    this.#geo.onReplaced((files) => this.#supervisor.setGeo(files));
+  }
+
+  async #replaceAdmin(config: Config): Promise<void> {
+    if (JSON.stringify(config.admin) === JSON.stringify(this.#config.admin)) return;
+    await this.#admin?.close();
+    this.#admin = null;
+    this.#admin = await this.#openAdmin(config).catch(async (error: unknown) => {
+      this.#admin = await this.#openAdmin(this.#config);
+      throw error;
+    });
+  }
+
+  async #openAdmin(config: Config): Promise<AdminServer | null> {
+    const { address, token } = config.admin;
+    if (address === null) return null;
+    const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+    return startAdmin({ api: this, address: `${host}:${address.port}`, token });
+  }
+
+  #placeOf(ip: string): LatLon | null {
+    const place = this.#geo.lookup(ip);
+    if (place === null || place.latDeg === null || place.lonDeg === null) return null;
+    return { latDeg: place.latDeg, lonDeg: place.lonDeg };
+  }
+
+  // ── ControlApi ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  notReadyBecause(): string | null {
+    return this.#notReady ?? (this.#fleet.anyKnown() ? null : 'no endpoint is known yet');
+  }
+
+  endpoints(): ReturnType<ControlApi['endpoints']> {
+    return this.#fleet.endpoints();
+  }
+
+  routes(): ReturnType<ControlApi['routes']> {
+    return this.#snapshot.routes.map((route) => {
+      const pool = this.#snapshot.pools[route.pool];
+      const { name, host, path, exact, listener } = route;
+      return {
+        name,
+        host,
+        path,
+        exact,
+        listener,
+        pool: pool?.name ?? null,
+        policy: pool?.policy ?? null,
+        respond: route.respond?.status ?? null,
+      };
+    });
+  }
+
+  config(): unknown {
+    return redact(this.#config);
+  }
+
+  explain(query: ExplainQuery): Explanation | Refusal {
+    return this.#explain(query);
+  }
+
+  decisions(): readonly unknown[] {
+    return this.#fleet.decisions();
+  }
+
+  drain(id: string): Refusal | null {
+    return this.#fleet.drain(id);
+  }
+
+  enable(id: string): Refusal | null {
+    return this.#fleet.enable(id);
+  }
+
+  metrics(): Promise<string> {
+    return this.#metrics.text();
+  }
+
+  node(): NodeView {
+    const geo = this.#geo.info();
+    return {
+      id: this.#config.node.id,
+      version: this.#options.version,
+      node: process.version,
+      region: this.#config.node.region,
+      location: this.#config.node.location,
+      workers: this.#snapshot.lanes,
+      listeners: this.listeners(),
+      geoip: geo.source === 'none' ? null : { source: geo.source, built: geo.built },
+      snapshotVersion: this.#snapshot.version,
+      startedAt: this.startedAt,
+    };
+  }
+
+  /** Where clients connect, `:0` resolved. */
+  listeners(): { readonly name: string; readonly url: string }[] {
+    return this.#snapshot.listeners.map(({ name, host, port, path }) => {
+      if (path !== null) return { name, url: `unix:${path}` };
+      const shown = host === '' ? '0.0.0.0' : host.includes(':') ? `[${host}]` : host;
+      return { name, url: `http://${shown}:${this.#supervisor.ports[name] ?? port}` };
+    });
+  }
+
+  get adminUrl(): string | null {
+    return this.#admin?.url ?? null;
+  }
+}
+
+/** Half of the descriptors: a proxied connection takes two. 0 = unknown, no cap. */
+function connectionCap(): number {
+  try {
+    const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+    return match === null ? 0 : Math.max(16, Math.floor((Number(match[1]) - 64) / 2));
+  } catch {
+    return 0;
+  }
+}
+
+/** What the files say, so that a touch alone reloads nothing. */
+function digestOf(files: readonly string[]): string {
+  return files
+    .map((file) => {
+      try {
+        return readFileSync(file, 'latin1');
+      } catch {
+        return '';
+      }
+    })
+    .join('\0');
+}
