@@ -1,0 +1,10 @@
+// The baseline, http-proxy 1.18: one process, keep-alive to the origin. node http-proxy.ts PORT ORIGIN_PORT
+
+import { Agent, createServer } from 'node:http';
+import httpProxy from 'http-proxy';
+
+const [port, originPort] = process.argv.slice(2).map(Number);
+const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 });
+const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${originPort}`, agent, xfwd: true });
+proxy.on('error', (_error, _req, res) => void ('writeHead' in res ? res.writeHead(502).end() : res.destroy()));
+createServer((req, res) => proxy.web(req, res)).listen(port, '127.0.0.1');
