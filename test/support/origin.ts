@@ -41,6 +41,7 @@ export class OriginRequest implements Message {
   trailers: readonly (readonly [string, string])[] = [];
   /** The whole body came. */
   isWhole = false;
+  onTunnelData: ((bytes: Buffer) => void) | null = null;
   readonly #parts: Buffer[] = [];
   readonly #whole = Promise.withResolvers<Buffer>();
 
@@ -97,6 +98,11 @@ export class OriginRequest implements Message {
     this.connection.socket.resetAndDestroy();
   }
 
+  /** From here on the bytes of the connection are the script's own. Only while the script runs for the first time. */
+  tunnel(onData: (bytes: Buffer) => void): void {
+    this.onTunnelData = onData;
+  }
+
   takeBody(bytes: Buffer): void {
     this.bodyBytes += bytes.length;
     if (this.bodyBytes <= KEPT_BYTES) this.#parts.push(Buffer.from(bytes));
@@ -113,7 +119,7 @@ export class OriginRequest implements Message {
 }
 
 /** Called when the head of a request is in. What it throws ends the test through `faults`. */
-export type Script = (request: OriginRequest) => void | Promise<void>;
+export type Script = (request: OriginRequest) => unknown;
 
 /** Reads the whole request, then says 200. */
 export const echoOk: Script = async (request) => {
@@ -226,7 +232,6 @@ class RequestStream {
   #pending: Buffer = Buffer.alloc(0);
   #request: OriginRequest | null = null;
   #chunked: ChunkedBody | null = null;
-  #isRaw = false;
 
   constructor(origin: Origin, connection: OriginConnection) {
     this.#origin = origin;
@@ -235,10 +240,10 @@ class RequestStream {
 
   take(chunk: Buffer): void {
     this.#connection.receivedBytes += chunk.length;
-    if (this.#isRaw) return;
+    if (this.#request?.onTunnelData) return this.#request.onTunnelData(chunk);
     this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     try {
-      while (!this.#isRaw && this.#step()) {}
+      while (this.#step()) {}
     } catch (error) {
       this.#origin.faults.push(String(error));
       this.#connection.socket.destroy();
@@ -258,10 +263,10 @@ class RequestStream {
     this.#chunked = request.framing.kind === 'chunked' ? new ChunkedBody((bytes) => request.takeBody(bytes)) : null;
     this.#origin.requests.push(request);
     this.#connection.requests.push(request);
-    // After an upgrade the bytes are the script's own business.
-    if (fieldOf(request, 'upgrade') !== null) this.#isRaw = true;
     void this.#run(request);
-    return true;
+    if (request.onTunnelData === null) return true;
+    if (this.#pending.length > 0) request.onTunnelData(this.#pending);
+    return false;
   }
 
   async #run(request: OriginRequest): Promise<void> {
