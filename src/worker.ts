@@ -12,7 +12,8 @@ import type { ListenerSpec, Snapshot } from './core/snapshot.ts';
 import { Listener } from './data/listener.ts';
 import { Plane } from './data/plane.ts';
 
-if (isMainThread || parentPort === null) throw new Error('worker.ts runs in a worker thread; start Fermat with bin/fermat');
+if (isMainThread || parentPort === null)
+  throw new Error('worker.ts runs in a worker thread; start Fermat with bin/fermat');
 
 const BEAT_MS = 250;
 /** The grace that idle clients get between the last answer with `Connection: close` and being closed, ms. */

@@ -18,7 +18,7 @@ import { newErrors } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
 import { type Known, learnFromProbe, learnFromTraffic, newKnown, place } from './fleet/known.ts';
-import { isEligible, newPoolState, type PoolState, populate, rankPool, writePool } from './fleet/ranking.ts';
+import { isEligible, isInBand, newPoolState, type PoolState, populate, rankPool, writePool } from './fleet/ranking.ts';
 import { ShareHistory } from './fleet/shares.ts';
 import { candidateView, endpointView, stateOf } from './fleet/views.ts';
 import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
@@ -41,6 +41,8 @@ export interface FleetOptions {
   readonly counters: FleetCounters;
   /** Where this node is; null = unknown. */
   readonly edge: () => LatLon | null;
+  /** Sees every sample of an endpoint that is still there; must not keep the ring. */
+  readonly onSample?: (ring: Float64Array, base: number) => void;
 }
 
 const TICK_MS = 250;
@@ -169,10 +171,12 @@ export class Fleet {
     let isChanged = false;
     this.#pools.forEach((state, pool) => {
       isChanged = this.#welcome(state, nowMs) || isChanged;
+      const before = state.home.key;
       const { switched } = rankPool(state, this.#tickedMs, nowMs);
       writePool(state, pool, writer);
       if (switched !== null && switched !== 'start') this.#switched(state, switched);
-      isChanged ||= switched !== null;
+      // Home may move within the band: then the shares are what they were.
+      isChanged ||= switched !== null && !isInBand(state, before);
     });
     this.#writeInflight(lanes, writer);
     if (isChanged) this.#history?.restart();
@@ -205,6 +209,7 @@ export class Fleet {
     if (k === undefined || k.spec.generation !== ring[base + SAMPLE.GENERATION]!) return;
     const atMs = ring[base + SAMPLE.AT_MS]!;
     if (!Number.isFinite(atMs)) return;
+    this.#options.onSample?.(ring, base);
     const outcome = ring[base + SAMPLE.OUTCOME]! as Outcome;
     const elsewhere = Math.max(k.inflight - lane.inflight[slot]!, 0);
     const lied = learnFromTraffic(k, {

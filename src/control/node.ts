@@ -11,6 +11,7 @@ import { type AdminServer, startAdmin } from './admin.ts';
 import type { Config } from './config/config.ts';
 import { type Loaded, loadConfig, type Overrides } from './config/load.ts';
 import { redact } from './config/redact.ts';
+import { Decisions } from './decisions.ts';
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
@@ -41,6 +42,7 @@ export class FermatNode implements ControlApi {
   readonly #prober: Prober;
   readonly #metrics: Metrics;
   readonly #explain: (query: ExplainQuery) => Explanation | Refusal;
+  readonly #decisions = new Decisions(() => this.#snapshot);
   #config: Config;
   #files: readonly string[];
   #digest: string;
@@ -91,6 +93,7 @@ export class FermatNode implements ControlApi {
       lanes: () => this.#supervisor.lanes().map(({ reader }) => reader),
       counters: this.#metrics,
       edge: () => this.#config.node.location,
+      onSample: (ring, base) => this.#decisions.take(ring, base),
     });
     this.#prober = new Prober({
       clock: nowMs,
@@ -295,7 +298,7 @@ export class FermatNode implements ControlApi {
   }
 
   decisions(): readonly unknown[] {
-    return this.#fleet.decisions();
+    return this.#decisions.recent();
   }
 
   drain(id: string): Refusal | null {

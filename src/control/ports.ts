@@ -5,12 +5,18 @@ import { connect, createServer } from 'node:net';
 import type { ListenerSpec } from '../core/snapshot.ts';
 
 /** Null when the place is free, else a sentence that says what is wrong and what to do. */
-export async function whyNotListen(spec: Pick<ListenerSpec, 'name' | 'host' | 'port' | 'path'>): Promise<string | null> {
+export async function whyNotListen(
+  spec: Pick<ListenerSpec, 'name' | 'host' | 'port' | 'path'>,
+): Promise<string | null> {
   if (spec.path !== null) return (await answers(spec.path)) ? `${spec.path} is in use by another process` : null;
   if (spec.port === 0) return null;
   const error = await bind(spec.host, spec.port);
   if (error === null) return null;
-  return sentence(`${spec.host.includes(':') ? `[${spec.host}]` : spec.host}:${spec.port}`, error.code ?? '', error.message);
+  return sentence(
+    `${spec.host.includes(':') ? `[${spec.host}]` : spec.host}:${spec.port}`,
+    error.code ?? '',
+    error.message,
+  );
 }
 
 /** What a failed bind means for who reads it. */

@@ -146,7 +146,10 @@ export class Supervisor {
     };
     seat.quiet = birth.snapshot.version;
     seat.installed = 0;
-    const worker = new Worker(new URL('../worker.ts', import.meta.url), { workerData: birth, name: `fermat-${seat.index}` });
+    const worker = new Worker(new URL('../worker.ts', import.meta.url), {
+      workerData: birth,
+      name: `fermat-${seat.index}`,
+    });
     seat.worker = worker;
     worker.on('message', (message: FromWorker) => this.#hear(seat, message));
     worker.on('error', (error: Error) => {
@@ -197,7 +200,12 @@ export class Supervisor {
     const deaths = seat.deathsAtMs.length;
     const backoffMs = deaths <= 1 ? 0 : Math.min(MAX_BACKOFF_MS, 1000 * 2 ** (deaths - 2));
     const fields = { worker: seat.index, code, deathsInLastMinute: deaths, restartInMs: backoffMs };
-    events.emit('error', 'worker.exit', `worker ${seat.index} ended with code ${code}; its successor starts in ${backoffMs} ms`, fields);
+    events.emit(
+      'error',
+      'worker.exit',
+      `worker ${seat.index} ended with code ${code}; its successor starts in ${backoffMs} ms`,
+      fields,
+    );
     if (deaths === LOOP_DEATHS) events.emit('error', 'worker.loop', `worker ${seat.index} keeps dying`, fields);
     onRestart();
     seat.restart = setTimeout(() => this.#spawn(seat), backoffMs);
@@ -208,7 +216,8 @@ export class Supervisor {
     while (seat.installed < version && seat.refusal === null) {
       if (seat.worker === null && this.#isStopping) return;
       const leftMs = untilMs - this.#options.clock();
-      if (leftMs <= 0) throw new Error(`worker ${seat.index} did not take up version ${version} within ${INSTALL_MS / 1000} s`);
+      if (leftMs <= 0)
+        throw new Error(`worker ${seat.index} did not take up version ${version} within ${INSTALL_MS / 1000} s`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, leftMs);
         seat.wake = () => {

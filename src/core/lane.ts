@@ -77,8 +77,9 @@ export const SAMPLE = {
   STATUS: 9, // 0 = none
   RETRY_AFTER_MS: 10, // 0 = none
   BYTES: 11, // response body
+  ROLE: 12, // what the endpoint was picked for: ROLE of selector.ts
 } as const;
-export const SAMPLE_FIELDS = 12;
+export const SAMPLE_FIELDS = 13;
 
 const MAX_CELLS = 8192;
 const VALUES = 98_304;

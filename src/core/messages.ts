@@ -34,7 +34,13 @@ export type ToWorker =
 export type FromWorker =
   /** Listening on all of the snapshot's listeners, or why not. */
   | { readonly type: 'installed'; readonly version: number; readonly ports: Readonly<Record<string, number>> }
-  | { readonly type: 'refused'; readonly version: number; readonly listener: string; readonly code: string; readonly message: string }
+  | {
+      readonly type: 'refused';
+      readonly version: number;
+      readonly listener: string;
+      readonly code: string;
+      readonly message: string;
+    }
   /** No exchange of a snapshot older than `version` is left here. */
   | { readonly type: 'quiet'; readonly version: number }
   | { readonly type: 'drained' };

@@ -64,5 +64,7 @@ export function stripped(path: string, prefix: string): string | null {
 
 /** A `location` with the request's host and URI filled in. */
 export function fillLocation(template: string, head: RequestHead): string {
-  return template.replaceAll('${host}', () => head.authority).replaceAll('${uri}', () => (head.path === '*' ? '/' : head.path));
+  return template
+    .replaceAll('${host}', () => head.authority)
+    .replaceAll('${uri}', () => (head.path === '*' ? '/' : head.path));
 }

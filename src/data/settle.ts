@@ -100,6 +100,7 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   ring[base + SAMPLE.STATUS] = status;
   ring[base + SAMPLE.RETRY_AFTER_MS] = books.retryAfterMs;
   ring[base + SAMPLE.BYTES] = books.responseBytes;
+  ring[base + SAMPLE.ROLE] = books.role;
   lane.publishSample();
 }
 
