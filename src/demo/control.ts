@@ -12,7 +12,7 @@ export interface ControlPort {
 
 export interface ControlHooks {
   act(action: Action, region: string | null): Promise<Deed>;
-  state(): object;
+  state(): Promise<object>;
 }
 
 /** Listens on `port`, or on a free one when that is taken or 0: the address is printed anyway. */
@@ -45,7 +45,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, hooks: ControlH
   const url = new URL(req.url ?? '/', 'http://demo');
   const action = url.pathname.slice(1);
   if (isForeign(req)) return send(res, 403, { error: { code: 'foreign', message: 'loopback only, no web pages' } });
-  if (req.method === 'GET' && action === 'state') return send(res, 200, hooks.state());
+  if (req.method === 'GET' && action === 'state') return send(res, 200, await hooks.state());
   if (!isAction(action)) return send(res, 404, { error: { code: 'not_found', message: USAGE } });
   if (req.method !== 'POST') return send(res, 405, { error: { code: 'method', message: USAGE } });
   const deed = await hooks.act(action, url.searchParams.get('region'));

@@ -106,7 +106,10 @@ async function play(options: DemoOptions, cleanup: AsyncDisposableStack, ending:
     screen.note(line, { action, ...deed });
     return deed;
   };
-  const state = () => ({ edge: options.edge, regions: watch.view(), traffic: traffic?.view() ?? null });
+  const state = async () => {
+    await watch.poll();
+    return { edge: options.edge, regions: watch.view(), traffic: traffic?.view() ?? null };
+  };
   const control = await openControlPort(options.adminPort === 0 ? 0 : options.adminPort + 1, { act, state });
   cleanup.defer(() => control.close());
   cleanup.defer(readKeys(process.stdin, (key) => (key === 'quit' ? ending.end(0) : void act(key, null))));

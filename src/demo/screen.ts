@@ -60,7 +60,9 @@ export function terminalScreen(out: NodeJS.WriteStream): Screen {
     },
     show(regions, traffic) {
       const keys = 'keys: d degrade · k kill · r revive the best region · q quit';
-      const lines = [...tableOf(regions, traffic), keys, ...notes].map((line) => line.slice(0, out.columns - 1));
+      const lines = [...tableOf(regions, traffic, out.columns), keys, ...notes].map((line) =>
+        line.slice(0, out.columns - 1),
+      );
       const up = drawn > 0 ? `\x1b[${drawn}A` : '';
       out.write(`${up}\x1b[J${lines.join('\n')}\n`);
       drawn = lines.length;

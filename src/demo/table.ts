@@ -3,32 +3,31 @@
 import type { TrafficView } from './traffic.ts';
 import type { RegionView } from './watch.ts';
 
-const BAR = 20;
+const BAR = 12;
+/** A window narrower than this shows no places: region, figures and state say more. */
+const PLACES_FROM_COLUMNS = 110;
 
-const COLUMNS = [
-  ['region', 22],
-  ['place', 26],
-  ['RTT', 9],
-  ['score', 10],
-  ['share', 6],
-] as const;
-
-/** Lines of the live table. */
-export function tableOf(regions: readonly RegionView[], traffic: TrafficView | null): string[] {
-  const head = COLUMNS.map(([title, width], i) => (i < 2 ? title.padEnd(width) : title.padStart(width))).join(' ');
-  const rows = regions.map((region) => {
-    const cells = [
-      cell(region.region, 22),
-      cell(region.place, 26),
-      ms(region.networkMs).padStart(9),
-      ms(region.scoreMs).padStart(10),
-      percent(region.share).padStart(6),
-      ` ${'█'.repeat(Math.round(region.share * BAR)).padEnd(BAR, '·')}`,
-      stateOf(region),
-    ];
-    return cells.join(' ');
-  });
-  return [`${head}  ${''.padEnd(BAR)} state`, ...rows, '', trafficLine(traffic)];
+/** Lines of the live table, for a window of so many columns; they may still be longer. */
+export function tableOf(regions: readonly RegionView[], traffic: TrafficView | null, columns: number): string[] {
+  const placeOf = (text: string) => (columns < PLACES_FROM_COLUMNS ? '' : ` ${cell(text, 24)}`);
+  const line = (region: string, place: string, rtt: string, score: string, share: string, bar: string, state: string) =>
+    `${cell(region, 20)}${placeOf(place)} ${rtt.padStart(7)} ${score.padStart(8)} ${share.padStart(6)}  ${bar} ${state}`;
+  return [
+    line('region', 'place', 'RTT', 'score', 'share', ''.padEnd(BAR), 'state'),
+    ...regions.map((region) =>
+      line(
+        region.region,
+        region.place,
+        ms(region.networkMs),
+        ms(region.scoreMs),
+        percent(region.share),
+        '█'.repeat(Math.round(region.share * BAR)).padEnd(BAR, '·'),
+        stateOf(region),
+      ),
+    ),
+    '',
+    trafficLine(traffic),
+  ];
 }
 
 /** One line for a log: who serves how much. */

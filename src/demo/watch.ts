@@ -22,15 +22,17 @@ export interface RegionView {
   readonly why: string;
 }
 
-/** Over how many seconds shares are counted. */
-const WINDOW = 4;
+/** Over how long shares are counted. */
+const WINDOW_MS = 4000;
+/** Polls are never quite on time; without it a late one would shorten the window by a second. */
+const SLACK_MS = 500;
 
 export class Watch {
   readonly #url: string;
   readonly #plans: readonly OriginPlan[];
   readonly #originState: (region: string) => OriginState;
-  /** Requests per endpoint id at the last seconds, oldest first. */
-  readonly #history: Map<string, number>[] = [];
+  /** Requests per endpoint id as of some moments of the window, oldest first. */
+  readonly #history: { readonly atMs: number; readonly requests: Map<string, number> }[] = [];
   #latest = new Map<string, EndpointView>();
 
   constructor(adminUrl: string, plans: readonly OriginPlan[], originState: (region: string) => OriginState) {
@@ -45,8 +47,9 @@ export class Watch {
       const response = await fetch(this.#url, { signal: AbortSignal.timeout(900) });
       const endpoints = (await response.json()) as EndpointView[];
       this.#latest = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
-      this.#history.push(new Map(endpoints.map(({ id, requests }) => [id, requests])));
-      if (this.#history.length > WINDOW + 1) this.#history.shift();
+      const atMs = performance.now();
+      this.#history.push({ atMs, requests: new Map(endpoints.map(({ id, requests }) => [id, requests])) });
+      while (this.#history[0]!.atMs < atMs - WINDOW_MS - SLACK_MS) this.#history.shift();
     } catch {
       // It is starting, or ending; main.ts hears of the latter.
     }
@@ -72,8 +75,8 @@ export class Watch {
   }
 
   #recentRequests(id: string): number {
-    const first = this.#history[0]?.get(id) ?? 0;
-    const last = this.#history.at(-1)?.get(id) ?? 0;
+    const first = this.#history[0]?.requests.get(id) ?? 0;
+    const last = this.#history.at(-1)?.requests.get(id) ?? 0;
     return Math.max(0, last - first);
   }
 }

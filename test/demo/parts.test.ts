@@ -47,11 +47,18 @@ describe("the demo's table", () => {
   const traffic = { requestsPerSecond: 29.8, p50Ms: 2.26, p99Ms: 15.4, failed: 0, total: 150 };
 
   it('has a line a region with what is measured, its share and its state, and what clients saw', () => {
-    const [head, first, second, , last] = tableOf(regions, traffic);
+    const [head, first, second, , last] = tableOf(regions, traffic, 140);
     expect(head).toMatch(/region +place +RTT +score +share +state/);
-    expect(first).toMatch(/^aws:eu-central-1 +Europe \(Frankfurt\) +0\.9 ms +1\.2 ms +75 % +█{15}·{5} healthy$/);
-    expect(second).toMatch(/86 ms +– +0 % +·{20} killed; unhealthy \(connect ECONNREFUSED\)$/);
+    expect(first).toMatch(/^aws:eu-central-1 +Europe \(Frankfurt\) +0\.9 ms +1\.2 ms +75 % +█{9}·{3} healthy$/);
+    expect(second).toMatch(/86 ms +– +0 % +·{12} killed; unhealthy \(connect ECONNREFUSED\)$/);
     expect(last).toBe('30 req/s, p50 2.3 ms, p99 15 ms, 0 of 150 failed');
+  });
+
+  it('leaves out the places in a narrow window', () => {
+    const [head, first] = tableOf(regions, traffic, 80);
+    expect(head).not.toContain('place');
+    expect(first).toMatch(/^aws:eu-central-1 +0\.9 ms/);
+    expect(first!.length).toBeLessThan(80);
   });
 
   it('fits into one line: who serves, and who is in trouble', () => {
@@ -123,7 +130,7 @@ describe("the demo's control port", () => {
         done.push([action, region]);
         return region === 'mars' ? { problem: 'no region mars' } : { region: region ?? 'aws:best', problem: null };
       },
-      state: () => ({ regions: [] }),
+      state: async () => ({ regions: [] }),
     });
     cleanups.push(() => control.close());
     return { control, done };
