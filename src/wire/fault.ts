@@ -39,13 +39,15 @@ export const FAULT = {
   BAD_UPGRADE: 27,
   UPGRADE_WITH_BODY: 28,
   BAD_STATUS_LINE: 29,
-  CODING_WITHOUT_BODY: 30,
+  FRAMED_WITHOUT_BODY: 30,
   BAD_CHUNK_SIZE: 31,
   BAD_CHUNK_EXTENSION: 32,
   CHUNK_LINE_TOO_LONG: 33,
   BAD_CHUNK_END: 34,
   TRAILERS_TOO_LARGE: 35,
   INCOMPLETE_BODY: 36,
+  FRAMING_IN_TRAILERS: 37,
+  FINAL_INTERIM: 38,
 } as const;
 
 export interface FaultInfo {
@@ -94,12 +96,14 @@ const ROWS: readonly Row[] = [
   [FAULT.BAD_UPGRADE, 400, 'malformed Upgrade field'],
   [FAULT.UPGRADE_WITH_BODY, 400, 'Upgrade in a request with content'],
   [FAULT.BAD_STATUS_LINE, 400, 'malformed status line'],
-  [FAULT.CODING_WITHOUT_BODY, 400, 'Transfer-Encoding in a message that has no body', CODING],
+  [FAULT.FRAMED_WITHOUT_BODY, 400, 'a body announced where there is none'],
   [FAULT.BAD_CHUNK_SIZE, 400, 'invalid chunk size', CODING],
   [FAULT.BAD_CHUNK_EXTENSION, 400, 'malformed chunk extension', CODING],
   [FAULT.CHUNK_LINE_TOO_LONG, 400, 'chunk extensions too long', CODING],
   [FAULT.BAD_CHUNK_END, 400, 'chunk data not followed by CRLF', CODING],
   [FAULT.TRAILERS_TOO_LARGE, 431, 'trailer section too large', 'http_response_trailer_section_size'],
+  [FAULT.FRAMING_IN_TRAILERS, 400, 'framing fields in the trailer section', CODING],
+  [FAULT.FINAL_INTERIM, 400, 'an interim response that closes the connection'],
   [FAULT.INCOMPLETE_BODY, 400, 'body ended early', 'http_response_incomplete'],
 ];
 

@@ -1,7 +1,7 @@
 // What the fields of a head mean for its message, the same for both directions: Connection, Content-Length, Transfer-Encoding,
 // Upgrade (RFC 9110 7.6, 7.8; RFC 9112 6, 9.3). Whatever could be read in two ways is a fault, never a guess.
 
-import { COMMA, HTAB, SLASH, SP, TOKEN_LOWER, tokenIs } from './chars.ts';
+import { COMMA, CR, HTAB, SLASH, SP, TOKEN_LOWER, tokenIs } from './chars.ts';
 import { FAULT, type Fault, NO_FAULT } from './fault.ts';
 import { FIELD, Fields, fieldIdOfName } from './fields.ts';
 
@@ -133,6 +133,10 @@ export function readFraming(m: Message): Fault {
   if ((m.repeated & (1 << FIELD.TRANSFER_ENCODING)) !== 0) return FAULT.BAD_CODING;
   const i = m.find(FIELD.TRANSFER_ENCODING);
   m.framing = FRAMING.CHUNKED;
+  // OWS may be a tab (RFC 9110 5.6.3), but there are parsers (llhttp) that then see some other coding.
+  for (let p = m.valueEnd[i]!; m.text.charCodeAt(p) !== CR; p++) {
+    if (m.text.charCodeAt(p) === HTAB) return FAULT.BAD_CODING;
+  }
   if (tokenIs(m.text, m.valueAt[i]!, m.valueEnd[i]!, 'chunked')) return NO_FAULT;
   return codingFault(m.value(i));
 }

@@ -111,8 +111,10 @@ export class ResponseReader extends HeadReader<ResponseHead> {
 /** RFC 9112 6.3: the status and the request decide before the fields do. */
 function settleBody(head: ResponseHead, methodId: number): Fault {
   const { status } = head;
+  if (status < 200 && status !== 101 && !head.keepAlive) return FAULT.FINAL_INTERIM;
   if (status < 200 || status === 204) {
-    if (head.framing === FRAMING.CHUNKED) return FAULT.CODING_WITHOUT_BODY;
+    // Some receivers read a body here, others do not: `Content-Length: 0` is the one length that nobody misreads.
+    if (head.framing === FRAMING.CHUNKED || head.length > 0) return FAULT.FRAMED_WITHOUT_BODY;
     head.framing = FRAMING.NONE;
     head.length = -1;
   } else if (status === 304 || methodId === HEAD) {

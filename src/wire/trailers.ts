@@ -51,6 +51,8 @@ for (const id of [
   FORBIDDEN[id] = 1;
 }
 
+const FRAMING_BITS = (1 << FIELD.CONTENT_LENGTH) | (1 << FIELD.TRANSFER_ENCODING);
+
 /** Whole families, by how a name starts: forwarding claims of any spelling, conditionals. */
 const FORBIDDEN_PREFIXES = ['x-forwarded', 'x_forwarded', 'x.forwarded', 'x-real', 'x_real', 'if-'];
 
@@ -70,6 +72,8 @@ export class TrailerReader extends HeadReader<Fields> {
 
   protected override settle(): Fault {
     const { head } = this;
+    // Framing that comes too late is no metadata but somebody trying something; llhttp refuses it, too.
+    if ((head.seen & FRAMING_BITS) !== 0) return FAULT.FRAMING_IN_TRAILERS;
     for (let i = 0; i < head.count; i++) {
       if (FORBIDDEN[head.id[i]!] === 1) head.drop[i] = 1;
       else for (const prefix of FORBIDDEN_PREFIXES) if (head.nameStartsWith(i, prefix)) head.drop[i] = 1;
