@@ -149,11 +149,17 @@ export class GeoDb {
   }
 
   async #poll(): Promise<void> {
-    let isReplaced = false;
-    for (const source of this.#sources) isReplaced = (await this.#look(source)) || isReplaced;
+    const news: Source[] = [];
+    for (const source of this.#sources) if (await this.#look(source)) news.push(source);
     if (this.#isClosed) return;
-    if (isReplaced) {
+    if (news.length > 0) {
       this.#useLoaded();
+      // Told only now: who hears of it may look up at once.
+      for (const { path, loaded } of news) {
+        const { type, built } = loaded!.info;
+        const message = `database taken over: ${path} (${type}, built ${built ?? 'unknown'})`;
+        this.#events.emit('info', 'geoip.replaced', message, { path, built });
+      }
       for (const listener of [...this.#listeners]) this.#tell(listener);
     }
     this.#pollLater();
@@ -173,9 +179,6 @@ export class GeoDb {
       this.#events.emit('warn', 'geoip.refused', `new database refused: ${problem}${rest}`, { path: source.path });
       return false;
     }
-    const { type, built } = source.loaded!.info;
-    const message = `database ${hadOne ? 'replaced' : 'found'}: ${source.path} (${type}, built ${built ?? 'unknown'})`;
-    this.#events.emit('info', 'geoip.replaced', message, { path: source.path, built });
     return true;
   }
 

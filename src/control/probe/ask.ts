@@ -35,9 +35,12 @@ export class Line {
     if (to.scheme === 'h2c') Object.defineProperty(socket, 'alpnProtocol', { value: 'h2' });
     this.#client = new Client(originOf(to), {
       connect: (_options, callback) => {
-        if (this.#isGiven || socket.destroyed) return callback(new Error('connection closed'), null);
-        this.#isGiven = true;
-        callback(null, socket);
+        // Not at once: undici would not notice, and the request would wait for ever.
+        queueMicrotask(() => {
+          if (this.#isGiven || socket.destroyed) return callback(new Error('connection closed'), null);
+          this.#isGiven = true;
+          callback(null, socket);
+        });
       },
       allowH2: to.scheme === 'h2' || to.scheme === 'h2c',
       // The limit of the probe is the only clock; idle connections are ours to end, or the endpoint's.
