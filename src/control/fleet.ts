@@ -3,7 +3,7 @@
 // score rules are core's; this file decides when they are applied and tells the world what came of it.
 
 import { probed as probedHealth } from '../core/health.ts';
-import { type LaneReader, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
+import { type LaneReader, type Outcome, SAMPLE } from '../core/lane.ts';
 import {
   type EjectReason,
   eject,
@@ -17,19 +17,15 @@ import {
 import { newErrors } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
+import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { type Known, learnFromProbe, learnFromTraffic, newKnown, place } from './fleet/known.ts';
 import { isEligible, isInBand, newPoolState, type PoolState, populate, rankPool, writePool } from './fleet/ranking.ts';
 import { ShareHistory } from './fleet/shares.ts';
-import { candidateView, endpointView, stateOf } from './fleet/views.ts';
+import { type FleetCounters, Teller, whyOf } from './fleet/teller.ts';
+import { candidateView, endpointView } from './fleet/views.ts';
 import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
 
-/** What the fleet counts, in the words of the metrics. */
-export interface FleetCounters {
-  stateChanged(endpointId: string, to: string, reason: string): void;
-  probed(endpointId: string, ok: boolean, failure: string | null): void;
-  switched(poolName: string, reason: string): void;
-  locationLie(endpointId: string): void;
-}
+export type { FleetCounters } from './fleet/teller.ts';
 
 export interface FleetOptions {
   /** Monotonic, ms. */
@@ -52,6 +48,7 @@ const RATE_TAU_MS = 5000;
 
 export class Fleet {
   readonly #options: FleetOptions;
+  readonly #teller: Teller;
   #snapshot: Snapshot | null = null;
   #writer: TableWriter | null = null;
   #history: ShareHistory | null = null;
@@ -71,6 +68,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#teller = new Teller(options.events, options.counters);
   }
 
   /**
@@ -122,16 +120,16 @@ export class Fleet {
     if (k === undefined || k.spec.generation !== generation) return;
     const { counters, clock } = this.#options;
     counters.probed(k.spec.id, result.ok, result.failure);
-    if (learnFromProbe(k, result)) this.#lied(k);
+    if (learnFromProbe(k, result)) this.#teller.lied(k);
     const nowMs = clock();
     const changed = probedHealth(k.health, result.ok, result.failure, nowMs);
     const released = probedOutlier(k.outlier, result.ok, k.health.rise);
     if (changed) {
       const why = k.health.state === 'healthy' ? 'probe answered' : (result.error ?? result.failure ?? 'probe failed');
       if (k.isDraining || k.outlier.isEjected) k.why = `${k.why}; ${why}`;
-      else this.#changed(k, why, 'probe', nowMs);
+      else this.#teller.changed(k, this.#pools[k.pool]!.spec.name, why, 'probe', nowMs);
     } else if (released && !k.isDraining) {
-      this.#changed(k, 'answers its probes again', 'probe', nowMs);
+      this.#teller.changed(k, this.#pools[k.pool]!.spec.name, 'answers its probes again', 'probe', nowMs);
     }
     if (changed || released) this.#tickSoon();
   }
@@ -163,7 +161,8 @@ export class Fleet {
     const writer = this.#writer;
     if (snapshot === null || writer === null) return;
     const lanes = this.#options.lanes();
-    this.#readInflight(lanes);
+    readInflight(lanes, this.#total);
+    for (const k of this.#known.values()) k.inflight = this.#total[k.spec.slot]!;
     lanes.forEach((lane) => {
       lane.drain((ring, base) => this.#take(ring, base, lane));
     });
@@ -174,32 +173,15 @@ export class Fleet {
       const before = state.home.key;
       const { switched } = rankPool(state, this.#tickedMs, nowMs);
       writePool(state, pool, writer);
-      if (switched !== null && switched !== 'start') this.#switched(state, switched);
+      if (switched !== null && switched !== 'start') this.#teller.switched(state.spec.name, state.home.key, switched);
       // Home may move within the band: then the shares are what they were.
       isChanged ||= switched !== null && !isInBand(state, before);
     });
-    this.#writeInflight(lanes, writer);
+    writeInflight(lanes, this.#total, writer);
     if (isChanged) this.#history?.restart();
     this.#history?.record(writer.ints, writer.doubles);
     writer.publish();
     this.#tickedMs = nowMs;
-  }
-
-  /** Total in flight per slot, and what follows from the passing of time. */
-  #readInflight(lanes: readonly LaneReader[]): void {
-    const total = this.#total.fill(0);
-    for (const lane of lanes) for (let s = 0; s < total.length; s++) total[s]! += lane.inflight[s]!;
-    for (const k of this.#known.values()) k.inflight = Math.max(total[k.spec.slot]!, 0);
-  }
-
-  /** Per lane what all others have in flight; the column behind the last lane has it all. */
-  #writeInflight(lanes: readonly LaneReader[], writer: TableWriter): void {
-    const { shape, ints } = writer;
-    for (let column = 0; column < shape.lanes; column++) {
-      const own = lanes[column]?.inflight;
-      const at = shape.others + column * shape.slots;
-      for (let s = 0; s < shape.slots; s++) ints[at + s] = Math.max(this.#total[s]! - (own?.[s] ?? 0), 0);
-    }
   }
 
   /** One sample. Of an endpoint that has gone, or of a moment that cannot be: dropped. */
@@ -220,7 +202,7 @@ export class Fleet {
       atMs,
       retryAfterMs: ring[base + SAMPLE.RETRY_AFTER_MS]!,
     });
-    if (lied) this.#lied(k);
+    if (lied) this.#teller.lied(k);
     const reason = settled(k.outlier, outcome, this.#pools[k.pool]!.spec.outlier, atMs);
     if (reason !== null) this.#eject(k, reason, whyOf(reason, outcome, ring[base + SAMPLE.STATUS]!));
   }
@@ -232,7 +214,8 @@ export class Fleet {
     if (isDue) this.#judgedMs = nowMs;
     for (const state of this.#pools) {
       for (const k of state.members) {
-        if (waited(k.outlier, nowMs) && !k.isDraining) this.#changed(k, 'ejection is over', 'time', nowMs);
+        if (waited(k.outlier, nowMs) && !k.isDraining)
+          this.#teller.changed(k, this.#pools[k.pool]!.spec.name, 'ejection is over', 'time', nowMs);
         const rate = ((k.requests - k.ratedRequests) * 1000) / elapsedMs;
         k.ratedRequests = k.requests;
         k.requestsPerSecond += (rate - k.requestsPerSecond) * (1 - Math.exp(-elapsedMs / RATE_TAU_MS));
@@ -264,7 +247,7 @@ export class Fleet {
     if (!mayEject(reason, members.length, ejected, answering, spec.outlier.maxEjectedRatio)) return;
     const nowMs = this.#options.clock();
     eject(k.outlier, reason, spec.outlier, nowMs, this.#options.random);
-    this.#changed(k, why, reason, nowMs);
+    this.#teller.changed(k, this.#pools[k.pool]!.spec.name, why, reason, nowMs);
   }
 
   /** Endpoints that (re)appeared since the last tick start slowly, with their old failures forgiven. */
@@ -287,41 +270,6 @@ export class Fleet {
     return isChanged;
   }
 
-  #changed(k: Known, why: string, reason: string, nowMs: number): void {
-    const to = stateOf(k);
-    k.why = why;
-    k.sinceMs = nowMs;
-    this.#options.counters.stateChanged(k.spec.id, to, reason);
-    const level = to === 'unhealthy' || to === 'ejected' ? 'warn' : 'info';
-    const pool = this.#pools[k.pool]!.spec.name;
-    this.#options.events.emit(level, 'endpoint.state', `${k.spec.id} is ${to}: ${why}`, {
-      endpoint: k.spec.id,
-      pool,
-      to,
-      reason,
-    });
-  }
-
-  #switched(state: PoolState, reason: string): void {
-    this.#options.counters.switched(state.spec.name, reason);
-    const home = state.home.key?.replace(/^#/, '') ?? null;
-    this.#options.events.emit('info', 'route.switch', `${state.spec.name} moves to ${home}: ${reason}`, {
-      pool: state.spec.name,
-      home,
-      reason,
-    });
-  }
-
-  #lied(k: Known): void {
-    this.#options.counters.locationLie(k.spec.id);
-    this.#options.events.emit(
-      'warn',
-      'endpoint.location',
-      `${k.spec.id} answers faster than light could from where it is said to be; its location is not used`,
-      { endpoint: k.spec.id, distanceKm: Math.round(k.distanceKm ?? 0), firstByteMs: k.smallestMs },
-    );
-  }
-
   /** No new request goes to it, until `enable`. null = done. */
   drain(id: string): Refusal | null {
     return this.#setDraining(id, true);
@@ -339,7 +287,13 @@ export class Fleet {
     else this.#drained.delete(id);
     k.isDraining = isDraining;
     const nowMs = this.#options.clock();
-    this.#changed(k, isDraining ? 'drained by an operator' : 'enabled by an operator', 'operator', nowMs);
+    this.#teller.changed(
+      k,
+      this.#pools[k.pool]!.spec.name,
+      isDraining ? 'drained by an operator' : 'enabled by an operator',
+      'operator',
+      nowMs,
+    );
     this.tick(nowMs);
     return null;
   }
@@ -374,19 +328,3 @@ export class Fleet {
     return (atMs) => new Date(offsetMs + atMs).toISOString();
   }
 }
-
-function whyOf(reason: EjectReason, outcome: Outcome, status: number): string {
-  const last = outcome === OUTCOME.STATUS_5XX ? `status ${status}` : OUTCOME_NAMES[outcome];
-  return reason === 'ratio' ? `at least half of its requests fail, the last: ${last}` : `failures in a row: ${last}`;
-}
-
-const OUTCOME_NAMES: Readonly<Record<Outcome, string>> = {
-  [OUTCOME.OK]: 'ok',
-  [OUTCOME.CLIENT_GONE]: 'client gone',
-  [OUTCOME.TOO_MANY]: 'too many requests',
-  [OUTCOME.CONNECT_FAILED]: 'connect failed',
-  [OUTCOME.RESET]: 'connection reset',
-  [OUTCOME.TIMEOUT]: 'no answer in time',
-  [OUTCOME.BAD_RESPONSE]: 'broke HTTP',
-  [OUTCOME.STATUS_5XX]: 'status 5xx',
-};

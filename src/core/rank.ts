@@ -169,7 +169,7 @@ function settleHome(
   const best = candidates[chosen[0]!]!;
   const incumbentAt = chosen.find((i) => candidates[i]!.home === home.key);
   if (incumbentAt === undefined) {
-    const reason = home.key === null ? 'start' : 'health';
+    const reason = home.key === null || nowMs < home.freeUntilMs ? 'start' : 'health';
     move(home, best, nowMs, false);
     return reason;
   }

@@ -7,15 +7,7 @@ import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import { newOutlier, type Outlier } from '../../core/outlier.ts';
 import { type Errors, errorsAfter, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
-import {
-  FALL_TAU_MS,
-  gainOf,
-  MIN_BASE_MS,
-  quietAfterMs,
-  RISE_TAU_MS,
-  serverAfterMs,
-  serverIdleMs,
-} from '../../core/score/server.ts';
+import { gainOf, MIN_BASE_MS, peakGainOf, quietAfterMs, serverAfterMs, serverIdleMs } from '../../core/score/server.ts';
 import type { EndpointSpec, LatLon } from '../../core/snapshot.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
 
@@ -200,8 +192,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   const elapsedMs = atMs - k.serverAtMs;
   k.serverMs = serverAfterMs(before, x, elapsedMs);
   const rises = seen.inflight > k.meanInflight;
-  k.meanInflight +=
-    (seen.inflight - k.meanInflight) * gainOf(Math.max(elapsedMs, 1), rises ? RISE_TAU_MS : FALL_TAU_MS);
+  k.meanInflight += (seen.inflight - k.meanInflight) * peakGainOf(Math.max(elapsedMs, 1), rises);
   if (!isBad) {
     const probe = Number.isNaN(k.probeQuietMs) ? 0 : k.probeQuietMs;
     const quiet = Number.isNaN(k.offsetMs) ? x : quietAfterMs(Math.max(probe + k.offsetMs, MIN_BASE_MS), x, elapsedMs);

@@ -187,6 +187,12 @@ export function writePool(state: PoolState, pool: number, writer: TableWriter): 
   }
 }
 
+/** Whether an endpoint of this home key shares the band. */
+export function isInBand(state: PoolState, home: string | null): boolean {
+  const { ranking, ranked } = state;
+  return ranking?.order.slice(0, ranking.band).some((i) => ranked[i]!.home === home) ?? false;
+}
+
 /** Where a member stands: 'band', 'overflow' or 'out'. */
 export function roleOf(ranking: Ranking, member: number): 'band' | 'overflow' | 'out' {
   const at = ranking.order.indexOf(member);

@@ -6,8 +6,8 @@ import { Selector, shares } from '../../core/selector.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import { newTable, type TableShape, TableWriter } from '../../core/table.ts';
 
-/** Versions kept: eight seconds of ticks; fewer when the table is big. */
-const KEPT = 32;
+/** Versions kept: sixteen seconds of ticks; fewer when the table is big. */
+const KEPT = 64;
 const BUDGET_BYTES = 4 * 1024 * 1024;
 const DRAWS = 16_384;
 

@@ -2,8 +2,11 @@
 // probes' first byte and the quiet moments of traffic give S0. Times come from the caller; nothing here knows a clock.
 
 /** A rise is believed within this time, a fall takes ten times as long. */
-export const RISE_TAU_MS = 300;
-export const FALL_TAU_MS = 3000;
+const RISE_TAU_MS = 300;
+const FALL_TAU_MS = 3000;
+/** However long ago the last sample was, one alone moves W no further than this: noise is not news. */
+const RISE_GAIN = 0.3;
+const FALL_GAIN = 0.1;
 /** S0 is never below this, so that ratios to it stay sane. */
 export const MIN_BASE_MS = 0.1;
 /** One sample counts for at most this many times the present level (and some ms): a single slow page is not a brownout. */
@@ -27,7 +30,14 @@ export function serverAfterMs(levelMs: number, sampleMs: number, elapsedMs: numb
   const x = Math.min(Math.max(sampleMs, 0), levelMs * CLIP_RATIO + CLIP_MS);
   // Samples of one burst may carry one time stamp; each still counts for something.
   const elapsed = Math.max(elapsedMs, 1);
-  return levelMs + (x - levelMs) * gainOf(elapsed, x > levelMs ? RISE_TAU_MS : FALL_TAU_MS);
+  return levelMs + (x - levelMs) * peakGainOf(elapsed, x > levelMs);
+}
+
+/** Weight of a sample in W and in the mean in-flight that belongs to it: the two must move alike. 0…0.3. */
+export function peakGainOf(elapsedMs: number, rises: boolean): number {
+  return rises
+    ? Math.min(gainOf(elapsedMs, RISE_TAU_MS), RISE_GAIN)
+    : Math.min(gainOf(elapsedMs, FALL_TAU_MS), FALL_GAIN);
 }
 
 /**

@@ -1,0 +1,67 @@
+// Tells the world what the fleet found: events for people, counts for the metrics. Decides nothing.
+
+import { OUTCOME, type Outcome } from '../../core/lane.ts';
+import type { EjectReason } from '../../core/outlier.ts';
+import type { EventLog } from '../types.ts';
+import type { Known } from './known.ts';
+import { stateOf } from './views.ts';
+
+/** What the fleet counts, in the words of the metrics. */
+export interface FleetCounters {
+  stateChanged(endpointId: string, to: string, reason: string): void;
+  probed(endpointId: string, ok: boolean, failure: string | null): void;
+  switched(poolName: string, reason: string): void;
+  locationLie(endpointId: string): void;
+}
+
+export class Teller {
+  readonly #events: EventLog;
+  readonly #counters: FleetCounters;
+
+  constructor(events: EventLog, counters: FleetCounters) {
+    this.#events = events;
+    this.#counters = counters;
+  }
+
+  /** The endpoint is in another state now; `why` is for people, `reason` a label. */
+  changed(k: Known, pool: string, why: string, reason: string, nowMs: number): void {
+    const to = stateOf(k);
+    k.why = why;
+    k.sinceMs = nowMs;
+    this.#counters.stateChanged(k.spec.id, to, reason);
+    const level = to === 'unhealthy' || to === 'ejected' ? 'warn' : 'info';
+    const fields = { endpoint: k.spec.id, pool, to, reason };
+    this.#events.emit(level, 'endpoint.state', `${k.spec.id} is ${to}: ${why}`, fields);
+  }
+
+  /** Most traffic of a pool lives elsewhere now: in a region, or at an endpoint without one. */
+  switched(pool: string, home: string | null, reason: string): void {
+    const to = home?.replace(/^#/, '') ?? null;
+    this.#counters.switched(pool, reason);
+    this.#events.emit('info', 'route.switch', `${pool} moves to ${to}: ${reason}`, { pool, home: to, reason });
+  }
+
+  lied(k: Known): void {
+    this.#counters.locationLie(k.spec.id);
+    const fields = { endpoint: k.spec.id, distanceKm: Math.round(k.distanceKm ?? 0), firstByteMs: k.smallestMs };
+    const what = 'answers faster than light could from where it is said to be; its location is not used';
+    this.#events.emit('warn', 'endpoint.location', `${k.spec.id} ${what}`, fields);
+  }
+}
+
+const OUTCOMES: Readonly<Record<Outcome, string>> = {
+  [OUTCOME.OK]: 'ok',
+  [OUTCOME.CLIENT_GONE]: 'client gone',
+  [OUTCOME.TOO_MANY]: 'too many requests',
+  [OUTCOME.CONNECT_FAILED]: 'connect failed',
+  [OUTCOME.RESET]: 'connection reset',
+  [OUTCOME.TIMEOUT]: 'no answer in time',
+  [OUTCOME.BAD_RESPONSE]: 'broke HTTP',
+  [OUTCOME.STATUS_5XX]: 'status 5xx',
+};
+
+/** Why an endpoint was ejected, for people. */
+export function whyOf(reason: EjectReason, outcome: Outcome, status: number): string {
+  const last = outcome === OUTCOME.STATUS_5XX ? `status ${status}` : OUTCOMES[outcome];
+  return reason === 'ratio' ? `at least half of its requests fail, the last: ${last}` : `failures in a row: ${last}`;
+}
