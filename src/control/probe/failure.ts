@@ -1,5 +1,6 @@
 // Why a probe failed, in a kind for the health rules and a few words for people. Every text a probe can give is made here.
 
+import { errors } from 'undici';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
 
 export type FailureKind = NonNullable<ProbeResult['failure']>;
@@ -49,7 +50,7 @@ export function tlsFailure(error: unknown): ProbeFailure {
 export function requestFailure(error: unknown, isBeforeAnswer: boolean): ProbeFailure {
   const code = codeOf(error);
   const where = isBeforeAnswer ? 'before an answer' : 'in the middle of the answer';
-  if (code?.startsWith('HPE_') === true) {
+  if (error instanceof errors.HTTPParserError) {
     const reason = /\((.*)\)$/.exec(messageOf(error))?.[1] ?? messageOf(error);
     return new ProbeFailure('protocol', `bad HTTP: ${reason}`);
   }
