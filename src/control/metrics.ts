@@ -39,6 +39,8 @@ export class Metrics {
   readonly #totals: Totals;
   readonly #endpointLabels = new Set<string>();
   #lostSamplesFolded = 0;
+  /** As of the scrape under way, so that its gauges agree. */
+  #endpoints: readonly EndpointView[] = [];
   /** A scrape under way; whoever comes meanwhile gets the same one. */
   #scrape: Promise<string> | null = null;
 
@@ -132,6 +134,7 @@ export class Metrics {
 
   async #write(): Promise<string> {
     this.#totals.refresh(this.#sources.lanes());
+    this.#endpoints = this.#sources.endpoints();
     const parts: string[] = [];
     let sliceAtMs = nowMs();
     for (const { name } of this.#registry.getMetricsAsArray()) {
@@ -157,7 +160,7 @@ export class Metrics {
     const gauge = (name: string, help: string, read: (endpoint: EndpointView) => number | null) =>
       this.#add(name, help, 'gauge', () => {
         const samples: Sample[] = [];
-        for (const endpoint of this.#sources.endpoints()) {
+        for (const endpoint of this.#endpoints) {
           const value = read(endpoint);
           if (value !== null) samples.push({ value, labels: { pool: endpoint.pool, endpoint: endpoint.id } });
         }
