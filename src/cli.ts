@@ -8,6 +8,7 @@ import { CliError, complain, EXIT } from './cli/exit.ts';
 import type { ExplainFlags } from './cli/explain.ts';
 import type { TopFlags } from './cli/status.ts';
 import { ownVersion } from './cli/version.ts';
+import { parseAddress, parseEndpointUrl, parseUnix } from './control/config/values.ts';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
@@ -236,8 +237,8 @@ function looking(fermat: Command): void {
 function configFlags(command: Command): Command {
   return command
     .option('-c, --config <file>', 'YAML or JSON (env: FERMAT_CONFIG)')
-    .option('--listen <address>', 'listen here instead; may be repeated', collect, [])
-    .option('--upstream <url>', 'an endpoint: a whole configuration without a file; may be repeated', collect, []);
+    .option('--listen <address>', 'listen here instead; may be repeated', address, [])
+    .option('--upstream <url>', 'an endpoint: a whole configuration without a file; may be repeated', url, []);
 }
 
 /** Where the node is and how to be let in. */
@@ -261,6 +262,19 @@ function examples(...lines: string[]): string {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];
+}
+
+function address(value: string, before: string[]): string[] {
+  if (parseUnix(value) === null && parseAddress(value) === null) {
+    throw new InvalidArgumentError('expected host:port, :port or unix:/path.');
+  }
+  return [...before, value];
+}
+
+function url(value: string, before: string[]): string[] {
+  const parsed = parseEndpointUrl(value);
+  if (typeof parsed !== 'string') return [...before, value];
+  throw new InvalidArgumentError(`${parsed}: expected http://host:port, https://host:port or unix:/path.`);
 }
 
 function list(value: string): string[] {

@@ -2,7 +2,6 @@
 // the answer takes to come, and its pool would keep the process alive.
 
 import { type IncomingMessage, request } from 'node:http';
-import { peek } from '../control/config/load.ts';
 import { type Address, parseAddress } from '../control/config/values.ts';
 import { CliError, EXIT } from './exit.ts';
 
@@ -28,12 +27,24 @@ export class AdminClient {
   readonly #address: Address;
   readonly #token: string | null;
 
-  /** Throws a CliError when flags or configuration name no address. */
-  constructor(flags: AdminFlags, env: NodeJS.ProcessEnv = process.env) {
+  private constructor(address: Address, token: string | null) {
+    this.#address = address;
+    this.#token = token;
+  }
+
+  /** Rejects with a CliError when flags or configuration name no address. */
+  static async open(flags: AdminFlags, env: NodeJS.ProcessEnv = process.env): Promise<AdminClient> {
     const file = flags.config ?? (env.FERMAT_CONFIG || null);
-    this.#address = addressOf(flags.admin, file, env);
-    const fromFile = file === null ? null : peek(file, env, ['admin', 'token']);
-    this.#token = flags.token ?? (env.FERMAT_ADMIN_TOKEN || (typeof fromFile === 'string' ? fromFile : null));
+    const given = flags.admin === undefined ? null : givenAddress(flags.admin);
+    const token = flags.token ?? (env.FERMAT_ADMIN_TOKEN || null);
+    if (file === null || (given !== null && token !== null)) return new AdminClient(given ?? DEFAULT, token);
+    // Only now: the YAML parser takes longer to load than the node takes to answer.
+    const { peek } = await import('../control/config/read.ts');
+    const written = peek(file, env, ['admin', 'token']);
+    return new AdminClient(
+      given ?? configuredAddress(file, peek(file, env, ['admin', 'address'])),
+      token ?? (typeof written === 'string' ? written : null),
+    );
   }
 
   get url(): string {
@@ -100,14 +111,13 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-function addressOf(flag: string | undefined, file: string | null, env: NodeJS.ProcessEnv): Address {
-  if (flag !== undefined) {
-    const parsed = parseAddress(flag.replace(/^http:\/\//, '').replace(/\/+$/, ''));
-    if (parsed === null) throw new CliError(`--admin: expected host:port or http://host:port, got ${flag}`, EXIT.USAGE);
-    return reachable(parsed);
-  }
-  if (file === null) return DEFAULT;
-  const written = peek(file, env, ['admin', 'address']);
+function givenAddress(flag: string): Address {
+  const parsed = parseAddress(flag.replace(/^http:\/\//, '').replace(/\/+$/, ''));
+  if (parsed === null) throw new CliError(`--admin: expected host:port or http://host:port, got ${flag}`, EXIT.USAGE);
+  return reachable(parsed);
+}
+
+function configuredAddress(file: string, written: unknown): Address {
   if (written === null) throw new CliError(`${file}: cannot be read`, EXIT.CONFIG);
   if (written === undefined) return DEFAULT;
   if (written === '') throw new CliError(`${file}: admin.address is "", so the node has no admin API`);

@@ -37,7 +37,7 @@ const COLUMNS: readonly Column<CandidateView & { readonly isChosen: boolean }>[]
 export async function explain(flags: ExplainFlags): Promise<ExitCode> {
   const query = new URLSearchParams({ client: flags.client, path: flags.path, method: flags.method });
   if (flags.host !== undefined) query.set('host', flags.host);
-  const answer = await new AdminClient(flags).get<Explanation>(`/api/v1/explain?${query}`);
+  const answer = await (await AdminClient.open(flags)).get<Explanation>(`/api/v1/explain?${query}`);
   if (flags.json) printJson(answer);
   else for (const line of linesOf(answer)) print(line);
   return answer.pool !== null && answer.chosen === null ? EXIT.FAILED : EXIT.OK;

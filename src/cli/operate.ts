@@ -10,7 +10,7 @@ const HEALTHCHECK_MS = 3000;
 const RELOAD_MS = 60_000;
 
 export async function reload(flags: AdminFlags): Promise<ExitCode> {
-  const client = new AdminClient(flags);
+  const client = await AdminClient.open(flags);
   const answer = await client.ask('POST', '/api/v1/reload', RELOAD_MS);
   const result = resultOf(answer.text);
   // A refusal of another kind: say what `post` would.
@@ -34,14 +34,16 @@ function resultOf(text: string): ReloadResult | null {
 }
 
 export async function setEndpoint(id: string, action: 'drain' | 'enable', flags: AdminFlags): Promise<ExitCode> {
-  const answer = await new AdminClient(flags).post<unknown>(`/api/v1/endpoints/${encodeURIComponent(id)}/${action}`);
+  const answer = await (await AdminClient.open(flags)).post<unknown>(
+    `/api/v1/endpoints/${encodeURIComponent(id)}/${action}`,
+  );
   if (flags.json) printJson(answer);
   else print(action === 'drain' ? `${id}: draining, no new requests` : `${id}: enabled`);
   return EXIT.OK;
 }
 
 export async function healthcheck(flags: AdminFlags): Promise<ExitCode> {
-  const client = new AdminClient(flags);
+  const client = await AdminClient.open(flags);
   const { isReady, why } = await readinessOf(client);
   if (flags.json) printJson({ ready: isReady, why });
   else if (isReady) print('ready');

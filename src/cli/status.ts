@@ -36,7 +36,7 @@ function columnsAt(nowMs: number): readonly Column<EndpointView>[] {
 }
 
 export async function status(flags: AdminFlags): Promise<ExitCode> {
-  const now = await fetchStatus(new AdminClient(flags));
+  const now = await fetchStatus(await AdminClient.open(flags));
   if (flags.json) printJson(now);
   else for (const line of linesOf(now)) print(line);
   return EXIT.OK;
@@ -70,7 +70,7 @@ export interface TopFlags extends AdminFlags {
 
 /** Until `q`, Ctrl-C or SIGTERM on a terminal. A node that goes away for a moment does not end it. */
 export async function top(flags: TopFlags): Promise<ExitCode> {
-  const client = new AdminClient(flags);
+  const client = await AdminClient.open(flags);
   const isScreen = process.stdout.isTTY === true && !flags.json;
   const count = flags.count ?? (isScreen ? 0 : 1);
   const first = await fetchStatus(client);

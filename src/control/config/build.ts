@@ -11,6 +11,7 @@ import { type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } from '../../cor
 import type { ProbeSpec } from '../types.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
 import type { Problem } from './problems.ts';
+import { codeOf } from './read.ts';
 import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
 import {
   parseAddress,
@@ -243,9 +244,4 @@ function complain(check: () => unknown, path: readonly string[], problems: Probl
     const why = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
     problems.push({ path, what: `OpenSSL does not take it (${why})`, expected: 'a PEM file' });
   }
-}
-
-export function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : String(error);
 }

@@ -31,17 +31,18 @@ function listenerProblems(listeners: readonly Tree[]): Problem[] {
   const names = new Firsts();
   const addresses = new Firsts();
   listeners.forEach((listener, i) => {
-    const { address } = listener;
-    const name = listener.name ?? address;
-    if (typeof name === 'string') {
-      const key = listener.name === undefined ? 'address' : 'name';
-      names.add(name, ['listeners', i, key], problems, 'listener name used twice');
-    }
+    const { address, name } = listener;
     const parsed = typeof address === 'string' ? parseAddress(address) : null;
+    let isNew = true;
     // Port 0 is another port every time.
-    if (typeof address !== 'string' || parsed?.port === 0 || name === address) return;
-    const canonical = parsed === null ? address : `${parsed.host}:${parsed.port}`;
-    addresses.add(canonical, ['listeners', i, 'address'], problems, 'address used twice');
+    if (typeof address === 'string' && parsed?.port !== 0) {
+      const canonical = parsed === null ? address : `${parsed.host}:${parsed.port}`;
+      isNew = addresses.add(canonical, ['listeners', i, 'address'], problems, 'address used twice');
+    }
+    if (typeof name === 'string') names.add(name, ['listeners', i, 'name'], problems, 'listener name used twice');
+    else if (typeof address === 'string' && isNew) {
+      names.add(address, ['listeners', i, 'address'], problems, 'listener name (its address) used twice');
+    }
   });
   return problems;
 }
@@ -238,13 +239,15 @@ function adminProblems({ address, token }: Tree): Problem[] {
 class Firsts {
   readonly #seen = new Map<string, Path>();
 
-  add(key: string, path: Path, problems: Problem[], what: string, shown = key): void {
+  /** Whether it is new. */
+  add(key: string, path: Path, problems: Problem[], what: string, shown = key): boolean {
     const first = this.#seen.get(key);
     if (first === undefined) {
       this.#seen.set(key, path);
-      return;
+      return true;
     }
     problems.push({ path, what, expected: `another than at ${pathText(first)}`, got: JSON.stringify(shown) });
+    return false;
   }
 }
 

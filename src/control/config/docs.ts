@@ -1,11 +1,11 @@
 // docs/configuration.md, written from the JSON Schema, so that the page cannot say anything else than the checks do.
 
 import { jsonSchema } from './schema.ts';
-import { unsupportedPaths } from './unsupported.ts';
+import { supportedSoFar } from './unsupported.ts';
 
 /** The parts of JSON Schema that zod writes for our schema. */
 interface Json {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
@@ -29,7 +29,7 @@ Written by \`fermat config docs\` from the schema; change it there. \`fermat con
 - Paths of files start from the directory of the configuration.
 - IPv4-mapped IPv6 addresses are their IPv4 addresses.
 - Anchors, aliases and \`<<\` work.
-- Keys marked *not yet* are checked, and refused when they ask for what is not there.
+- Keys marked *so far* are checked, and refused when they ask for what is not there yet.
 - Without a file, \`--listen\` and \`--upstream\` are a whole configuration: one pool \`upstream\`, one route \`/\`; probes then take
   any status from 200 to 499 for alive.
 `;
@@ -77,19 +77,18 @@ function rowOf(path: string, schema: Json, isRequired: boolean): string {
     : schema.default === undefined
       ? ''
       : `\`${JSON.stringify(schema.default)}\``;
-  const notYet = unsupportedPaths().some((pattern) => path === pattern || path.startsWith(`${pattern}.`))
-    ? '*not yet* '
-    : '';
+  const soFar = [...supportedSoFar()].find(([key]) => path === key || path.startsWith(`${key}.`))?.[1];
+  const notYet = soFar === undefined ? '' : `*So far only ${soFar}.* `;
   return `| \`${path}\` | ${cell(valueText(schema))} | ${cell(fallback)} | ${cell(notYet + (schema.description ?? ''))} |`;
 }
 
 function valueText(schema: Json): string {
-  if (schema.$comment !== undefined) return schema.$comment;
+  if (schema.$comment !== undefined) return schema.$comment.replace(' with ms, s, m or h, such as 250ms or 2s', '');
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   if (schema.anyOf !== undefined) return schema.anyOf.map(valueText).join(', or ');
   if (schema.items !== undefined) return `list: ${valueText(schema.items)}`;
   if (typeof schema.additionalProperties === 'object') return `name: ${valueText(schema.additionalProperties)}`;
-  return schema.type === 'boolean' ? '`true`, `false`' : (schema.type ?? '');
+  return schema.type === 'boolean' ? '`true`, `false`' : [schema.type ?? ''].flat().join(' or ');
 }
 
 function cell(text: string): string {

@@ -1,14 +1,14 @@
 // A configuration from a file, or from the command line alone, to a Config or to everything that is wrong with it. The one
 // way in: `run`, `validate`, `config show` and every reload go through loadConfig, so what validates is what runs.
 
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import { build, codeOf } from './build.ts';
+import { build } from './build.ts';
 import { crossProblems } from './check.ts';
 import type { Config } from './config.ts';
 import type { Environment } from './environment.ts';
 import { gotText, type Path, type Problem, pathText, problemsOf, valueAt } from './problems.ts';
+import { readText } from './read.ts';
 import { fileSchema, keysAt } from './schema.ts';
 import { type Parsed, parseSource, type Source } from './source.ts';
 import { unsupportedIn } from './unsupported.ts';
@@ -33,8 +33,6 @@ export type Loaded =
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** Room for the 4,096 endpoints a node can have, ten times over. */
-const MAX_FILE_BYTES = 8 * 1024 * 1024;
 /** Lines of problems; nobody reads more. */
 const MAX_PROBLEMS = 200;
 const COMMAND_LINE = 'command line';
@@ -48,46 +46,6 @@ export function loadConfig(file: string | null, overrides: Overrides = {}, env: 
   const read = readText(file);
   if (!read.ok) return { ok: false, problems: [`${file}:1:1 (file): ${read.problem}`] };
   return judge(parseSource(read.text, env), file, resolve(file), overrides, env);
-}
-
-/** The tree of a file, however wrong it is, for commands that need one key of it; null when there is none. Never throws. */
-export function peek(file: string, env: Environment, path: Path): unknown {
-  const read = readText(file);
-  return read.ok ? valueAt(parseSource(read.text, env).source.tree, path) : null;
-}
-
-type Text = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly problem: string };
-
-function readText(file: string): Text {
-  let fd: number | null = null;
-  try {
-    fd = openSync(file, 'r');
-    const stat = fstatSync(fd);
-    // A pipe or a device could keep a running proxy waiting for ever at its next reload.
-    if (!stat.isFile())
-      return refusal('cannot be read', 'a regular file', stat.isDirectory() ? 'a directory' : 'something else');
-    if (stat.size > MAX_FILE_BYTES) return refusal('too large', `at most ${MAX_FILE_BYTES} bytes`, String(stat.size));
-    return textOf(readFileSync(fd));
-  } catch (error) {
-    return refusal('cannot be read', 'a readable file', codeOf(error));
-  } finally {
-    if (fd !== null) closeSync(fd);
-  }
-}
-
-function textOf(bytes: Buffer): Text {
-  if (bytes.includes(0)) return refusal('not text', 'YAML or JSON in UTF-8', 'binary data');
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    if (text.trim() === '') return refusal('empty', 'a configuration with listeners and routes', 'nothing');
-    return { ok: true, text };
-  } catch {
-    return refusal('not text', 'YAML or JSON in UTF-8', 'bytes that are not UTF-8');
-  }
-}
-
-function refusal(what: string, expected: string, got: string): Text {
-  return { ok: false, problem: `${what}, expected ${expected}, got ${got}` };
 }
 
 /** `--listen :8080 --upstream URL …` as the file that would say the same. */

@@ -45,15 +45,15 @@ export function unsupportedIn(tree: unknown): Problem[] {
   );
 }
 
-/** Keys of which at least one value is refused, as the page names them: `pools.NAME.hedge.enabled`, `listeners[].tls`. */
-export function unsupportedPaths(): readonly string[] {
+/** What is taken so far, by the key as the page names it: `pools.NAME.hedge.enabled`, `listeners[].tls`. */
+export function supportedSoFar(): ReadonlyMap<string, string> {
   const lists = ['listeners', 'endpoints', 'routes'];
-  return RULES.map(({ path }) =>
+  const nameOf = (path: readonly string[]) =>
     path.reduce((out, part, i) => {
       if (part !== '*') return out === '' ? part : `${out}.${part}`;
       return lists.includes(path[i - 1]!) ? `${out}[]` : `${out}.NAME`;
-    }, ''),
-  );
+    }, '');
+  return new Map(RULES.map(({ path, expected }) => [nameOf(path), expected]));
 }
 
 /** Every real path of a tree that a pattern with `*` stands for. */
