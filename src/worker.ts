@@ -8,6 +8,7 @@ import { nowMs } from './clock.ts';
 import { Census } from './core/census.ts';
 import { LaneWriter } from './core/lane.ts';
 import type { FromWorker, SharedFile, ToWorker, WorkerBirth } from './core/messages.ts';
+import type { Router } from './core/router.ts';
 import type { ListenerSpec, Snapshot } from './core/snapshot.ts';
 import { Listener } from './data/listener.ts';
 import { Plane } from './data/plane.ts';
@@ -32,6 +33,7 @@ const plane = new Plane({
   random: Math.random,
   loopId: birth.loopId,
   snapshot: birth.snapshot,
+  wrapRouter: plantBug(process.env.FERMAT_TEST_CRASH_PATH),
   onQuiet: (version) => say({ type: 'quiet', version }),
 });
 const listeners = new Map<string, Listener>();
@@ -53,6 +55,17 @@ port.on('message', (message: ToWorker) => {
       void drain(message.delayMs, message.timeoutMs);
   }
 });
+
+/** For the tests of a worker's death: a request for `path` throws in mid-flight, as a bug of ours would. */
+function plantBug(path: string | undefined): (router: Router) => Router {
+  if (path === undefined) return (router) => router;
+  return (router) => ({
+    match: (host, target, listener) => {
+      if (target === path) throw new Error(`FERMAT_TEST_CRASH_PATH ${path} was requested`);
+      return router.match(host, target, listener);
+    },
+  });
+}
 
 function installGeo(files: readonly SharedFile[]): void {
   plane.installGeo(files.length === 0 ? null : openGeo(files));

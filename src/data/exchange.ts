@@ -17,7 +17,7 @@ import type { ResponseHead } from '../wire/response.ts';
 import { CONNECT_PROBLEM, PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { fillLocation, isLastHop, isProblem, reflect, refusalOf, routeOf, stripped } from './guard.ts';
-import { joined, peerLines, planRequest } from './headers.ts';
+import { dropNominated, joined, peerLines, planRequest } from './headers.ts';
 import type { Plane } from './plane.ts';
 import { Replay } from './replay.ts';
 import * as response from './response.ts';
@@ -48,6 +48,8 @@ export class Exchange extends Timed implements UpstreamEvents {
   triedCount = 0;
   /** The client has been sent (part of) a final head. */
   hasAnswered = false;
+  /** The endpoint's final head; valid until its connection is released. */
+  answer: ResponseHead | null = null;
   /** The whole request has been read. */
   isRequestRead = false;
   trailers: Fields | null = null;
@@ -113,6 +115,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (this.state === STATE.IDLE) return;
     this.isRequestRead = true;
     this.trailers = trailers;
+    if (trailers !== null) dropNominated(trailers, this.head);
     if (this.state === STATE.WAITING) return;
     this.up!.end(trailers);
     this.books.sentMs = this.plane.clock();

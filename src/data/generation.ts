@@ -39,7 +39,7 @@ export interface Generation {
   exchanges: number;
 }
 
-export function buildGeneration(snapshot: Snapshot, nowMs: number): Generation {
+export function buildGeneration(snapshot: Snapshot, nowMs: number, wrap: (router: Router) => Router): Generation {
   const pools = snapshot.pools.map((spec, index) => ({
     index,
     spec,
@@ -49,7 +49,7 @@ export function buildGeneration(snapshot: Snapshot, nowMs: number): Generation {
   }));
   return {
     snapshot,
-    router: compileRouter(snapshot.routes),
+    router: wrap(compileRouter(snapshot.routes)),
     routes: snapshot.routes.map((spec) => routeRuntime(spec, pools)),
     pools,
     selector: new Selector(snapshot),

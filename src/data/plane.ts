@@ -3,6 +3,7 @@
 
 import type { GeoReader } from '../../geoip/reader.ts';
 import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
+import type { Router } from '../core/router.ts';
 import type { PickContext } from '../core/selector.ts';
 import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
 import { AccessLog } from './access.ts';
@@ -27,6 +28,8 @@ export interface PlaneOptions {
   readonly random: () => number;
   readonly loopId: string;
   readonly snapshot: Snapshot;
+  /** Sees every compiled router first; tests plant a bug there. */
+  readonly wrapRouter: (router: Router) => Router;
   /** No exchange of a snapshot older than `version` is left. */
   readonly onQuiet: (version: number) => void;
 }
@@ -72,7 +75,7 @@ export class Plane {
       triedCount: 0,
       mayExplore: false,
     };
-    this.generation = buildGeneration(options.snapshot, options.clock());
+    this.generation = buildGeneration(options.snapshot, options.clock(), options.wrapRouter);
     this.upstreams.install(options.snapshot.endpoints, options.snapshot.pools);
     this.wheel.start();
   }
@@ -96,7 +99,7 @@ export class Plane {
   /** The next request sees the new structure; those under way end in the old one. */
   install(snapshot: Snapshot): void {
     this.#old.push(this.generation);
-    this.generation = buildGeneration(snapshot, this.clock());
+    this.generation = buildGeneration(snapshot, this.clock(), this.#options.wrapRouter);
     this.upstreams.install(snapshot.endpoints, snapshot.pools);
     this.#reportQuiet();
   }

@@ -5,7 +5,7 @@ import { FRAMING } from '../wire/body.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { type Exchange, STATE } from './exchange.ts';
-import { planResponse } from './headers.ts';
+import { dropNominated, planResponse } from './headers.ts';
 import { settleAttempt } from './settle.ts';
 
 /** A closed tunnel's other side may take this long to say its last bytes, ms. */
@@ -24,6 +24,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   if (pool.retryStatuses.has(status) && ex.retryStatus(status)) return;
   if (ex.attempts > 1) ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, 0, status < 500 ? 0 : 1);
   ex.hasAnswered = true;
+  ex.answer = answer;
   ex.owes100 = false;
   ex.replay.drop();
   ex.state = STATE.ANSWERING;
@@ -85,6 +86,7 @@ export function chunk(ex: Exchange, bytes: Buffer, from: number, to: number): vo
 export function end(ex: Exchange, trailers: Fields | null): void {
   const { status } = ex.books;
   const up = ex.up!;
+  if (trailers !== null && ex.answer !== null) dropNominated(trailers, ex.answer);
   ex.down.flush();
   settleAttempt(ex, status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK, status);
   // Both are free before the client's next request may want them.

@@ -10,7 +10,7 @@ import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import { ResponseReader } from '../../wire/response.ts';
-import { chunkSize, LAST_CHUNK } from '../../wire/write.ts';
+import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
 import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
@@ -286,7 +286,7 @@ export class ClientConnection extends Timed implements Upstream {
 
   end(trailers: Fields | null): void {
     this.#requestSent = true;
-    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : `0\r\n${copyKept(trailers)}\r\n`;
+    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : trailersBlock(trailers);
     this.flush();
     if (this.#phase === PHASE.TUNNEL) this.#socket.end();
   }

@@ -10,7 +10,7 @@ import { faultOf } from '../../wire/fault.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import { RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
-import { chunkSize, httpDate, LAST_CHUNK, statusLine } from '../../wire/write.ts';
+import { chunkSize, httpDate, LAST_CHUNK, statusLine, trailersBlock } from '../../wire/write.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
@@ -24,6 +24,8 @@ type Phase = (typeof PHASE)[keyof typeof PHASE];
 const SMALL_BYTES = 4096;
 /** How long an answered connection is drained before it is destroyed: a reset would eat the answer. */
 const LINGER_MS = 2000;
+/** What is read of a body after an endpoint has answered early, so that the connection can go on. */
+const MAX_LEFTOVER_BYTES = 256 * 1024;
 /** A FIN this close behind the request is a half-close (`printf … | nc`): the answer is still wanted. */
 const HALF_CLOSE_MS = 2;
 /** A later FIN is an abort unless the answer makes progress within this. */
@@ -51,6 +53,8 @@ export class ServerConnection extends Timed implements Downstream {
   #headStarted = false;
   #wroteSince = false;
   #requestReadMs = 0;
+  /** Body bytes read after the answer was already whole; -1 = the answer is not. */
+  #leftover = -1;
 
   constructor(plane: Plane, socket: Socket, peer: Peer) {
     super();
@@ -159,8 +163,13 @@ export class ServerConnection extends Timed implements Downstream {
     const body = this.#body;
     const code = body.read(chunk, at);
     if (code === BODY.DATA) {
-      this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.bodyTimeoutMs);
-      this.#exchange.onRequestChunk(chunk, body.from, body.to);
+      if (this.#leftover < 0) {
+        this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.bodyTimeoutMs);
+        this.#exchange.onRequestChunk(chunk, body.from, body.to);
+      } else {
+        this.#leftover += body.to - body.from;
+        if (this.#leftover > MAX_LEFTOVER_BYTES) this.#close();
+      }
       // A body of known length is over with its last byte; a chunked one tells by itself.
       if (this.#phase === PHASE.BODY && body.isDone) this.#endRequest(null);
       return body.at;
@@ -176,6 +185,7 @@ export class ServerConnection extends Timed implements Downstream {
   }
 
   #endRequest(trailers: Fields | null): void {
+    if (this.#leftover >= 0) return this.#next();
     this.#phase = PHASE.ANSWERING;
     this.#requestReadMs = this.#plane.clock();
     this.#plane.wheel.disarm(this);
@@ -241,7 +251,8 @@ export class ServerConnection extends Timed implements Downstream {
         else this.#close();
         return;
       case PHASE.BODY:
-        this.#exchange.onRequestBroken(PROBLEM.requestTimeout);
+        if (this.#leftover >= 0) this.#close();
+        else this.#exchange.onRequestBroken(PROBLEM.requestTimeout);
         return;
       case PHASE.ANSWERING:
         if (this.#hasFin && (this.#wroteSince || this.#socket.writableLength > 0)) {
@@ -325,7 +336,7 @@ export class ServerConnection extends Timed implements Downstream {
       this.#close();
       return;
     }
-    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : `0\r\n${copyKept(trailers)}\r\n`;
+    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : trailersBlock(trailers);
     this.#finish();
   }
 
@@ -340,11 +351,19 @@ export class ServerConnection extends Timed implements Downstream {
 
   #finish(): void {
     this.flush();
-    if (this.#phase !== PHASE.ANSWERING || !this.#persist) {
-      this.#close();
-      return;
-    }
+    if (!this.#persist || this.#phase > PHASE.ANSWERING) return this.#close();
+    if (this.#phase === PHASE.ANSWERING) return this.#next();
+    // The endpoint did not want the whole body. A small rest is read away, a large or slow one costs the connection.
+    const { head } = this.#reader;
+    if (head.framing === FRAMING.LENGTH && head.length - this.#body.received > MAX_LEFTOVER_BYTES) return this.#close();
+    this.#leftover = 0;
+    this.#plane.wheel.arm(this, this.#plane.clock() + LINGER_MS);
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #next(): void {
     this.#phase = PHASE.HEAD;
+    this.#leftover = -1;
     this.#reader.reset();
     if (this.#isLooping) return; // #process goes on with what is left of its chunk
     const stash = this.#stash;
