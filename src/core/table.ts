@@ -115,15 +115,19 @@ function evenUp(n: number): number {
   return n + (n & 1);
 }
 
+function headerOf(buffer: SharedArrayBuffer, shape: TableShape): Int32Array {
+  if (buffer.byteLength !== shape.bytes) {
+    throw new RangeError(`table of the wrong size: expected ${shape.bytes} bytes, got ${buffer.byteLength}`);
+  }
+  return new Int32Array(buffer, 0, HEADER_INTS);
+}
+
 interface Version {
   readonly ints: Int32Array;
   readonly doubles: Float64Array;
 }
 
 function versionsOf(buffer: SharedArrayBuffer, shape: TableShape): readonly Version[] {
-  if (buffer.byteLength !== shape.bytes) {
-    throw new RangeError(`table of the wrong size: expected ${shape.bytes} bytes, got ${buffer.byteLength}`);
-  }
   const versionBytes = shape.ints * 4 + shape.doubles * 8;
   const first = (HEADER_INTS + evenUp(shape.slots)) * 4;
   return Array.from({ length: VERSIONS }, (_, i) => ({
@@ -141,7 +145,7 @@ export class TableWriter {
 
   constructor(buffer: SharedArrayBuffer, shape: TableShape) {
     this.shape = shape;
-    this.#header = new Int32Array(buffer, 0, HEADER_INTS);
+    this.#header = headerOf(buffer, shape);
     this.#versions = versionsOf(buffer, shape);
     this.#writing = this.#versions[(this.#header[SEQUENCE]! + 1) % VERSIONS]!;
   }
@@ -179,7 +183,7 @@ export class TableReader {
 
   constructor(buffer: SharedArrayBuffer, shape: TableShape) {
     this.shape = shape;
-    this.#header = new Int32Array(buffer, 0, HEADER_INTS);
+    this.#header = headerOf(buffer, shape);
     this.trials = new Int32Array(buffer, HEADER_INTS * 4, shape.slots);
     this.#versions = versionsOf(buffer, shape);
     this.ints = this.#versions[0]!.ints;

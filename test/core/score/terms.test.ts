@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { errorFactor, errorRatio, errorsAfter, newErrors } from '../../../src/core/score/errors.ts';
+import { isLocationLie, levelAfter, networkMs, newLevel } from '../../../src/core/score/network.ts';
+import { rampShare } from '../../../src/core/score/ramp.ts';
+import { gammaOf, quietAfterMs, serverAfterMs, serverAtMs, serverIdleMs } from '../../../src/core/score/server.ts';
+import { timeMs } from '../../../src/core/score/time.ts';
+
+function levelOf(...samples: number[]): number {
+  const level = newLevel();
+  for (const s of samples) levelAfter(level, s);
+  return level.ms;
+}
+
+describe('the network term', () => {
+  it('is not moved by one odd sample among good ones', () => {
+    expect(levelOf(12, 12, 12, 12, 90)).toBe(12);
+    expect(levelOf(12, 12, 90, 12, 12)).toBe(12);
+  });
+
+  it('jumps to a new path when two samples agree on it', () => {
+    expect(levelOf(12, 12, 12, 90, 91)).toBe(90.5);
+    expect(levelOf(90, 90, 90, 12, 12)).toBe(12);
+    expect(levelOf(12, 12, 12, 90, 400)).toBeLessThan(13);
+  });
+
+  it('ignores what is no time', () => {
+    expect(levelOf(12, Number.NaN, -1, Number.POSITIVE_INFINITY)).toBe(12);
+  });
+
+  it('is the warm first byte where the connect is faster than light, the connect otherwise', () => {
+    expect(networkMs(0.1, 42, 20)).toBe(42);
+    expect(networkMs(21, 42, 20)).toBe(21);
+    expect(networkMs(0.1, 42, 0)).toBe(0.1);
+    expect(networkMs(Number.NaN, 42, 0)).toBe(42);
+    expect(networkMs(0.1, Number.NaN, 20)).toBe(0.1);
+  });
+
+  it('calls a location a lie after three answers quicker than light', () => {
+    expect(isLocationLie(5, 2, 60)).toBe(false);
+    expect(isLocationLie(5, 3, 60)).toBe(true);
+    expect(isLocationLie(55, 3, 60)).toBe(false);
+    expect(isLocationLie(0.1, 3, 0.5)).toBe(false);
+  });
+});
+
+describe('the server term', () => {
+  it('rises within a second of traffic and falls over several', () => {
+    let up = 10;
+    for (let i = 0; i < 100; i++) up = serverAfterMs(up, 80, 10);
+    expect(up).toBeGreaterThan(75);
+    let down = 80;
+    for (let i = 0; i < 100; i++) down = serverAfterMs(down, 10, 10);
+    expect(down).toBeGreaterThan(50);
+    expect(down).toBeLessThan(65);
+  });
+
+  it('does not take one slow page for a brownout', () => {
+    expect(serverAfterMs(10, 30_000, 60_000)).toBeLessThan(30);
+  });
+
+  it('decays to its unloaded level when idle, from both sides: a server is not starved by its own average (traefik#12306)', () => {
+    expect(serverIdleMs(500, 10, 15_000)).toBeLessThan(14);
+    expect(serverIdleMs(1, 10, 15_000)).toBeGreaterThan(9.9);
+    expect(serverIdleMs(500, 10, 0)).toBe(500);
+  });
+
+  it('takes the quiet moments of traffic for the unloaded level', () => {
+    let quiet = 50;
+    for (let i = 0; i < 200; i++) quiet = quietAfterMs(quiet, i % 3 === 0 ? 10 : 30, 5);
+    expect(quiet).toBeGreaterThan(9);
+    expect(quiet).toBeLessThan(12);
+  });
+
+  it('stretches with the load: gently while nothing waits, in proportion when waiting dominates', () => {
+    expect(gammaOf(10, 10)).toBe(0.35);
+    expect(gammaOf(40, 10)).toBe(1);
+    expect(serverAtMs(10, 3, 3, 0.35)).toBe(10);
+    expect(serverAtMs(10, 7, 3, 1)).toBe(20);
+    expect(serverAtMs(10, 0, 3, 1)).toBe(2.5);
+  });
+
+  it('charges the wait twice, and never less than the network and the answer', () => {
+    expect(timeMs(20, 30, 10)).toBe(70);
+    expect(timeMs(20, 5, 10)).toBe(25);
+  });
+});
+
+describe('the error term', () => {
+  it('costs nothing without errors, whether there is traffic or not', () => {
+    const e = newErrors(0);
+    expect(errorRatio(e, 0)).toBe(0);
+    for (let i = 0; i < 1000; i++) errorsAfter(e, false, 0, i);
+    expect(errorRatio(e, 1000)).toBe(0);
+    expect(errorFactor(0)).toBe(1);
+  });
+
+  it('leans on fifty good ones, and approaches the real ratio under traffic', () => {
+    const e = newErrors(0);
+    errorsAfter(e, true, 0, 0);
+    expect(errorRatio(e, 0)).toBeCloseTo(1 / 51);
+    for (let i = 1; i <= 3000; i++) errorsAfter(e, i % 10 < 3, 0, i);
+    expect(errorRatio(e, 3000)).toBeGreaterThan(0.28);
+  });
+
+  it('fades, so that home is found again', () => {
+    const e = newErrors(0);
+    for (let i = 0; i < 200; i++) errorsAfter(e, true, 0, i);
+    expect(errorRatio(e, 200)).toBeGreaterThan(0.75);
+    expect(errorRatio(e, 30_000)).toBeLessThan(0.001);
+  });
+
+  it('believes Retry-After, fading until it is over, a minute at most', () => {
+    const e = newErrors(0);
+    errorsAfter(e, true, 10_000, 0);
+    expect(errorRatio(e, 0)).toBeCloseTo(0.5);
+    expect(errorRatio(e, 5000)).toBeCloseTo(0.25);
+    expect(errorRatio(e, 10_000)).toBeLessThan(0.01);
+    errorsAfter(e, true, 86_400_000, 20_000);
+    expect(errorRatio(e, 80_001)).toBeLessThan(0.001);
+  });
+});
+
+describe('slow start', () => {
+  it('begins with a tenth, has nine tenths well before its end, and is off at 0', () => {
+    expect(rampShare(0, 10_000)).toBe(0.1);
+    expect(rampShare(8100, 10_000)).toBeCloseTo(0.9);
+    expect(rampShare(10_000, 10_000)).toBe(1);
+    expect(rampShare(0, 0)).toBe(1);
+    expect(rampShare(Number.POSITIVE_INFINITY, 10_000)).toBe(1);
+  });
+});
