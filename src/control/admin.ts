@@ -36,6 +36,7 @@ const MAX_CONNECTIONS = 256;
 /** Slow clients: head, whole request, silence of either side. ms */
 const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, silence: 60_000 } as const;
 const CLOSE_GRACE_MS = 1_000;
+const CHALLENGES = ['Bearer realm="fermat"', 'Basic realm="fermat", charset="UTF-8"'];
 
 /** Everything from ourselves; nothing inline; nobody frames it. */
 const CONSOLE_POLICY =
@@ -98,8 +99,10 @@ function buildApp(
 
   app.use(async (c, next) => {
     const refused = gate.refuse(c.env.incoming, c.req.path) ?? tooLarge(c);
-    if (refused !== null) return problem(refused);
-    return next();
+    if (refused === null) return next();
+    // Two lines, so not through Headers, which joins them: browsers read one challenge a line, and ask for Basic's password.
+    if (refused.status === 401) c.env.outgoing.setHeader('www-authenticate', CHALLENGES);
+    return problem(refused);
   });
 
   /** One path with its methods; any other method is told which there are. */
@@ -217,12 +220,7 @@ function respond(
 }
 
 function problem({ status, code, message }: Refusal, headers: Record<string, string> = {}): Response {
-  const response = json({ error: { code, message } }, status, headers);
-  if (status === 401) {
-    response.headers.append('www-authenticate', 'Bearer realm="fermat"');
-    response.headers.append('www-authenticate', 'Basic realm="fermat", charset="UTF-8"'); // a browser asks for the token
-  }
-  return response;
+  return json({ error: { code, message } }, status, headers);
 }
 
 function parseAddress(address: string): { host: string; port: number } {

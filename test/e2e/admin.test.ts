@@ -129,6 +129,19 @@ describe('the console in a browser', () => {
     for (const part of parts) expect(reached).toContain(part);
   });
 
+  it('opens with the admin token as the password the browser asks for', async () => {
+    await using origin = await startOrigin();
+    const token = 'sesame';
+    const config = simpleConfig([origin.url], {}, { admin: { address: '127.0.0.1:0', token } });
+    await using fermat = await startFermat(config);
+    await using browser = await Browser.start();
+    await browser.knowPassword(token);
+    await browser.open(`http://127.0.0.1:${fermat.adminPort}/ui/`, WIDE);
+    const rows = (id: string) => browser.evaluate<number>(`document.querySelectorAll('#${id} > *').length`);
+    await until(async () => (await rows('endpoints tbody')) > 0, 'the table of endpoints');
+    await until(async () => (await rows('events')) > 0, 'the events');
+  });
+
   it('says so when the node does not answer any more', async () => {
     await using origin = await startOrigin();
     const fermat = await startFermat(simpleConfig([origin.url]));

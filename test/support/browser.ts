@@ -29,7 +29,7 @@ export interface View {
 interface Reply {
   readonly id?: number;
   readonly method?: string;
-  readonly params?: { readonly message?: string; readonly entry?: { readonly text: string; readonly level: string } };
+  readonly params?: { readonly requestId?: string; readonly entry?: { readonly text: string; readonly level: string } };
   readonly result?: Record<string, unknown>;
   readonly error?: { readonly message: string };
 }
@@ -42,6 +42,7 @@ export class Browser {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   #lastId = 0;
+  #password = '';
 
   private constructor(child: ChildProcess, directory: string, socket: WebSocket) {
     this.#child = child;
@@ -87,6 +88,12 @@ export class Browser {
     return (reply.result as { value: T }).value;
   }
 
+  /** Answers what the browser would ask its user when a server wants a password. */
+  async knowPassword(password: string): Promise<void> {
+    this.#password = password;
+    await this.#send('Fetch.enable', { handleAuthRequests: true });
+  }
+
   async press(key: string, text = ''): Promise<void> {
     await this.#send('Input.dispatchKeyEvent', {
       type: 'keyDown',
@@ -128,6 +135,12 @@ export class Browser {
     if (reply.id !== undefined) {
       this.#waiting.get(reply.id)?.(reply);
       this.#waiting.delete(reply.id);
+    } else if (reply.method === 'Fetch.requestPaused') {
+      this.#send('Fetch.continueRequest', { requestId: reply.params?.requestId }).catch(() => undefined);
+    } else if (reply.method === 'Fetch.authRequired') {
+      const answer = { response: 'ProvideCredentials', username: 'admin', password: this.#password };
+      const params = { requestId: reply.params?.requestId, authChallengeResponse: answer };
+      this.#send('Fetch.continueWithAuth', params).catch(() => undefined);
     } else if (reply.method === 'Runtime.exceptionThrown') this.complaints.push(JSON.stringify(reply.params));
     else if (reply.method === 'Log.entryAdded' && reply.params?.entry?.level !== 'verbose') {
       this.complaints.push(reply.params?.entry?.text ?? '');
