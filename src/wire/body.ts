@@ -96,6 +96,7 @@ export class BodyReader {
     this.trailers.count = 0;
     if (framing !== FRAMING.CHUNKED) return;
     this.trailers.clear();
+    this.#trailerReader?.reset();
     this.#state = STATE.SIZE;
     this.#partBytes = 0;
     this.#extensionBytes = 0;
