@@ -18,6 +18,9 @@ const HELD_MS = 1e9;
  */
 const TIE_RATIO = 0.3;
 const TIE_MS = 0.25;
+/** Places in Draw.scores. */
+const BEST = 0;
+const RIVAL = 1;
 /** Between two trial requests to an endpoint when none answers. */
 const TRIAL_EVERY_MS = 1000;
 /** Trial times are kept modulo 2^30 ms, twelve days. */
@@ -36,6 +39,10 @@ export interface Draw {
   /** First of this lane's counts of what is in flight elsewhere. */
   others: number;
   ctx: PickContext;
+  /** State of the Selector's chance: with the table, all that a pick depends on beside its context. */
+  readonly chance: Int32Array;
+  /** Scores under comparison. In an array, since a double that a function returns may be a new object. */
+  readonly scores: Float64Array;
   /** Round-robin position per pool. */
   turns: Int32Array;
   pool: number;
@@ -62,22 +69,26 @@ function fastest(d: Draw): number {
   const b = a === NONE ? NONE : drawn(d, 0, band, a);
   const c = drawn(d, band, overflow, NONE);
   let best = a;
-  let bestMs = a === NONE ? 0 : pickScoreMs(d, a);
+  if (a !== NONE) score(d, a, BEST);
   if (b !== NONE) {
-    const ms = pickScoreMs(d, b);
-    if (isLess(d, b, ms, best, bestMs)) {
-      best = b;
-      bestMs = ms;
-    }
+    score(d, b, RIVAL);
+    if (isLess(d, b, best)) best = won(d, b);
   }
+  if (c === NONE) return best === NONE ? first(d) : best;
+  // A home that warms up has a stand-in: what it does not take goes to the next best, not to any of the next few.
+  const isHeld = best !== NONE && d.scores[BEST]! >= HELD_MS;
+  if (isHeld && c !== band && !isTried(d, slotAt(d, band))) {
+    score(d, band, BEST);
+    best = band;
+  }
+  score(d, c, RIVAL);
   // Nothing is gained by going far for a tie: the overflow must be better.
-  if (c !== NONE) {
-    const ms = pickScoreMs(d, c);
-    // A home that warms up has a stand-in: what it does not take goes to the next best, not to any of the next few.
-    if (bestMs >= HELD_MS && c !== band && !isTried(d, slotAt(d, band)) && pickScoreMs(d, band) < ms) best = band;
-    else if (best === NONE || ms < bestMs) best = c;
-  }
-  return best === NONE ? first(d) : best;
+  return best === NONE || d.scores[RIVAL]! < d.scores[BEST]! ? c : best;
+}
+
+function won(d: Draw, at: number): number {
+  d.scores[BEST] = d.scores[RIVAL]!;
+  return at;
 }
 
 /** The first that was not tried: the row is ranked. Among equals at its head (the band), chance. */
@@ -92,7 +103,7 @@ function first(d: Draw): number {
 /** Least in flight per weight among a few neighbours of a random place: all of them in a small pool. */
 function leastRequest(d: Draw): number {
   const eligible = d.ints[d.row + ROW.ELIGIBLE]!;
-  const start = Math.floor(d.ctx.random() * eligible);
+  const start = below(d, eligible);
   let best: number = NONE;
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0, seen = 0; i < eligible && seen < SCAN; i++) {
@@ -121,7 +132,7 @@ function roundRobin(d: Draw): number {
   if (eligible === 0) return NONE;
   // Workers begin at different places, or a pool of three would get three times each in step.
   let turn = d.turns[d.pool]!;
-  if (turn < 0) turn = Math.floor(d.ctx.random() * eligible);
+  if (turn < 0) turn = below(d, eligible);
   for (let i = 0; i < eligible; i++) {
     const at = (turn + i) % eligible;
     if (isTried(d, slotAt(d, at))) continue;
@@ -136,7 +147,7 @@ function weighted(d: Draw): number {
   const eligible = d.ints[d.row + ROW.ELIGIBLE]!;
   if (eligible === 0) return NONE;
   const sumAt = d.firstDouble + CD.WEIGHT_SUM;
-  const x = d.ctx.random() * d.doubles[sumAt + (eligible - 1) * CANDIDATE_DOUBLES]!;
+  const x = (bits(d) / 2147483648) * d.doubles[sumAt + (eligible - 1) * CANDIDATE_DOUBLES]!;
   let low = 0;
   let high = eligible - 1;
   while (low < high) {
@@ -172,7 +183,7 @@ function drawn(d: Draw, from: number, count: number, but: number): number {
   // Drawn among the others, so that both of two are always compared.
   const others = but === NONE ? count : count - 1;
   if (others === 0) return NONE;
-  const start = Math.floor(d.ctx.random() * others);
+  const start = below(d, others);
   const skip = but === NONE ? 0 : but - from + 1;
   for (let i = 0; i < count; i++) {
     const at = from + ((start + skip + i) % count);
@@ -181,20 +192,40 @@ function drawn(d: Draw, from: number, count: number, but: number): number {
   return NONE;
 }
 
-/** Live score, or far above all others for one that should take no more right now. */
-function pickScoreMs(d: Draw, at: number): number {
-  const ms = liveScoreMs(d.doubles, d.firstDouble + at * CANDIDATE_DOUBLES, inflightAt(d, at));
-  const ramp = d.doubles[d.firstDouble + at * CANDIDATE_DOUBLES + CD.RAMP]!;
-  if (isFull(d, at) || (ramp < 1 && d.ctx.random() >= ramp)) return ms + HELD_MS;
-  return ms;
+/** Live score, or far above all others for one that should take no more right now, into `d.scores[into]`. */
+function score(d: Draw, at: number, into: number): void {
+  const double = d.firstDouble + at * CANDIDATE_DOUBLES;
+  const ramp = d.doubles[double + CD.RAMP]!;
+  const held = isFull(d, at) || (ramp < 1 && !isChance(d, ramp)) ? HELD_MS : 0;
+  d.scores[into] = liveScoreMs(d.doubles, double, inflightAt(d, at)) + held;
 }
 
-/** Whether `at` is to be preferred to `than`. */
-function isLess(d: Draw, at: number, ms: number, than: number, thanMs: number): boolean {
+/** Whether the rival, `at`, is to be preferred to the best so far, `than`. */
+function isLess(d: Draw, at: number, than: number): boolean {
   const margin = Math.min(serverAt(d, at), serverAt(d, than)) * TIE_RATIO + TIE_MS;
+  const ms = d.scores[RIVAL]!;
+  const thanMs = d.scores[BEST]!;
   if (ms < thanMs - margin) return true;
   if (ms > thanMs + margin) return false;
   return loadAt(d, at) < loadAt(d, than);
+}
+
+/** The next 31 random bits: an integer, which is never boxed as `Math.random()` may be. Mulberry32. */
+function bits(d: Draw): number {
+  const state = (d.chance[0]! + 0x6d2b79f5) | 0;
+  d.chance[0] = state;
+  let t = Math.imul(state ^ (state >>> 15), 1 | state);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return (t ^ (t >>> 14)) >>> 1;
+}
+
+/** A random integer, 0 ≤ x < n. */
+export function below(d: Draw, n: number): number {
+  return Math.floor((bits(d) / 2147483648) * n);
+}
+
+export function isChance(d: Draw, ratio: number): boolean {
+  return bits(d) < ratio * 2147483648;
 }
 
 /** An endpoint that has not answered yet gets no more than a couple at a time. */

@@ -2,7 +2,7 @@
 // the table that is current, sees to the special cases (nobody answers, exploration), and leaves the rest to the pool's
 // policy (core/policies.ts). Everything a pick depends on is an argument: the same draws give the same choice.
 
-import { type Draw, isFull, POLICY, type Policy, slotAt, trial } from './policies.ts';
+import { below, type Draw, isChance, isFull, POLICY, type Policy, slotAt, trial } from './policies.ts';
 import { NONE, type PolicyName, type PoolSpec, type Snapshot } from './snapshot.ts';
 import { CANDIDATE_INTS, CI, MODE, ROW, shapeOf, TableReader } from './table.ts';
 
@@ -16,7 +16,7 @@ export interface PickContext {
   /** This worker's live counts by slot. */
   inflight: Int32Array;
   nowMs: number;
-  /** 0 ≤ x < 1. */
+  /** 0 ≤ x < 1. Asked once, by the first pick: all chance of a Selector grows from that number. */
   random: () => number;
   /** Slots this exchange has already tried; the first `triedCount` are meant. */
   tried: Int32Array;
@@ -34,6 +34,7 @@ export class Selector {
   readonly #policies: readonly Policy[];
   readonly #table: TableReader;
   readonly #draw: Draw;
+  #isSown = false;
 
   /** Throws when a pool has a policy that does not exist yet: the configuration refuses those. */
   constructor(snapshot: Snapshot) {
@@ -49,9 +50,17 @@ export class Selector {
       firstDouble: 0,
       others: 0,
       ctx: { lane: 0, inflight: nothing, nowMs: 0, random: () => 0, tried: nothing, triedCount: 0, mayExplore: false },
+      chance: new Int32Array(1),
+      scores: new Float64Array(2),
       turns: new Int32Array(snapshot.pools.length).fill(-1),
       pool: 0,
     };
+  }
+
+  /** Begins its chance anew: the same number gives the same picks from the same table. 0 ≤ `random` < 1. */
+  sow(random: number): void {
+    this.#draw.chance[0] = Math.floor(random * 4294967296);
+    this.#isSown = true;
   }
 
   /**
@@ -59,6 +68,7 @@ export class Selector {
    * `candidate`. Never throws.
    */
   pick(pool: number, ctx: PickContext): number {
+    if (!this.#isSown) this.sow(ctx.random());
     this.#table.refresh();
     let at = this.#position(pool, ctx);
     // This thread stood still while the version was rewritten under it: once more, on the current one.
@@ -95,8 +105,8 @@ export class Selector {
     }
     if (ctx.mayExplore && ctx.triedCount === 0 && spec.exploreRatio > 0) {
       const explorable = d.ints[row.at + ROW.EXPLORABLE]!;
-      if (explorable > 0 && ctx.random() < spec.exploreRatio) {
-        const at = d.ints[row.at + ROW.BAND]! + Math.floor(ctx.random() * explorable);
+      if (explorable > 0 && isChance(d, spec.exploreRatio)) {
+        const at = d.ints[row.at + ROW.BAND]! + below(d, explorable);
         if (!isFull(d, at)) {
           this.role = ROLE.EXPLORE;
           return at;
@@ -123,14 +133,12 @@ export function shares(
   seed = 1,
 ): Float64Array {
   const counts = new Float64Array(width);
-  const { random } = ctx;
-  ctx.random = seeded(seed);
+  selector.sow(seeded(seed)());
   for (let i = 0; i < draws; i++) {
     // A trial is no share; whoever calls this on the workers' own table would spend the endpoint's turn with it.
     if (selector.pick(pool, ctx) === NONE || selector.role === ROLE.TRIAL) break;
     counts[selector.candidate]! += 1 / draws;
   }
-  ctx.random = random;
   return counts;
 }
 

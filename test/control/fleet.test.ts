@@ -105,7 +105,7 @@ describe('when endpoints fail', () => {
     expect(dead.filter((d) => !d.ok)).toEqual([]);
     expect(world.counted).toContain('stateChanged:near:ejected:connect');
     expect(world.counted).toContain('switched:shop:health');
-    const ejected = world.events.find((e) => e['to'] === 'ejected')!;
+    const ejected = world.events.find((e) => e.to === 'ejected')!;
     expect(Number(ejected.at) - dead[0]!.atMs).toBeLessThan(300);
     origins[0]!.isUp = true;
     world.run(13_000, 200);
