@@ -9,7 +9,8 @@ FROM node:26-slim
 LABEL org.opencontainers.image.title="Fermat" \
       org.opencontainers.image.description="An edge proxy that takes the path of least time" \
       org.opencontainers.image.licenses="MIT"
-ENV NODE_ENV=production
+# Where `run` and `healthcheck` look; mount the configuration here.
+ENV NODE_ENV=production FERMAT_CONFIG=/etc/fermat/fermat.yaml
 WORKDIR /fermat
 COPY --from=dependencies /fermat/node_modules node_modules
 COPY package.json LICENSE NOTICE ./
@@ -24,4 +25,4 @@ EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["fermat", "healthcheck"]
 ENTRYPOINT ["fermat"]
-CMD ["run", "-c", "/etc/fermat/fermat.yaml"]
+CMD ["run"]
