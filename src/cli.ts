@@ -27,7 +27,11 @@ function program(): Command {
     .version(ownVersion())
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)')
-    .addHelpText('after', '\nExit codes: 0 ok, 1 failed at run time, 2 bad usage, 78 bad configuration.');
+    .addHelpText(
+      'after',
+      '\nEnvironment: FERMAT_CONFIG, FERMAT_LOG_LEVEL, FERMAT_ADMIN_TOKEN, FERMAT_ADMIN_ADDRESS; a flag wins over it, it over the file.',
+    )
+    .addHelpText('after', 'Exit codes: 0 ok, 1 failed at run time, 2 bad usage, 78 bad configuration.');
   running(fermat);
   configuring(fermat);
   asking(fermat);
@@ -244,7 +248,10 @@ function configFlags(command: Command): Command {
 /** Where the node is and how to be let in. */
 function adminFlags(command: Command): Command {
   return command
-    .option('--admin <address>', 'admin API of the node (default: from the configuration, else 127.0.0.1:9901)')
+    .option(
+      '--admin <address>',
+      'admin API of the node (env: FERMAT_ADMIN_ADDRESS; default: the configuration, else 127.0.0.1:9901)',
+    )
     .option('-c, --config <file>', 'take admin.address and admin.token from here (env: FERMAT_CONFIG)')
     .option('--token <token>', 'admin token (env: FERMAT_ADMIN_TOKEN)')
     .option('--json', 'print JSON');

@@ -35,15 +35,16 @@ export class AdminClient {
   /** Rejects with a CliError when flags or configuration name no address. */
   static async open(flags: AdminFlags, env: NodeJS.ProcessEnv = process.env): Promise<AdminClient> {
     const file = flags.config ?? (env.FERMAT_CONFIG || null);
-    const given = flags.admin === undefined ? null : givenAddress(flags.admin);
+    const written = flags.admin ?? env.FERMAT_ADMIN_ADDRESS;
+    const given = written ? givenAddress(written) : null;
     const token = flags.token ?? (env.FERMAT_ADMIN_TOKEN || null);
     if (file === null || (given !== null && token !== null)) return new AdminClient(given ?? DEFAULT, token);
     // Only now: the YAML parser takes longer to load than the node takes to answer.
     const { peek } = await import('../control/config/read.ts');
-    const written = peek(file, env, ['admin', 'token']);
+    const fromFile = peek(file, env, ['admin', 'token']);
     return new AdminClient(
       given ?? configuredAddress(file, peek(file, env, ['admin', 'address'])),
-      token ?? (typeof written === 'string' ? written : null),
+      token ?? (typeof fromFile === 'string' ? fromFile : null),
     );
   }
 
@@ -113,7 +114,11 @@ async function textOf(response: IncomingMessage): Promise<string> {
 
 function givenAddress(flag: string): Address {
   const parsed = parseAddress(flag.replace(/^http:\/\//, '').replace(/\/+$/, ''));
-  if (parsed === null) throw new CliError(`--admin: expected host:port or http://host:port, got ${flag}`, EXIT.USAGE);
+  if (parsed === null)
+    throw new CliError(
+      `--admin or FERMAT_ADMIN_ADDRESS: expected host:port or http://host:port, got ${flag}`,
+      EXIT.USAGE,
+    );
   return reachable(parsed);
 }
 

@@ -524,6 +524,20 @@ node: { id: "\${NAME}-\${ZONE:-a}-$\${NAME}" }\n`;
   });
 });
 
+describe('a value from elsewhere', () => {
+  test('is told by the variable or flag it came from', () => {
+    expect(problemsOf(BASE, { FERMAT_LOG_LEVEL: 'loud' })).toEqual([
+      expect.stringMatching(/^environment:1:1 FERMAT_LOG_LEVEL: unknown value, expected one of .+, got "loud"$/),
+    ]);
+    expect(problemsOf(BASE, { FERMAT_ADMIN_ADDRESS: '0.0.0.0:9' })).toEqual([
+      expect.stringMatching(/^environment:1:1 FERMAT_ADMIN_ADDRESS: open to other machines without a token/),
+    ]);
+    expect(problemsOf(BASE, {}, { adminToken: 'a b' })).toEqual([
+      'command line:1:1 --token: not a token, expected visible ASCII characters, got a value not shown',
+    ]);
+  });
+});
+
 describe('what comes out', () => {
   test('is canonical: IPv4-mapped addresses are IPv4, hosts are lower case, CIDRs have no host bits', () => {
     const { trustedProxies, pools, routes } = configOf(`listeners: [{ address: ":80" }]

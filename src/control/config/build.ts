@@ -26,7 +26,7 @@ import {
 export interface Built {
   readonly config: Config;
   readonly problems: readonly Problem[];
-  /** Absolute paths of what was read or is to be read besides the file itself. */
+  /** Absolute paths of what was read besides the file itself. */
   readonly files: readonly string[];
 }
 
@@ -35,7 +35,6 @@ export function build(file: FileConfig, base: string): Built {
   const problems: Problem[] = [];
   const files: string[] = [];
   const databases = file.geoip.databases.map((path) => resolve(base, path));
-  files.push(...databases);
   const pools = Object.entries(file.pools).map(([name, pool]) => {
     const tls = tlsOf(name, pool, base, problems, files);
     return poolOf(name, pool, tls);

@@ -26,6 +26,7 @@ Written by \`fermat config docs\` from the schema; change it there. \`fermat con
 - Durations: a number with \`ms\`, \`s\`, \`m\` or \`h\`. Sizes: bytes, or a number with \`KiB\`, \`MiB\` or \`GiB\`.
 - \`\${VAR}\` and \`\${VAR:-default}\` in strings are the environment's (upper case; \`$\${VAR}\` is the text itself). A variable
   without a value or a default is an error. Inside \`{ }\` and \`[ ]\` such strings need quotes.
+- \`FERMAT_LOG_LEVEL\`, \`FERMAT_ADMIN_TOKEN\` and \`FERMAT_ADMIN_ADDRESS\` win over the file, flags over them.
 - Paths of files start from the directory of the configuration.
 - IPv4-mapped IPv6 addresses are their IPv4 addresses.
 - Anchors, aliases and \`<<\` work.

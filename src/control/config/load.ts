@@ -28,7 +28,7 @@ export type Loaded =
       readonly config: Config;
       /** The file as it was given, or `command line`. */
       readonly source: string;
-      /** Absolute paths of every file that had a part in it, the configuration first: what to watch. */
+      /** Absolute paths of what was read, the configuration first: what to watch. The databases are geodb.ts's to watch. */
       readonly files: readonly string[];
     }
   | { readonly ok: false; readonly problems: readonly string[] };
@@ -39,7 +39,8 @@ const COMMAND_LINE = 'command line';
 
 /**
  * Reads, checks and builds the whole; changes nothing. Never throws; what is wrong comes back as lines, in the order of
- * the file. Overrides win over FERMAT_LOG_LEVEL and FERMAT_ADMIN_TOKEN of `env`, these over the file.
+ * the file. Overrides win over FERMAT_LOG_LEVEL, FERMAT_ADMIN_TOKEN and FERMAT_ADMIN_ADDRESS of `env`, these over the
+ * file.
  */
 export function loadConfig(file: string | null, overrides: Overrides = {}, env: Environment = process.env): Loaded {
   if (file === null) return judge(sidecar(overrides), COMMAND_LINE, null, overrides, env);
@@ -68,9 +69,10 @@ function sidecar({ listen = [], upstream = [] }: Overrides): Parsed {
 
 function judge(parsed: Parsed, label: string, file: string | null, overrides: Overrides, env: Environment): Loaded {
   const { source } = parsed;
+  const originOf = (path: Path) => flagOf(path, file === null, overrides, env);
   const tell = (problems: readonly Problem[]): Loaded => ({
     ok: false,
-    problems: linesOf(problems, source, tree, label, overrides),
+    problems: linesOf(problems, source, tree, label, originOf),
   });
   const tree = overridden(source.tree, overrides, env, file !== null);
   if (parsed.isBroken) return tell(parsed.problems);
@@ -97,6 +99,8 @@ function overridden(tree: unknown, overrides: Overrides, env: Environment, isFil
   };
   put('logging', 'level', overrides.logLevel ?? env.FERMAT_LOG_LEVEL);
   put('admin', 'token', overrides.adminToken ?? env.FERMAT_ADMIN_TOKEN);
+  // Two sidecars on one host cannot share the default, and have no file to say so.
+  put('admin', 'address', env.FERMAT_ADMIN_ADDRESS);
   if (isFile && overrides.listen && overrides.listen.length > 0) {
     root.listeners = overrides.listen.map((address) => ({ address }));
   }
@@ -133,15 +137,11 @@ function linesOf(
   source: Source,
   tree: unknown,
   label: string,
-  overrides: Overrides,
+  originOf: (path: Path) => string | null,
 ): string[] {
-  const placed = problems.map((problem) => {
-    const { path, what, expected } = problem;
-    const got = problem.got ?? gotText(tree, path);
-    const flag = flagOf(path, label === COMMAND_LINE, overrides);
-    const { line, col } =
-      problem.offset === undefined ? source.placeOf(path, problem.isKey ?? false) : source.placeAt(problem.offset);
-    const where = flag === null ? `${label}:${line}:${col} ${pathText(path)}` : `${COMMAND_LINE}:1:1 ${flag}`;
+  const placed = problems.map(({ path, what, expected, got = gotText(tree, path), isKey = false, offset }) => {
+    const { line, col } = offset === undefined ? source.placeOf(path, isKey) : source.placeAt(offset);
+    const where = originOf(path) ?? `${label}:${line}:${col} ${pathText(path)}`;
     return { line, col, text: `${where}: ${what}, expected ${expected}, got ${got}` };
   });
   placed.sort((a, b) => a.line - b.line || a.col - b.col);
@@ -151,11 +151,19 @@ function linesOf(
 }
 
 /** The flag or variable a value came from, if it was not the file. */
-function flagOf(path: Path, isSidecar: boolean, overrides: Overrides): string | null {
-  const [section, key] = path;
-  if (section === 'listeners' && (isSidecar || (overrides.listen && overrides.listen.length > 0))) return '--listen';
-  if (section === 'pools' && isSidecar) return '--upstream';
-  if (section === 'logging' && key === 'level' && overrides.logLevel) return '--log-level';
-  if (section === 'admin' && key === 'token' && overrides.adminToken) return '--token';
-  return null;
+function flagOf(path: Path, isSidecar: boolean, overrides: Overrides, env: Environment): string | null {
+  const flag = (name: string) => `${COMMAND_LINE}:1:1 ${name}`;
+  const variable = (name: string) => (env[name] ? `environment:1:1 ${name}` : null);
+  if (path[0] === 'listeners' && (isSidecar || overrides.listen?.length)) return flag('--listen');
+  if (path[0] === 'pools' && isSidecar) return flag('--upstream');
+  switch (pathText(path)) {
+    case 'logging.level':
+      return overrides.logLevel ? flag('--log-level') : variable('FERMAT_LOG_LEVEL');
+    case 'admin.token':
+      return overrides.adminToken ? flag('--token') : variable('FERMAT_ADMIN_TOKEN');
+    case 'admin.address':
+      return variable('FERMAT_ADMIN_ADDRESS');
+    default:
+      return null;
+  }
 }

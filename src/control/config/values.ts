@@ -51,6 +51,8 @@ export function parseUnix(text: string): string | null {
 
 /** A host name or address as one writes it before a port, canonical: `[::1]` → `::1`, `[::ffff:1.2.3.4]` → `1.2.3.4`. */
 export function hostOf(text: string): string | null {
+  // canonicalIp drops the zone, and without it a link-local address leads nowhere.
+  if (text.includes('%')) return null;
   if (text.startsWith('[')) return text.includes('.') || text.includes(':') ? canonicalIp(text.slice(1, -1)) : null;
   const ip = canonicalIp(text);
   if (ip !== null) return text.includes(':') ? null : ip;
