@@ -1,14 +1,14 @@
 // The command line: which verbs there are and what flags they take. Thin: a verb's work is in cli/ or beyond, imported when
 // it is asked for, so that `fermat healthcheck` does not wait for the proxy to load.
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { address, collect, list, port, seconds, url, whole } from './cli/arguments.ts';
 import type { AdminFlags } from './cli/client.ts';
 import type { ConfigureFlags } from './cli/configure.ts';
 import { CliError, complain, EXIT } from './cli/exit.ts';
 import type { ExplainFlags } from './cli/explain.ts';
 import type { TopFlags } from './cli/status.ts';
 import { ownVersion } from './cli/version.ts';
-import { parseAddress, parseEndpointUrl, parseUnix } from './control/config/values.ts';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
@@ -265,47 +265,6 @@ function geoFlags(command: Command): Command {
 
 function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map((line) => `  fermat ${line}`).join('\n')}`;
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-function address(value: string, before: string[]): string[] {
-  if (parseUnix(value) === null && parseAddress(value) === null) {
-    throw new InvalidArgumentError('expected host:port, :port or unix:/path.');
-  }
-  return [...before, value];
-}
-
-function url(value: string, before: string[]): string[] {
-  const parsed = parseEndpointUrl(value);
-  if (typeof parsed !== 'string') return [...before, value];
-  throw new InvalidArgumentError(`${parsed}: expected http://host:port, https://host:port or unix:/path.`);
-}
-
-function list(value: string): string[] {
-  return value
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-}
-
-function port(value: string): number {
-  const n = whole(value);
-  if (n > 65_535) throw new InvalidArgumentError('expected a port from 0 to 65535.');
-  return n;
-}
-
-function whole(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('expected a whole number.');
-  return Number(value);
-}
-
-function seconds(value: string): number {
-  const n = Number(value);
-  if (!(n >= 0.1 && n <= 3600)) throw new InvalidArgumentError('expected seconds from 0.1 to 3600.');
-  return n;
 }
 
 /** The exit code of what went wrong; says so first. */
