@@ -210,7 +210,7 @@ function isLess(d: Draw, at: number, than: number): boolean {
   return loadAt(d, at) < loadAt(d, than);
 }
 
-/** The next 31 random bits: an integer, which is never boxed as `Math.random()` may be. Mulberry32. */
+/** The next 31 random bits: an integer, which is never boxed, as the double of a call may be. Mulberry32. */
 function bits(d: Draw): number {
   const state = (d.chance[0]! + 0x6d2b79f5) | 0;
   d.chance[0] = state;

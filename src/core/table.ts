@@ -71,7 +71,7 @@ export interface RowShape {
 
 export interface TableShape {
   readonly rows: readonly RowShape[];
-  /** Columns of in-flight counts: one a lane, and a last one for a reader that is no worker and so sees all of it. */
+  /** Columns of in-flight counts: one a lane, and a last, empty one for a reader that is no worker and asks "what if". */
   readonly lanes: number;
   readonly slots: number;
   /** Where the in-flight counts begin among a version's ints: [lane * slots + slot]. */

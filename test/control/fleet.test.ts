@@ -73,6 +73,15 @@ describe('where requests go', () => {
     expect(world.counted.filter((c) => c.startsWith('switched'))).toEqual([]);
   });
 
+  it('does not count the way twice when traffic came before the first probe', () => {
+    const world = new World([origin('a', 60)], { seed: 3 });
+    world.request();
+    world.run(100);
+    world.run(20_000);
+    expect(byId(world, 'a').scoreMs).toBeGreaterThan(59);
+    expect(byId(world, 'a').scoreMs).toBeLessThan(61);
+  });
+
   it('finds a location that cannot be true, counts it once, and routes by what it measured', () => {
     const world = new World(
       [origin('paris', 14, { location: PARIS }), origin('said-tokyo', 3, { location: TOKYO, connectMs: 2 })],

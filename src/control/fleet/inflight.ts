@@ -9,12 +9,16 @@ export function readInflight(lanes: readonly LaneReader[], total: Int32Array): v
   for (const lane of lanes) for (let s = 0; s < total.length; s++) total[s]! += Math.max(lane.inflight[s]!, 0);
 }
 
-/** Per lane what all others have in flight; the column behind the last lane has it all. */
+/** Per lane what all others have in flight; the column behind the last lane has nothing: its reader brings a load along. */
 export function writeInflight(lanes: readonly LaneReader[], total: Int32Array, writer: TableWriter): void {
   const { shape, ints } = writer;
   for (let column = 0; column < shape.lanes; column++) {
-    const own = lanes[column]?.inflight;
     const at = shape.others + column * shape.slots;
+    const own = lanes[column]?.inflight;
+    if (column === shape.lanes - 1) {
+      ints.fill(0, at, at + shape.slots);
+      continue;
+    }
     // Its own count may have grown since the total was taken.
     for (let s = 0; s < shape.slots; s++) ints[at + s] = Math.max(total[s]! - (own?.[s] ?? 0), 0);
   }

@@ -142,6 +142,8 @@ export function learnFromProbe(k: Known, result: ProbeResult): boolean {
   if (firstByteMs !== null && !Number.isNaN(network)) {
     k.probeMs = Math.max(k.firstByte.ms - network, 0);
     const elapsedMs = atMs - k.probeAtMs;
+    // Traffic came first: what it took was all offset then.
+    if (Number.isNaN(k.probeQuietMs)) k.offsetMs -= k.probeMs;
     k.probeQuietMs =
       k.probeMs < k.probeQuietMs || Number.isNaN(k.probeQuietMs)
         ? k.probeMs
