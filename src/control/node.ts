@@ -241,7 +241,8 @@ export class FermatNode implements ControlApi {
 
   async #replaceAdmin(config: Config): Promise<void> {
     if (JSON.stringify(config.admin) === JSON.stringify(this.#config.admin)) return;
-    await this.#admin?.close();
+    // Not awaited: the request for this reload may come from that very server, which lets it finish.
+    void this.#admin?.close();
     this.#admin = null;
     this.#admin = await this.#openAdmin(config).catch(async (error: unknown) => {
       this.#admin = await this.#openAdmin(this.#config);

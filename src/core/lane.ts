@@ -209,8 +209,8 @@ export class LaneWriter {
     const { header, keys } = this.#a;
     const cell = header[H.CELLS]!;
     const offset = header[H.VALUES]!;
-    // A quarter of the room is kept for the `other` cells, one per kind and width, so that nothing goes uncounted.
-    const isOther = ((k1 >> 14) & OTHER) === OTHER && (k1 & OTHER) === OTHER;
+    // Some room is kept for the `other` cells, one per kind, so that nothing goes uncounted.
+    const isOther = ((k1 >> 14) & OTHER) === OTHER && (k1 & OTHER) === OTHER && c === 0;
     if (!isOther && (cell >= MAX_CELLS - 64 || offset + width > VALUES - 2048)) {
       const kind = k1 >>> 28;
       return this.#offsetOf(kind, OTHER, OTHER, 0, width);

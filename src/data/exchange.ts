@@ -290,6 +290,16 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.#attemptFailed(OUTCOME.BAD_RESPONSE, PROBLEM.badResponse, RETRY_CAUSE.NEVER);
   }
 
+  /** Nothing of the response waits to be written, so what it was read into may be read into again. */
+  get isDownstreamFlushed(): boolean {
+    return this.down.isFlushed;
+  }
+
+  /** The same of the request. */
+  get isUpstreamFlushed(): boolean {
+    return this.up === null || this.up.isFlushed;
+  }
+
   flush(): void {
     if (this.state === STATE.IDLE) return;
     this.down.flush();

@@ -28,7 +28,9 @@ export class Listener {
     this.#connectionCap = connectionCap;
     this.spec = spec;
     this.port = port;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket),
+    );
   }
 
   /** Rejects with the system's error (EADDRINUSE, EACCES, …). */
@@ -75,11 +77,10 @@ export class Listener {
       localPort: this.port,
       isTls: false,
     };
-    const connection = new ServerConnection(plane, socket, peer);
-    plane.remember(connection);
-    socket.once('close', () => {
+    const connection = new ServerConnection(plane, socket, peer, () => {
       this.#census.leave(key);
       plane.lane.count(CELL.CONNECTIONS, uid, 0, 0, -1);
     });
+    plane.remember(connection);
   }
 }

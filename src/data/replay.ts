@@ -1,6 +1,7 @@
 // The request body as far as it can be sent again: held until the connection is there, and, while small enough, until the
 // response begins, so that a retry can repeat it. No copies: the chunks are views of what the socket read.
 
+import { kept } from './buffers.ts';
 import type { Upstream } from './sides.ts';
 
 /** Bodies up to here can be repeated. */
@@ -16,7 +17,7 @@ export class Replay {
   add(chunk: Buffer, from: number, to: number, isSent: boolean): void {
     this.#bytes += to - from;
     if (isSent && (!this.isWhole || this.#bytes > REPLAY_BYTES)) return this.drop();
-    this.#chunks.push(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    this.#chunks.push(kept(chunk, from, to));
   }
 
   /** Sends everything held. False = the endpoint wants a pause. What is too large to be sent twice is let go. */

@@ -42,8 +42,8 @@ export interface Downstream {
   resume(): void;
   /** After a 101: raw bytes both ways from now on, beginning with what was read too far. */
   tunnel(): void;
-  /** No further request on this connection after this answer. */
-  readonly willClose: boolean;
+  /** Everything handed over has left for the kernel. */
+  readonly isFlushed: boolean;
 }
 
 /** What an exchange may do to an endpoint, over one connection or stream that is its own until it ends or aborts. */
@@ -66,7 +66,8 @@ export interface Upstream {
   /** Takes the exchange's hands off a connection that finished its response: back to the pool or closed. */
   release(): void;
   tunnel(): void;
-  readonly isAlive: boolean;
+  /** Everything handed over has left for the kernel. */
+  readonly isFlushed: boolean;
 }
 
 /** What an Upstream tells the exchange that uses it. */
@@ -83,6 +84,7 @@ export interface UpstreamEvents {
   onUpstreamLost(brokeHttp: boolean): void;
   onUpstreamDrain(): void;
   onUpstreamTimeout(): void;
+  readonly isDownstreamFlushed: boolean;
   /** Everything that one read brought has been told: send what was held back. */
   flush(): void;
 }

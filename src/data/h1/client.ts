@@ -11,6 +11,7 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import { ResponseReader } from '../../wire/response.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
+import { onread, owned, ReadBuffer } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
 import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
@@ -26,10 +27,13 @@ const RESPONSE_LIMITS = { requestLineBytes: 8 * 1024, headBytes: 64 * 1024, head
 export class ClientConnection extends Timed implements Upstream {
   readonly #group: EndpointGroup;
   readonly #socket: Socket;
+  readonly #buffer = new ReadBuffer();
   readonly #reader = new ResponseReader(RESPONSE_LIMITS);
   readonly #body = new BodyReader();
   #phase: Phase = PHASE.CONNECTING;
   #user: UpstreamEvents | null;
+  /** What the last read brought has left for the kernel. */
+  #isSpent = true;
   #uses = 0;
   #out = '';
   #isChunked = false;
@@ -51,7 +55,6 @@ export class ClientConnection extends Timed implements Upstream {
     this.connectStartMs = group.plane.clock();
     this.#socket = this.#open();
     const socket = this.#socket;
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onFin());
     socket.on('drain', () => this.#user?.onUpstreamDrain());
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -65,15 +68,18 @@ export class ClientConnection extends Timed implements Upstream {
     return this.#uses > 1;
   }
 
-  get isAlive(): boolean {
-    return this.#phase !== PHASE.DEAD;
-  }
-
   #open(): Socket {
     const { spec, pool } = this.#group;
     if (spec.scheme !== 'https') {
       const target = spec.socketPath === null ? { host: spec.host, port: spec.port } : { path: spec.socketPath };
-      const socket = connectTcp({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+      const reading = onread({ take: (chunk) => this.#onData(chunk), next: () => this.#nextBuffer() });
+      const socket = connectTcp({
+        ...target,
+        onread: reading,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000,
+      });
       socket.on('connect', () => this.#onConnect());
       return socket;
     }
@@ -90,6 +96,7 @@ export class ClientConnection extends Timed implements Upstream {
     };
     const socket: TLSSocket = connectTls(options);
     socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk)); // TLS decrypts into memory of its own
     socket.on('secureConnect', () => this.#onConnect());
     socket.on('session', (session: Buffer) => {
       this.#group.tlsSession = session;
@@ -143,6 +150,12 @@ export class ClientConnection extends Timed implements Upstream {
       if (at < 0) break;
     }
     user.flush();
+    this.#isSpent = user.isDownstreamFlushed; // of the exchange that these bytes went to, whoever has the connection now
+  }
+
+  /** In the midst of a body that did not come whole with its head, this connection reads into memory of its own. */
+  #nextBuffer(): Buffer {
+    return this.#buffer.next(this.#phase === PHASE.BODY, this.#isSpent);
   }
 
   #readHead(chunk: Buffer, at: number, user: UpstreamEvents): number {
@@ -278,7 +291,7 @@ export class ClientConnection extends Timed implements Upstream {
     this.#out = '';
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
-    socket.write(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    socket.write(owned(chunk, from, to));
     if (this.#isChunked) socket.write('\r\n', 'latin1');
     socket.uncork();
     return !socket.writableNeedDrain;
@@ -301,6 +314,10 @@ export class ClientConnection extends Timed implements Upstream {
   abort(): void {
     this.#user = null;
     this.#destroy();
+  }
+
+  get isFlushed(): boolean {
+    return this.#socket.writableLength === 0;
   }
 
   release(): void {

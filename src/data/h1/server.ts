@@ -11,6 +11,7 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import { RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { chunkSize, httpDate, LAST_CHUNK, statusLine, trailersBlock } from '../../wire/write.ts';
+import { adopt, kept, owned, ReadBuffer } from '../buffers.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
@@ -35,6 +36,8 @@ export class ServerConnection extends Timed implements Downstream {
   readonly peer: Peer;
   readonly #plane: Plane;
   readonly #socket: Socket;
+  readonly #onClosed: () => void;
+  readonly #buffer = new ReadBuffer();
   readonly #reader: RequestReader;
   readonly #body = new BodyReader();
   readonly #exchange: Exchange;
@@ -56,14 +59,15 @@ export class ServerConnection extends Timed implements Downstream {
   /** Body bytes read after the answer was already whole; -1 = the answer is not. */
   #leftover = -1;
 
-  constructor(plane: Plane, socket: Socket, peer: Peer) {
+  constructor(plane: Plane, accepted: Socket, peer: Peer, onClosed: () => void) {
     super();
     this.#plane = plane;
-    this.#socket = socket;
+    this.#onClosed = onClosed;
     this.peer = peer;
     this.#reader = new RequestReader(plane.limits);
     this.#exchange = new Exchange(plane, this);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    const socket = adopt(accepted, { take: (chunk) => this.#onData(chunk), next: () => this.#nextBuffer() });
+    this.#socket = socket;
     socket.on('end', () => this.#onFin());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', () => {}); // `close` follows and is handled there
@@ -71,8 +75,8 @@ export class ServerConnection extends Timed implements Downstream {
     plane.wheel.arm(this, plane.clock() + plane.limits.idleTimeoutMs);
   }
 
-  get willClose(): boolean {
-    return !this.#persist;
+  get isFlushed(): boolean {
+    return this.#socket.writableLength === 0;
   }
 
   /** Between two requests, so that a drain may close it. */
@@ -91,6 +95,10 @@ export class ServerConnection extends Timed implements Downstream {
     this.#process(chunk);
   }
 
+  #nextBuffer(): Buffer {
+    return this.#buffer.next(this.#phase === PHASE.BODY && this.#leftover < 0, this.#exchange.isUpstreamFlushed);
+  }
+
   #process(chunk: Buffer): void {
     this.#isLooping = true;
     let at = 0;
@@ -107,7 +115,7 @@ export class ServerConnection extends Timed implements Downstream {
           at = chunk.length;
           break;
         case PHASE.ANSWERING:
-          this.#stash = at === 0 ? chunk : chunk.subarray(at);
+          this.#stash = kept(chunk, at, chunk.length);
           this.#socket.pause();
           at = -1;
           break;
@@ -242,6 +250,7 @@ export class ServerConnection extends Timed implements Downstream {
     this.#plane.wheel.drop(this);
     if (wasBusy) this.#exchange.onClientGone();
     this.#plane.forget(this);
+    this.#onClosed();
   }
 
   override onDeadline(nowMs: number): void {
@@ -316,7 +325,7 @@ export class ServerConnection extends Timed implements Downstream {
     this.#out = '';
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
-    socket.write(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    socket.write(owned(chunk, from, to));
     if (this.#isChunked) socket.write('\r\n', 'latin1');
     socket.uncork();
     if (!socket.writableNeedDrain) return true;

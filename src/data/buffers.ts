@@ -1,0 +1,80 @@
+// What sockets read into. Node's default is a fresh 64 KiB per read, and that is what a proxy then pays for: page faults,
+// and a collector that runs because of memory outside its heap. Here all connections of a worker read into one shared
+// buffer, since whatever a read brings is dealt with before the next read; only a connection in the midst of a large body
+// reads into a buffer of its own, so that its bytes can wait in a socket's queue without being copied.
+//
+//   head, small body ──▶ SHARED (copied into the answer's text)         large body ──▶ a bulk buffer, back to the pool when sent
+
+import { Socket } from 'node:net';
+
+/** One read takes up to this much. Larger reads were measured and gave nothing: the kernel hands out what has arrived. */
+const BULK_BYTES = 64 * 1024;
+/** Bulk buffers kept for the next large body, per worker. */
+const MAX_FREE = 64;
+
+const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES);
+const free: Buffer[] = [];
+
+/** The bytes chunk[from, to), in memory that the next read of this worker does not write to. */
+export function owned(chunk: Buffer, from: number, to: number): Buffer {
+  if (chunk.buffer === SHARED.buffer) return Buffer.from(chunk.subarray(from, to));
+  return from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
+}
+
+/** A copy of chunk[from, to) that may be kept for as long as one likes. */
+export function kept(chunk: Buffer, from: number, to: number): Buffer {
+  return Buffer.from(chunk.subarray(from, to));
+}
+
+/** Where one connection reads to. */
+export class ReadBuffer {
+  current: Buffer = SHARED;
+
+  /**
+   * Chooses where the next read goes. `isBulk`: more of a large body is to come. `isFlushed`: nothing that was read last
+   * still waits to be written; otherwise that buffer is left to whoever writes it.
+   */
+  next(isBulk: boolean, isFlushed: boolean): Buffer {
+    const last = this.current;
+    if (isBulk) {
+      if (last === SHARED || !isFlushed) this.current = free.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES);
+    } else if (last !== SHARED) {
+      this.current = SHARED;
+      if (isFlushed && free.length < MAX_FREE) free.push(last);
+    }
+    return this.current;
+  }
+}
+
+/** What a socket does with what it read: `take` handles bytes, `next` then says where to read on. */
+export interface Reading {
+  readonly take: (chunk: Buffer) => void;
+  readonly next: () => Buffer;
+}
+
+/** `onread` options of a socket that reads as `reading` says. */
+export function onread(reading: Reading): {
+  buffer: () => Buffer;
+  callback: (bytes: number, buffer: Uint8Array) => boolean;
+} {
+  return {
+    buffer: reading.next,
+    callback: (bytes, buffer) => {
+      reading.take((buffer as Buffer).subarray(0, bytes));
+      return true;
+    },
+  };
+}
+
+/**
+ * The same for an accepted socket: net.Server has no `onread` option, so its handle is given to a socket of our own. The
+ * server must have been made with `pauseOnConnect`.
+ */
+export function adopt(accepted: Socket, reading: Reading): Socket {
+  const shell = accepted as unknown as { _handle: unknown };
+  const handle = shell._handle;
+  shell._handle = null;
+  return new Socket({ handle, allowHalfOpen: true, onread: onread(reading) } as ConstructorParameters<
+    typeof Socket
+  >[0]);
+}
