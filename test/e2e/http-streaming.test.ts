@@ -71,7 +71,7 @@ describe('large bodies', () => {
       sum.update(piece);
     };
     const chunked = framing === 'chunks' ? new ChunkedBody(take) : null;
-    let pending = Buffer.alloc(0);
+    let pending: Buffer = Buffer.alloc(0);
     let hasHead = false;
     client.socket.on('data', (piece: Buffer) => {
       pending = pending.length === 0 ? piece : Buffer.concat([pending, piece]);

@@ -38,7 +38,7 @@ afterAll(() => {
 const rig = useRig((origin) => ({
   pools: {
     ws: poolOf([`http://127.0.0.1:${(server.address() as AddressInfo).port}`], { timeouts: { tunnelIdle: '1s' } }),
-    raw: poolOf([origin.url], { timeouts: { tunnelIdle: '5s' } }),
+    raw: poolOf([origin.url], { timeouts: { tunnelIdle: '5s' } }, 'raw'),
   },
   routes: [
     { host: 'ws.example.com', pool: 'ws' },

@@ -15,6 +15,8 @@ export type Config = Record<string, unknown>;
 export interface StartOptions {
   readonly env?: Record<string, string>;
   readonly args?: readonly string[];
+  /** Runs `sh -c 'PRELUDE; exec …'`: resource limits. */
+  readonly prelude?: string;
   /** Do not wait for /readyz (a node without a healthy endpoint, without an admin listener, …). */
   readonly isUnready?: boolean;
 }
@@ -36,10 +38,10 @@ export function withDefaults(config: Config): Config {
   };
 }
 
-/** A pool whose probes leave no trace at the origin: one bare TCP connect at the start. Never ejected. */
-export function poolOf(urls: readonly string[], more: Config = {}): Config {
+/** A pool whose probes leave no trace at the origin: one bare TCP connect at the start. Never ejected. Ids: e0, e1, … */
+export function poolOf(urls: readonly string[], more: Config = {}, idPrefix = 'e'): Config {
   return {
-    endpoints: urls.map((url, i) => ({ url, id: `e${i}` })),
+    endpoints: urls.map((url, i) => ({ url, id: `${idPrefix}${i}` })),
     probe: { type: 'tcp', interval: '1h', timeout: '1s' },
     outlier: { consecutive: 1_000_000 },
     ...more,
@@ -164,10 +166,8 @@ export class Fermat {
   /** `listening NAME on http://127.0.0.1:PORT` and `admin on http://127.0.0.1:PORT`. */
   #readPorts(): void {
     for (const line of this.stdout.split('\n').slice(0, -1)) {
-      const port = /:(\d+)\/?\s*$/.exec(line);
-      if (!port) continue;
-      const name = /^admin\b/.test(line) ? 'admin' : (/^listening (\S+) on /.exec(line)?.[1] ?? null);
-      if (name !== null) this.ports[name] = Number(port[1]);
+      const match = /^(?:listening (\S+)|(admin)) on [a-z]+:\/\/\S*?:(\d+)\/?(?:\s|$)/.exec(line);
+      if (match) this.ports[match[1] ?? match[2]!] = Number(match[3]);
     }
   }
 }
@@ -178,7 +178,8 @@ export function spawnFermat(config: Config | string, options: StartOptions = {})
   const file = join(directory, 'fermat.yaml');
   const args = options.args ?? ['run', '-c', file];
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(withDefaults(config), null, 2));
-  const child = spawn(BIN, args, {
+  const command = options.prelude === undefined ? [BIN] : ['/bin/sh', '-c', `${options.prelude}; exec "$0" "$@"`, BIN];
+  const child = spawn(command[0]!, [...command.slice(1), ...args], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: directory,

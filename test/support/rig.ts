@@ -62,6 +62,7 @@ export function useRig(makeConfig: (origin: Origin) => Config = (origin) => simp
       return answer;
     },
     async passed(bytes, method = 'GET') {
+      rig.origin.requests.length = 0;
       using client = await rawClient(rig.port);
       await client.send(bytes);
       const answer = await client.answer(method);
