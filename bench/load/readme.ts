@@ -2,6 +2,7 @@
 // measured. node bench/load/readme.ts
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { median } from '../support/report.ts';
 
 const README = new URL('../../README.md', import.meta.url);
 const RESULT = new URL('../results/load.json', import.meta.url);
@@ -25,6 +26,7 @@ interface Result {
   readonly generator: { name: string; connections: number; seconds: number; rounds: number };
   readonly versions: Readonly<Record<string, string>>;
   readonly summary: readonly Line[];
+  readonly windows: readonly { readonly foreignRatio: number }[];
 }
 
 const result: Result = JSON.parse(readFileSync(RESULT, 'utf8'));
@@ -34,7 +36,7 @@ if (begin < 0 || end < begin) throw new Error(`README.md lacks ${BEGIN} … ${EN
 writeFileSync(README, `${readme.slice(0, begin + BEGIN.length)}\n${tableOf(result)}\n${readme.slice(end)}`);
 
 /** A Markdown table, cheapest first, with where and how under it. */
-function tableOf({ at, machine, generator, versions, summary }: Result): string {
+function tableOf({ at, machine, generator, versions, summary, windows }: Result): string {
   const small = summary
     .filter((line) => line.scenario === 'small')
     .sort((a, b) => a.cpuUsPerRequest - b.cpuUsPerRequest);
@@ -53,6 +55,7 @@ function tableOf({ at, machine, generator, versions, summary }: Result): string 
     ];
     return `| ${cells.join(' | ')} |`;
   });
+  const foreign = Math.round(median(windows.map((window) => window.foreignRatio)) * 100);
   return [
     '| proxy | CPU µs/request | ÷ nginx | requests/s | p50 ms | p99 ms | 1 MiB: CPU ms/MB | ÷ nginx |',
     '|---|---:|---:|---:|---:|---:|---:|---:|',
@@ -60,6 +63,7 @@ function tableOf({ at, machine, generator, versions, summary }: Result): string 
     '',
     `${at.slice(0, 10)}, commit ${machine.commit}, ${machine.cpu} (${machine.cores} cores), ${machine.system}, Node ` +
       `${machine.node}, load average ${machine.loadAverage}; ${generator.name}, ${generator.connections} connections, ` +
-      `median of ${generator.rounds} windows of ${generator.seconds} s. Read them as ratios.`,
+      `median of ${generator.rounds} windows of ${generator.seconds} s, in which other processes took ${foreign} % of a core. ` +
+      'Read them as ratios.',
   ].join('\n');
 }
