@@ -72,6 +72,10 @@ export function readConnection(m: Message): number {
     const text = m.text;
     const end = m.valueEnd[i]!;
     let p = m.valueAt[i]!;
+    if (tokenIs(text, p, end, 'keep-alive')) {
+      options |= OPTION.KEEP_ALIVE;
+      continue;
+    }
     while (p < end) {
       const c = text.charCodeAt(p);
       if (c === COMMA || c === SP || c === HTAB) {

@@ -35,9 +35,6 @@ for (const id of [
  */
 export function readLines(f: Fields, buf: Uint8Array, base: number, at: number, end: number, maxLines: number): number {
   let p = at;
-  let n = f.count;
-  let seen = f.seen;
-  let repeated = f.repeated;
   let lineAt = at;
   let outcome = NEED;
   for (;;) {
@@ -46,15 +43,7 @@ export function readLines(f: Fields, buf: Uint8Array, base: number, at: number, 
     if (p === end) break;
     const nameEnd = p;
     if (nameEnd === lineAt || buf[p] !== COLON) {
-      if (nameEnd === lineAt && buf[p] === CR) {
-        if (p + 1 === end) break;
-        if (buf[p + 1] === LF) {
-          outcome = p + 2;
-          break;
-        }
-      }
-      f.parseFault = nameFault(buf[p]!, nameEnd === lineAt);
-      outcome = BAD;
+      outcome = endOfLines(f, buf, lineAt, nameEnd, end);
       break;
     }
     p++;
@@ -63,45 +52,74 @@ export function readLines(f: Fields, buf: Uint8Array, base: number, at: number, 
     while (p < end && VALUE_BYTE[buf[p]!] !== 0) p++;
     if (p === end) break;
     if (buf[p] !== CR) {
-      f.parseFault = byteFault(buf[p]!);
-      outcome = BAD;
+      outcome = refuse(f, byteFault(buf[p]!));
       break;
     }
     if (p + 1 === end) break;
     if (buf[p + 1] !== LF) {
-      f.parseFault = FAULT.BARE_CR;
-      outcome = BAD;
+      outcome = refuse(f, FAULT.BARE_CR);
       break;
     }
-    if (n === maxLines) {
-      f.parseFault = FAULT.TOO_MANY_FIELDS;
-      outcome = BAD;
+    if (f.count === maxLines) {
+      outcome = refuse(f, FAULT.TOO_MANY_FIELDS);
       break;
     }
+    if (f.count === f.id.length) growTo(f, Math.min(maxLines, Math.max(USUAL_LINES, f.count * 2)));
     let valueEnd = p;
     while (valueEnd > valueAt && (buf[valueEnd - 1] === SP || buf[valueEnd - 1] === HTAB)) valueEnd--;
-    if (n === f.id.length) growTo(f, Math.min(maxLines, Math.max(USUAL_LINES, n * 2)));
-    const id = fieldIdOf(buf, lineAt, nameEnd);
-    if (id < 32) {
-      const bit = 1 << id;
-      repeated |= seen & bit;
-      seen |= bit;
-    }
-    f.id[n] = id;
-    f.nameAt[n] = lineAt - base;
-    f.nameEnd[n] = nameEnd - base;
-    f.valueAt[n] = valueAt - base;
-    f.valueEnd[n] = valueEnd - base;
-    f.plain[n] = valueEnd === p && valueAt === nameEnd + 2 && buf[nameEnd + 1] === SP ? 1 : 0;
-    f.drop[n] = HOP_BY_HOP[id]!;
-    n++;
+    const isPlain = valueEnd === p && valueAt === nameEnd + 2 && buf[nameEnd + 1] === SP;
+    addLine(
+      f,
+      fieldIdOf(buf, lineAt, nameEnd),
+      lineAt - base,
+      nameEnd - base,
+      valueAt - base,
+      valueEnd - base,
+      isPlain,
+    );
     p += 2;
   }
-  f.count = n;
-  f.seen = seen;
-  f.repeated = repeated;
   f.resumeAt = lineAt;
   return outcome;
+}
+
+function addLine(
+  f: Fields,
+  id: number,
+  nameAt: number,
+  nameEnd: number,
+  valueAt: number,
+  valueEnd: number,
+  isPlain: boolean,
+): void {
+  const n = f.count;
+  if (id < 32) {
+    const bit = 1 << id;
+    f.repeated |= f.seen & bit;
+    f.seen |= bit;
+  }
+  f.id[n] = id;
+  f.nameAt[n] = nameAt;
+  f.nameEnd[n] = nameEnd;
+  f.valueAt[n] = valueAt;
+  f.valueEnd[n] = valueEnd;
+  f.plain[n] = isPlain ? 1 : 0;
+  f.drop[n] = HOP_BY_HOP[id]!;
+  f.count = n + 1;
+}
+
+/** A line that has no name and colon: the blank line that ends the block, the start of it, or a fault. */
+function endOfLines(f: Fields, buf: Uint8Array, lineAt: number, nameEnd: number, end: number): number {
+  if (nameEnd === lineAt && buf[lineAt] === CR) {
+    if (lineAt + 1 === end) return NEED;
+    if (buf[lineAt + 1] === LF) return lineAt + 2;
+  }
+  return refuse(f, nameFault(buf[nameEnd]!, nameEnd === lineAt));
+}
+
+function refuse(f: Fields, fault: Fault): number {
+  f.parseFault = fault;
+  return BAD;
 }
 
 /** The fault of a byte that may not stand in a line. */

@@ -12,9 +12,6 @@ const EMPTY = Buffer.alloc(0);
 /** First size of the buffer that gathers a head: most heads in two pieces fit. */
 const FIRST_BYTES = 1024;
 
-/** @internal `latin1Slice` is what `toString('latin1')` calls, less the look-up of the encoding. */
-type Latin1Buffer = Buffer & { latin1Slice(at: number, end: number): string };
-
 /** Reads one block of lines at a time; subclasses know the start line and what the fields mean. */
 export abstract class HeadReader<H extends Fields> {
   readonly head: H;
@@ -55,7 +52,7 @@ export abstract class HeadReader<H extends Fields> {
     return !this.#hasStart && this.#heldBytes === 0;
   }
 
-  /** Makes ready for the next message. What `head` holds stays readable until then next `feed`. */
+  /** Makes ready for the next message. What `head` holds stays readable until the next `feed`. */
   reset(): void {
     this.fault = NO_FAULT;
     this.#hasStart = false;
@@ -131,7 +128,7 @@ export abstract class HeadReader<H extends Fields> {
       return NEED;
     }
     if (next === BAD) return this.refuse(head.parseFault);
-    head.text = (buf as Latin1Buffer).latin1Slice(base, next);
+    head.text = buf.toString('latin1', base, next);
     const fault = this.settle();
     return fault === NO_FAULT ? next : this.refuse(fault);
   }
