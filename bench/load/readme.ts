@@ -62,7 +62,7 @@ function tableOf({ at, machine, generator, versions, summary, windows }: Result)
     ...rows,
     '',
     `${at.slice(0, 10)}, commit ${machine.commit}, ${machine.cpu} (${machine.cores} cores), ${machine.system}, Node ` +
-      `${machine.node}, load average ${machine.loadAverage}; ${generator.name}, ${generator.connections} connections, ` +
+      `${machine.node}, load average ${machine.loadAverage}; ${generator.name}, ${generator.connections} connections (a quarter for 1 MiB), ` +
       `median of ${generator.rounds} windows of ${generator.seconds} s, in which other processes took ${foreign} % of a core. ` +
       'Read them as ratios.',
   ].join('\n');
