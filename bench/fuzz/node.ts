@@ -10,10 +10,31 @@ const HEAD_BYTES = 65536;
 /** A socket with the client's bytes in it; what is written to it is gone. */
 class Wire extends Duplex {
   reading: Reading = emptyReading();
+  readonly #taken: { readonly message: IncomingMessage; readonly seen: Seen }[] = [];
 
   constructor() {
     super({ autoDestroy: true, emitClose: true });
     this.on('error', () => {});
+  }
+
+  /** Notes a message and gathers its body. */
+  note(message: IncomingMessage, seen: Seen): void {
+    this.reading.messages.push(seen);
+    this.#taken.push({ message, seen });
+    message.on('error', () => {});
+    message.on('data', (chunk: Buffer) => {
+      seen.body += chunk.toString('latin1');
+    });
+  }
+
+  /** What the parser says at last: `complete` is its word, while `end` may be lost to what came later on the socket. */
+  readOff(): Reading {
+    for (const { message, seen } of this.#taken) {
+      seen.isComplete ||= message.complete;
+      seen.trailers = message.rawTrailers;
+    }
+    this.destroy();
+    return this.reading;
   }
 
   override _read(): void {}
@@ -33,17 +54,6 @@ class Wire extends Duplex {
   setKeepAlive(): this {
     return this;
   }
-}
-
-function collect(message: IncomingMessage, seen: Seen): void {
-  message.on('data', (chunk: Buffer) => {
-    seen.body += chunk.toString('latin1');
-  });
-  message.on('end', () => {
-    seen.isComplete = message.complete;
-    seen.trailers = message.rawTrailers;
-  });
-  message.on('error', () => {});
 }
 
 function seenOf(message: IncomingMessage, start: string, detail: string): Seen {
@@ -76,10 +86,7 @@ export class NodeParser {
   constructor() {
     const server = http.createServer({ insecureHTTPParser: false, maxHeaderSize: HEAD_BYTES });
     const onRequest = (request: IncomingMessage): void => {
-      const { reading } = request.socket as unknown as Wire;
-      const seen = seenOf(request, request.method!, request.url!);
-      reading.messages.push(seen);
-      collect(request, seen);
+      (request.socket as unknown as Wire).note(request, seenOf(request, request.method!, request.url!));
     };
     server.on('request', onRequest);
     server.on('checkExpectation', onRequest);
@@ -96,8 +103,7 @@ export class NodeParser {
       return wire;
     });
     await settled();
-    for (const wire of wires) wire.destroy();
-    return wires.map((wire) => wire.reading);
+    return wires.map((wire) => wire.readOff());
   }
 
   /** One request of the given method each, answered by these bytes and the end of the connection. */
@@ -126,10 +132,10 @@ export class NodeParser {
       });
       const onResponse = (response: IncomingMessage): Seen => {
         const seen = seenOf(response, String(response.statusCode), response.statusMessage!);
-        reading.messages.push(seen);
+        wire.note(response, seen);
         return seen;
       };
-      request.on('response', (response) => collect(response, onResponse(response)));
+      request.on('response', onResponse);
       request.on('upgrade', (response) => {
         onResponse(response).isComplete = true;
       });
@@ -143,7 +149,6 @@ export class NodeParser {
     });
     await settled();
     await settled();
-    for (const wire of wires) wire.destroy();
-    return wires.map((wire) => wire.reading);
+    return wires.map((wire) => wire.readOff());
   }
 }

@@ -119,15 +119,41 @@ export function trailersBlock(trailers: Fields): string {
   return trailers.count === 0 ? LAST_CHUNK : `0\r\n${copyKept(trailers)}\r\n`;
 }
 
+const DAYS = ['Thu', 'Fri', 'Sat', 'Sun', 'Mon', 'Tue', 'Wed'];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
 let dateSecond = -1;
 let dateText = '';
 
-/** IMF-fixdate (RFC 9110 5.6.7) of a moment in ms since 1970; made once a second. */
+/** IMF-fixdate (RFC 9110 5.6.7) of a moment in ms since 1970, up to the year 9999; made once a second. */
 export function httpDate(epochMs: number): string {
   const second = Math.floor(epochMs / 1000);
   if (second !== dateSecond) {
     dateSecond = second;
-    dateText = new Date(second * 1000).toUTCString();
+    dateText = fixdate(second);
   }
   return dateText;
+}
+
+/** Days to a date as in Howard Hinnant's `civil_from_days`: years begin in March, so that leap days come last. */
+function fixdate(second: number): string {
+  const days = Math.floor(second / 86_400);
+  const fromMarch = days + 719_468;
+  const era = Math.floor(fromMarch / 146_097);
+  const dayOfEra = fromMarch - era * 146_097;
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const march = Math.floor((5 * dayOfYear + 2) / 153);
+  const day = dayOfYear - Math.floor((153 * march + 2) / 5) + 1;
+  const month = (march + 2) % 12;
+  const year = yearOfEra + era * 400 + (month < 2 ? 1 : 0);
+  const rest = second - days * 86_400;
+  const time = `${two(Math.floor(rest / 3600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
+  return `${DAYS[days % 7]}, ${two(day)} ${MONTHS[month]} ${year} ${time} GMT`;
+}
+
+function two(n: number): string {
+  return n < 10 ? `0${n}` : `${n}`;
 }
