@@ -61,6 +61,7 @@ afterEach(() => {
   a.reset();
   b.reset();
   expect(faults).toEqual([]);
+  expect(fermat.events.filter(({ level }) => level === 'error')).toEqual([]);
 });
 afterAll(async () => {
   await fermat?.stop();

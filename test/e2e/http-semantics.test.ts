@@ -253,6 +253,28 @@ describe('E9 half-close', () => {
     expect(await client.closed()).toBe('end');
   });
 
+  it('E9 answers every pipelined request of a client that has half-closed', async () => {
+    rig.origin.script = async (request) => {
+      await delay(10);
+      request.answer(200, request.target);
+    };
+    using client = await rawClient(rig.port);
+    client.socket.end(get('/0') + get('/1') + get('/2'));
+    for (let i = 0; i < 3; i++) expect((await client.answer()).text).toBe(`/${i}`);
+    expect(await client.closed()).toBe('end');
+  });
+
+  it('E9 waits for a slow answer on behalf of a client that has half-closed', async () => {
+    rig.origin.script = async (request) => {
+      await delay(2500);
+      request.answer(200, 'at last');
+    };
+    using client = await rawClient(rig.port);
+    client.socket.end(get());
+    expect((await client.answer()).text).toBe('at last');
+    expect(await client.closed()).toBe('end');
+  });
+
   it('E9 sends a large answer whole to a client that has half-closed', async () => {
     const body = Buffer.alloc(3_000_000, 'x');
     rig.origin.script = (request) => request.answer(200, body);

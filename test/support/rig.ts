@@ -33,6 +33,8 @@ export function useRig(makeConfig: (origin: Origin) => Config = (origin) => simp
     origin?.reset();
     expect(faults).toEqual([]);
     expect(fermat?.exit ?? null).toBeNull();
+    // A worker that dies and is replaced would go unnoticed otherwise.
+    expect(fermat?.events.filter(({ level }) => level === 'error')).toEqual([]);
   });
   afterAll(async () => {
     await fermat?.stop();
