@@ -148,7 +148,7 @@ export class Supervisor {
     seat.installed = 0;
     const worker = new Worker(new URL('../worker.ts', import.meta.url), {
       workerData: birth,
-      name: `fermat-${seat.index}`,
+      name: `fermat-${seat.index}`, resourceLimits: { maxYoungGenerationSizeMb: 12 },
     });
     seat.worker = worker;
     worker.on('message', (message: FromWorker) => this.#hear(seat, message));

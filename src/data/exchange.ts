@@ -21,7 +21,7 @@ import { dropNominated, joined, peerLines, planRequest } from './headers.ts';
 import type { Plane } from './plane.ts';
 import { Replay } from './replay.ts';
 import * as response from './response.ts';
-import { mayRetry, RETRY_CAUSE, type RetryCause } from './retry.ts';
+import { mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from './retry.ts';
 import { Books, closeBooks, settleAttempt } from './settle.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Downstream, type Upstream, type UpstreamEvents } from './sides.ts';
 import { ACQUIRED } from './upstreams.ts';
@@ -240,7 +240,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     settleAttempt(this, isStale ? OUTCOME.CLIENT_GONE : outcome, 0);
     this.books.lastProblem = problem;
     if (mayRetry(this, cause)) return this.#again(isStale);
-    if (this.attempts > 1) this.plane.lane.count(CELL.RETRIES, this.pool!.spec.uid, 0, 1);
+    if (this.attempts > 1) this.plane.lane.count(CELL.RETRIES, this.pool!.spec.uid, RETRY_RESULT.FAILURE, 0);
     this.refuse(problem);
   }
 
@@ -342,7 +342,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   finish(): void {
     if (this.state === STATE.IDLE) return;
     this.state = STATE.IDLE;
-    this.plane.wheel.disarm(this);
+    this.plane.wheel.drop(this);
     closeBooks(this);
     this.up = null;
     this.replay.clear();

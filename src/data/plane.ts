@@ -6,9 +6,12 @@ import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
 import type { Router } from '../core/router.ts';
 import type { PickContext } from '../core/selector.ts';
 import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
+import { RequestReader } from '../wire/request.ts';
+import { ResponseReader } from '../wire/response.ts';
 import { AccessLog } from './access.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
+import { Readers } from './readers.ts';
 import { Upstreams } from './upstreams.ts';
 import { Wheel } from './wheel.ts';
 
@@ -17,6 +20,9 @@ export interface ClientConnectionHandle {
   closeIdle(): void;
   destroy(): void;
 }
+
+/** What an endpoint's response head may hold. */
+const RESPONSE_LIMITS = { requestLineBytes: 8 * 1024, headBytes: 64 * 1024, headers: 200 };
 
 /** Retries look at no more endpoints than this. */
 const MAX_TRIED = 8;
@@ -47,6 +53,8 @@ export class Plane {
   readonly loopLine: string;
   /** Reused by every selection: a selection is one synchronous call. */
   readonly pick: PickContext;
+  readonly requestReaders: Readers<RequestReader>;
+  readonly responseReaders: Readers<ResponseReader>;
   generation: Generation;
   isDraining = false;
   /** The grace of a drain is over: idle connections are closed too. */
@@ -76,6 +84,8 @@ export class Plane {
       mayExplore: false,
     };
     this.generation = buildGeneration(options.snapshot, options.clock(), options.wrapRouter);
+    this.requestReaders = new Readers(() => new RequestReader(this.limits));
+    this.responseReaders = new Readers(() => new ResponseReader(RESPONSE_LIMITS));
     this.upstreams.install(options.snapshot.endpoints, options.snapshot.pools);
     this.wheel.start();
   }
@@ -99,6 +109,7 @@ export class Plane {
   /** The next request sees the new structure; those under way end in the old one. */
   install(snapshot: Snapshot): void {
     this.#old.push(this.generation);
+    this.requestReaders.clear();
     this.generation = buildGeneration(snapshot, this.clock(), this.#options.wrapRouter);
     this.upstreams.install(snapshot.endpoints, snapshot.pools);
     this.#reportQuiet();

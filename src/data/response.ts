@@ -6,6 +6,7 @@ import { FIELD, type Fields } from '../wire/fields.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { dropNominated, planResponse } from './headers.ts';
+import { RETRY_RESULT } from './retry.ts';
 import { settleAttempt } from './settle.ts';
 
 /** A closed tunnel's other side may take this long to say its last bytes, ms. */
@@ -22,7 +23,8 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   ex.books.status = status;
   if (status === 429 || status === 503) ex.books.retryAfterMs = retryAfterOf(answer);
   if (pool.retryStatuses.has(status) && ex.retryStatus(status)) return;
-  if (ex.attempts > 1) ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, 0, status < 500 ? 0 : 1);
+  if (ex.attempts > 1)
+    ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, status < 500 ? RETRY_RESULT.SUCCESS : RETRY_RESULT.FAILURE, 0);
   ex.hasAnswered = true;
   ex.answer = answer;
   ex.owes100 = false;

@@ -9,6 +9,9 @@ import type { Exchange } from './exchange.ts';
 export const RETRY_CAUSE = { NEVER: 0, CONNECT: 1, STALE: 2, RESET: 3, TIMEOUT: 4, STATUS: 5 } as const;
 export type RetryCause = (typeof RETRY_CAUSE)[keyof typeof RETRY_CAUSE];
 
+/** Indexes of RETRY_RESULTS (core/lane.ts). */
+export const RETRY_RESULT = { SUCCESS: 0, FAILURE: 1, BUDGET: 2 } as const;
+
 export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
   if (ex.hasAnswered || cause === RETRY_CAUSE.NEVER || !ex.replay.isWhole) return false;
   const pool = ex.pool!;
@@ -28,6 +31,6 @@ export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
       if (!retry.onReset) return false;
   }
   if (take(pool.budget, ex.plane.clock())) return true;
-  ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, 0, 2);
+  ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, RETRY_RESULT.BUDGET, 0);
   return false;
 }

@@ -51,6 +51,7 @@ export class Wheel {
   /** Due at `deadlineMs`, whatever was armed before. O(1). */
   arm(timed: Timed, deadlineMs: number): void {
     timed.deadlineMs = deadlineMs;
+    if (deadlineMs === NEVER) return; // linking it would hold its owner for a turn
     if (timed.wheelSlot !== -1) {
       if (timed.wheelMs <= deadlineMs) return;
       this.#unlink(timed);
@@ -97,7 +98,7 @@ export class Wheel {
 
   #link(timed: Timed): void {
     // Rounded up, so that the slot is visited at or after the deadline; never a slot that has already been passed.
-    const tick = Math.max(Math.ceil(Math.min(timed.deadlineMs, 1e15) / TICK_MS), this.#lastTick + 1);
+    const tick = Math.max(Math.ceil(timed.deadlineMs / TICK_MS), this.#lastTick + 1);
     const slot = tick - this.#lastTick >= SLOTS ? (this.#lastTick + SLOTS - 1) % SLOTS : tick % SLOTS;
     timed.wheelMs = Math.min(tick, this.#lastTick + SLOTS - 1) * TICK_MS;
     timed.wheelSlot = slot;

@@ -9,7 +9,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
-import { ResponseReader } from '../../wire/response.ts';
+import type { ResponseReader } from '../../wire/response.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
 import { onread, owned, ReadBuffer } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
@@ -21,14 +21,11 @@ type Phase = (typeof PHASE)[keyof typeof PHASE];
 
 /** Up to here body bytes travel in the same string as the head; see h1/server.ts. */
 const SMALL_BYTES = 4096;
-/** What an endpoint's response head may hold. */
-const RESPONSE_LIMITS = { requestLineBytes: 8 * 1024, headBytes: 64 * 1024, headers: 200 };
-
 export class ClientConnection extends Timed implements Upstream {
   readonly #group: EndpointGroup;
   readonly #socket: Socket;
   readonly #buffer = new ReadBuffer();
-  readonly #reader = new ResponseReader(RESPONSE_LIMITS);
+  readonly #reader: ResponseReader;
   readonly #body = new BodyReader();
   #phase: Phase = PHASE.CONNECTING;
   #user: UpstreamEvents | null;
@@ -51,6 +48,7 @@ export class ClientConnection extends Timed implements Upstream {
     super();
     this.#group = group;
     this.#user = user;
+    this.#reader = group.plane.responseReaders.take();
     this.#endpointIdleMs = group.pool.timeouts.idleMs;
     this.connectStartMs = group.plane.clock();
     this.#socket = this.#open();
@@ -252,6 +250,7 @@ export class ClientConnection extends Timed implements Upstream {
     this.#group.plane.wheel.drop(this);
     this.#group.unlist(this);
     this.#socket.destroy();
+    this.#group.plane.responseReaders.give(this.#reader);
   }
 
   override onDeadline(): void {

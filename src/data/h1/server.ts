@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { faultOf } from '../../wire/fault.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
-import { RequestReader } from '../../wire/request.ts';
+import type { RequestHead, RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { chunkSize, httpDate, LAST_CHUNK, statusLine, trailersBlock } from '../../wire/write.ts';
 import { adopt, kept, owned, ReadBuffer } from '../buffers.ts';
@@ -31,6 +31,10 @@ const MAX_LEFTOVER_BYTES = 256 * 1024;
 const HALF_CLOSE_MS = 2;
 /** A later FIN is an abort unless the answer makes progress within this. */
 const GONE_MS = 50;
+/** How often a client that half-closed is asked whether it is still there, while its answer has not begun. */
+const ASK_MS = 1000;
+/** Pipelined bytes held while an answer is under way. Until then the socket is read, since only reading sees a client go. */
+const MAX_STASH_BYTES = 64 * 1024;
 
 export class ServerConnection extends Timed implements Downstream {
   readonly peer: Peer;
@@ -38,7 +42,8 @@ export class ServerConnection extends Timed implements Downstream {
   readonly #socket: Socket;
   readonly #onClosed: () => void;
   readonly #buffer = new ReadBuffer();
-  readonly #reader: RequestReader;
+  /** Lent from the first byte of a head to the end of its answer; null between requests. */
+  #reader: RequestReader | null = null;
   readonly #body = new BodyReader();
   readonly #exchange: Exchange;
   #phase: Phase = PHASE.HEAD;
@@ -53,6 +58,10 @@ export class ServerConnection extends Timed implements Downstream {
   #persist = true;
   #isLooping = false;
   #hasFin = false;
+  /** Its FIN looked like an abort. */
+  #isWatched = false;
+  /** A final head has been written. */
+  #hasBegun = false;
   #headStarted = false;
   #wroteSince = false;
   #requestReadMs = 0;
@@ -64,7 +73,6 @@ export class ServerConnection extends Timed implements Downstream {
     this.#plane = plane;
     this.#onClosed = onClosed;
     this.peer = peer;
-    this.#reader = new RequestReader(plane.limits);
     this.#exchange = new Exchange(plane, this);
     const socket = adopt(accepted, { take: (chunk) => this.#onData(chunk), next: () => this.#nextBuffer() });
     this.#socket = socket;
@@ -81,7 +89,7 @@ export class ServerConnection extends Timed implements Downstream {
 
   /** Between two requests, so that a drain may close it. */
   get isIdle(): boolean {
-    return this.#phase === PHASE.HEAD && this.#reader.isEmpty;
+    return this.#phase === PHASE.HEAD && (this.#reader === null || this.#reader.isEmpty);
   }
 
   destroy(): void {
@@ -115,8 +123,7 @@ export class ServerConnection extends Timed implements Downstream {
           at = chunk.length;
           break;
         case PHASE.ANSWERING:
-          this.#stash = kept(chunk, at, chunk.length);
-          this.#socket.pause();
+          this.#hold(chunk, at);
           at = -1;
           break;
         default:
@@ -125,34 +132,45 @@ export class ServerConnection extends Timed implements Downstream {
     }
     this.#isLooping = false;
     if (this.#phase === PHASE.HEAD) {
-      if (this.#reader.isEmpty) this.#awaitRequest();
-    } else if (this.#phase < PHASE.CLOSING) this.#exchange.flush();
+      if (this.isIdle) this.#awaitRequest();
+      else if (this.#hasFin) this.#socket.destroy();
+    } else if (this.#phase === PHASE.BODY && this.#hasFin) this.#socket.destroy();
+    else if (this.#phase < PHASE.CLOSING) this.#exchange.flush();
+  }
+
+  /** Requests behind the one that is being answered (pipelining) wait their turn. */
+  #hold(chunk: Buffer, at: number): void {
+    const more = kept(chunk, at, chunk.length);
+    this.#stash = this.#stash === null ? more : Buffer.concat([this.#stash, more]);
+    if (this.#stash.length > MAX_STASH_BYTES) this.#socket.pause();
   }
 
   #readHead(chunk: Buffer, at: number): number {
-    const next = this.#reader.feed(chunk, at);
+    this.#reader ??= this.#plane.requestReaders.take();
+    const reader = this.#reader;
+    const next = reader.feed(chunk, at);
     if (next >= 0) {
-      this.#startRequest();
+      this.#startRequest(reader.head);
       return next;
     }
-    if (this.#reader.fault !== 0) {
-      const { status, detail, proxyStatus } = faultOf(this.#reader.fault);
+    if (reader.fault !== 0) {
+      const { status, detail, proxyStatus } = faultOf(reader.fault);
       this.#refuse(problemOfFault(status, detail, proxyStatus));
       return -1;
     }
-    if (!this.#headStarted && !this.#reader.isEmpty) {
+    if (!this.#headStarted && !reader.isEmpty) {
       this.#headStarted = true;
       this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.headTimeoutMs);
     }
     return -1;
   }
 
-  #startRequest(): void {
-    const { head } = this.#reader;
+  #startRequest(head: RequestHead): void {
     this.#headStarted = false;
     this.#isHeadRequest = head.methodId === 2;
     this.#isOldClient = head.minor === 0;
-    this.#persist = head.keepAlive && !this.#plane.isDraining && !this.#hasFin;
+    this.#persist = head.keepAlive && !this.#plane.isDraining;
+    this.#hasBegun = false;
     this.#body.begin(head.framing, head.length);
     const hasBody = !this.#body.isDone;
     const nowMs = this.#plane.clock();
@@ -210,8 +228,14 @@ export class ServerConnection extends Timed implements Downstream {
   }
 
   #awaitRequest(): void {
+    this.#returnReader();
     if (this.#hasFin || (this.#plane.isDraining && this.#plane.isClosingIdle)) this.#close();
     else this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
+  }
+
+  #returnReader(): void {
+    if (this.#reader !== null) this.#plane.requestReaders.give(this.#reader);
+    this.#reader = null;
   }
 
   // ── the other end goes, or is silent ─────────────────────────────────────────────────────────────────────────────
@@ -220,20 +244,19 @@ export class ServerConnection extends Timed implements Downstream {
     this.#hasFin = true;
     switch (this.#phase) {
       case PHASE.HEAD:
-        this.#socket.end();
-        if (!this.#reader.isEmpty) this.#socket.destroy();
+        if (this.isIdle) this.#socket.end();
+        else this.#socket.destroy();
         return;
       case PHASE.BODY:
         this.#socket.destroy(); // an incomplete message is never completed by us (RFC 9112, 8)
         return;
       case PHASE.ANSWERING: {
-        this.#persist = false;
+        if (this.#stash === null) this.#persist = false;
         const nowMs = this.#plane.clock();
         // A FIN alone does not tell a half-close from an abort. What follows the request at once is the former.
-        if (nowMs - this.#requestReadMs > HALF_CLOSE_MS) {
-          this.#wroteSince = false;
-          this.#plane.wheel.arm(this, nowMs + GONE_MS);
-        }
+        this.#isWatched = this.#hasBegun || nowMs - this.#requestReadMs > HALF_CLOSE_MS;
+        this.#wroteSince = false;
+        this.#plane.wheel.arm(this, nowMs + (this.#isWatched ? GONE_MS : ASK_MS));
         return;
       }
       case PHASE.TUNNEL:
@@ -249,6 +272,7 @@ export class ServerConnection extends Timed implements Downstream {
     this.#out = '';
     this.#plane.wheel.drop(this);
     if (wasBusy) this.#exchange.onClientGone();
+    this.#returnReader();
     this.#plane.forget(this);
     this.#onClosed();
   }
@@ -264,19 +288,29 @@ export class ServerConnection extends Timed implements Downstream {
         else this.#exchange.onRequestBroken(PROBLEM.requestTimeout);
         return;
       case PHASE.ANSWERING:
-        if (this.#hasFin && (this.#wroteSince || this.#socket.writableLength > 0)) {
-          this.#wroteSince = false;
-          this.#plane.wheel.arm(
-            this,
-            nowMs + (this.#socket.writableLength > 0 ? this.#plane.limits.idleTimeoutMs : GONE_MS),
-          );
-          return;
-        }
-        this.#socket.destroy(); // gone, or it has not read a byte for idleTimeout
+        if (!this.#hasFin || !this.#mayStillBeThere(nowMs)) this.#socket.destroy(); // or has not read for idleTimeout
         return;
       default:
         this.#socket.destroy();
     }
+  }
+
+  /** Of a client that has said its last byte. Looks again later unless the answer is no. */
+  #mayStillBeThere(nowMs: number): boolean {
+    const { wheel, limits } = this.#plane;
+    if (this.#socket.writableLength > 0) {
+      if (!this.#wroteSince && this.#isWatched) return false;
+      wheel.arm(this, nowMs + limits.idleTimeoutMs);
+    } else if (this.#isWatched) {
+      if (!this.#wroteSince) return false;
+      wheel.arm(this, nowMs + GONE_MS);
+    } else if (!this.#hasBegun) {
+      // Whoever is gone answers with a reset, and the next write finds it; whoever waits skips a 102 (RFC 9110, 15.2).
+      this.interim(null, 102);
+      wheel.arm(this, nowMs + ASK_MS);
+    }
+    this.#wroteSince = false;
+    return true;
   }
 
   #onDrain(): void {
@@ -295,6 +329,7 @@ export class ServerConnection extends Timed implements Downstream {
 
   head(status: number, reason: string, fields: Fields | null, extra: string, framing: number, length: number): void {
     if (this.#plane.isDraining || (framing === FRAMING.UNTIL_CLOSE && this.#isOldClient)) this.#persist = false;
+    this.#hasBegun = true;
     let text = statusLine(status, reason);
     if (fields !== null) text += copyKept(fields);
     text += extra;
@@ -363,7 +398,7 @@ export class ServerConnection extends Timed implements Downstream {
     if (!this.#persist || this.#phase > PHASE.ANSWERING) return this.#close();
     if (this.#phase === PHASE.ANSWERING) return this.#next();
     // The endpoint did not want the whole body. A small rest is read away, a large or slow one costs the connection.
-    const { head } = this.#reader;
+    const { head } = this.#exchange;
     if (head.framing === FRAMING.LENGTH && head.length - this.#body.received > MAX_LEFTOVER_BYTES) return this.#close();
     this.#leftover = 0;
     this.#plane.wheel.arm(this, this.#plane.clock() + LINGER_MS);
@@ -373,7 +408,7 @@ export class ServerConnection extends Timed implements Downstream {
   #next(): void {
     this.#phase = PHASE.HEAD;
     this.#leftover = -1;
-    this.#reader.reset();
+    this.#reader?.reset();
     if (this.#isLooping) return; // #process goes on with what is left of its chunk
     const stash = this.#stash;
     this.#stash = null;
