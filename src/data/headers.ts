@@ -32,13 +32,6 @@ export function joined(fields: Fields, id: number): string {
   return value;
 }
 
-/** What a head's Connection names goes from the trailers too (RFC 9110, 7.6.1). The wire marked the head's own fields. */
-export function dropNominated(trailers: Fields, head: Fields): void {
-  const named = joined(head, FIELD.CONNECTION);
-  if (named === '') return;
-  for (const name of named.toLowerCase().split(',')) dropNamed(trailers, name.trim());
-}
-
 /** The lines that are the same for all requests of a connection. */
 export function peerLines(peer: Peer): string {
   const proto = peer.isTls ? 'https' : 'http';

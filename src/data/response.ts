@@ -3,9 +3,10 @@
 import { CELL, OUTCOME } from '../core/lane.ts';
 import { FRAMING } from '../wire/body.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
+import { dropNominated } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { type Exchange, STATE } from './exchange.ts';
-import { dropNominated, planResponse } from './headers.ts';
+import { planResponse } from './headers.ts';
 import { RETRY_RESULT } from './retry.ts';
 import { settleAttempt } from './settle.ts';
 
@@ -19,7 +20,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   if (status < 200) return interim(ex, answer);
   const pool = ex.pool!;
   const route = ex.route!;
-  ex.books.firstByteMs = ex.plane.clock();
+  ex.books.firstByteMs = ex.plane.wheel.nowMs;
   ex.books.status = status;
   if (status === 429 || status === 503) ex.books.retryAfterMs = retryAfterOf(answer);
   if (pool.retryStatuses.has(status) && ex.retryStatus(status)) return;
@@ -103,7 +104,7 @@ export function end(ex: Exchange, trailers: Fields | null): void {
 function switchProtocols(ex: Exchange, answer: ResponseHead): void {
   if (ex.head.upgrade === '' || !/^websocket$/i.test(answer.upgrade) || !ex.isRequestRead) return ex.badResponse();
   const up = ex.up!;
-  ex.books.firstByteMs = ex.plane.clock();
+  ex.books.firstByteMs = ex.plane.wheel.nowMs;
   ex.books.status = 101;
   ex.hasAnswered = true;
   ex.replay.drop();

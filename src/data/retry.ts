@@ -30,7 +30,7 @@ export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
     case RETRY_CAUSE.RESET:
       if (!retry.onReset) return false;
   }
-  if (take(pool.budget, ex.plane.clock())) return true;
+  if (take(pool.budget, ex.plane.wheel.nowMs)) return true;
   ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, RETRY_RESULT.BUDGET, 0);
   return false;
 }

@@ -73,13 +73,12 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   if (!books.isOpen || endpoint === null) return;
   books.isOpen = false;
   const { lane } = plane;
-  const nowMs = plane.clock();
+  const { nowMs } = plane.wheel;
   lane.inflight[endpoint.slot]! -= 1;
   const wasSent = books.sentMs >= 0;
-  books.endpointMs +=
-    nowMs -
-    (wasSent ? books.sentMs : books.attemptMs) +
-    (wasSent && !books.isReused ? books.sentMs - books.attemptMs : 0);
+  // Of a connection that had to be made, the making too; the clock of the event may lag behind the one that dated the sending.
+  const fromMs = wasSent && books.isReused ? books.sentMs : books.attemptMs;
+  books.endpointMs += Math.max(0, nowMs - fromMs);
   const pool = ex.pool!.spec;
   if (books.connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, books.connectMs / 1000);
   const firstByteMs = books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;

@@ -30,13 +30,19 @@ export abstract class Timed {
 export class Wheel {
   readonly #clock: () => number;
   readonly #slots: (Timed | null)[] = new Array<Timed | null>(SLOTS).fill(null);
+  /**
+   * The moment of the event that is being handled: a socket's read or the last tick, at most TICK_MS ago. Reading the clock for
+   * every time-out that is armed would cost more than the time-outs.
+   */
+  nowMs: number;
   #due: Timed | null = null;
   #timer: NodeJS.Timeout | null = null;
   #lastTick: number;
 
   constructor(clock: () => number) {
     this.#clock = clock;
-    this.#lastTick = Math.floor(clock() / TICK_MS);
+    this.nowMs = clock();
+    this.#lastTick = Math.floor(this.nowMs / TICK_MS);
   }
 
   start(): void {
@@ -46,6 +52,17 @@ export class Wheel {
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+  }
+
+  /** A read begins: what it arms counts from now. Gives the moment. */
+  stamp(): number {
+    this.nowMs = this.#clock();
+    return this.nowMs;
+  }
+
+  /** Due in `ms` from the event that is being handled, whatever was armed before. O(1). */
+  armIn(timed: Timed, ms: number): void {
+    this.arm(timed, this.nowMs + ms);
   }
 
   /** Due at `deadlineMs`, whatever was armed before. O(1). */
@@ -72,6 +89,7 @@ export class Wheel {
 
   /** Fires what is due. Called by the wheel's own interval; public for tests with a clock of their own. */
   advance(nowMs: number): void {
+    this.nowMs = nowMs;
     const tick = Math.floor(nowMs / TICK_MS);
     let from = this.#lastTick + 1;
     if (tick - from >= SLOTS) from = tick - SLOTS + 1; // after a long stall one whole turn is enough

@@ -15,13 +15,14 @@ import { onread, owned, ReadBuffer } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
 import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
+import { type Pending, writeText } from '../write.ts';
 
 const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
 
 /** Up to here body bytes travel in the same string as the head; see h1/server.ts. */
 const SMALL_BYTES = 4096;
-export class ClientConnection extends Timed implements Upstream {
+export class ClientConnection extends Timed implements Upstream, Pending {
   readonly #group: EndpointGroup;
   readonly #socket: Socket;
   readonly #buffer = new ReadBuffer();
@@ -31,6 +32,7 @@ export class ClientConnection extends Timed implements Upstream {
   #user: UpstreamEvents | null;
   /** What the last read brought has left for the kernel. */
   #isSpent = true;
+  pendingWrites = 0;
   #uses = 0;
   #out = '';
   #isChunked = false;
@@ -104,7 +106,7 @@ export class ClientConnection extends Timed implements Upstream {
 
   #onConnect(): void {
     if (this.#phase !== PHASE.CONNECTING) return;
-    this.connectMs = this.#group.plane.clock() - this.connectStartMs;
+    this.connectMs = this.#group.plane.wheel.stamp() - this.connectStartMs;
     this.#phase = PHASE.IDLE;
     const user = this.#user;
     this.#user = null;
@@ -129,6 +131,7 @@ export class ClientConnection extends Timed implements Upstream {
     const user = this.#user;
     // Bytes that nobody asked for are never taken for an answer (RFC 9112, 6.3): the connection is not to be trusted.
     if (user === null) return this.#destroy();
+    this.#group.plane.wheel.stamp();
     let at = 0;
     while (at < chunk.length && this.#user === user) {
       switch (this.#phase) {
@@ -253,6 +256,11 @@ export class ClientConnection extends Timed implements Upstream {
     this.#group.plane.responseReaders.give(this.#reader);
   }
 
+  onWritten(failed: boolean): void {
+    if (failed) this.#socket.destroy();
+    else if (this.pendingWrites === 0) this.#user?.onUpstreamDrain();
+  }
+
   override onDeadline(): void {
     const user = this.#user;
     if (this.#phase === PHASE.CONNECTING) {
@@ -307,7 +315,7 @@ export class ClientConnection extends Timed implements Upstream {
     if (this.#out === '') return;
     const text = this.#out;
     this.#out = '';
-    this.#socket.write(text, 'latin1');
+    writeText(this.#socket, text, this);
   }
 
   abort(): void {
@@ -316,7 +324,7 @@ export class ClientConnection extends Timed implements Upstream {
   }
 
   get isFlushed(): boolean {
-    return this.#socket.writableLength === 0;
+    return this.pendingWrites === 0 && this.#socket.writableLength === 0;
   }
 
   release(): void {
@@ -327,7 +335,7 @@ export class ClientConnection extends Timed implements Upstream {
     }
     this.#phase = PHASE.IDLE;
     if (this.#socket.isPaused()) this.#socket.resume();
-    this.#group.plane.wheel.arm(this, this.#group.plane.clock() + this.#endpointIdleMs);
+    this.#group.plane.wheel.armIn(this, this.#endpointIdleMs);
     this.#group.giveBack(this);
   }
 
@@ -340,7 +348,7 @@ export class ClientConnection extends Timed implements Upstream {
   }
 
   expectWithin(ms: number): void {
-    if (ms > 0) this.#group.plane.wheel.arm(this, this.#group.plane.clock() + ms);
+    if (ms > 0) this.#group.plane.wheel.armIn(this, ms);
     else this.#group.plane.wheel.disarm(this);
   }
 

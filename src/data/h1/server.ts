@@ -17,6 +17,7 @@ import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
 import type { Downstream, Peer } from '../sides.ts';
 import { Timed } from '../wheel.ts';
+import { type Pending, writeText } from '../write.ts';
 
 const PHASE = { HEAD: 0, BODY: 1, ANSWERING: 2, TUNNEL: 3, CLOSING: 4, DEAD: 5 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
@@ -36,7 +37,7 @@ const ASK_MS = 1000;
 /** Pipelined bytes held while an answer is under way. Until then the socket is read, since only reading sees a client go. */
 const MAX_STASH_BYTES = 64 * 1024;
 
-export class ServerConnection extends Timed implements Downstream {
+export class ServerConnection extends Timed implements Downstream, Pending {
   readonly peer: Peer;
   readonly #plane: Plane;
   readonly #socket: Socket;
@@ -57,6 +58,7 @@ export class ServerConnection extends Timed implements Downstream {
   #isOldClient = false; // HTTP/1.0
   #persist = true;
   #isLooping = false;
+  pendingWrites = 0;
   #hasFin = false;
   /** Its FIN looked like an abort. */
   #isWatched = false;
@@ -80,11 +82,11 @@ export class ServerConnection extends Timed implements Downstream {
     socket.on('drain', () => this.#onDrain());
     socket.on('error', () => {}); // `close` follows and is handled there
     socket.on('close', () => this.#onClose());
-    plane.wheel.arm(this, plane.clock() + plane.limits.idleTimeoutMs);
+    plane.wheel.armIn(this, plane.limits.idleTimeoutMs);
   }
 
   get isFlushed(): boolean {
-    return this.#socket.writableLength === 0;
+    return this.pendingWrites === 0 && this.#socket.writableLength === 0;
   }
 
   /** Between two requests, so that a drain may close it. */
@@ -100,6 +102,7 @@ export class ServerConnection extends Timed implements Downstream {
 
   #onData(chunk: Buffer): void {
     if (this.#phase >= PHASE.CLOSING) return;
+    this.#plane.wheel.stamp();
     this.#process(chunk);
   }
 
@@ -160,7 +163,7 @@ export class ServerConnection extends Timed implements Downstream {
     }
     if (!this.#headStarted && !reader.isEmpty) {
       this.#headStarted = true;
-      this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.headTimeoutMs);
+      this.#plane.wheel.armIn(this, this.#plane.limits.headTimeoutMs);
     }
     return -1;
   }
@@ -173,7 +176,7 @@ export class ServerConnection extends Timed implements Downstream {
     this.#hasBegun = false;
     this.#body.begin(head.framing, head.length);
     const hasBody = !this.#body.isDone;
-    const nowMs = this.#plane.clock();
+    const { nowMs } = this.#plane.wheel;
     if (hasBody) {
       this.#phase = PHASE.BODY;
       this.#plane.wheel.arm(this, nowMs + this.#plane.limits.bodyTimeoutMs);
@@ -190,7 +193,7 @@ export class ServerConnection extends Timed implements Downstream {
     const code = body.read(chunk, at);
     if (code === BODY.DATA) {
       if (this.#leftover < 0) {
-        this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.bodyTimeoutMs);
+        this.#plane.wheel.armIn(this, this.#plane.limits.bodyTimeoutMs);
         this.#exchange.onRequestChunk(chunk, body.from, body.to);
       } else {
         this.#leftover += body.to - body.from;
@@ -213,7 +216,7 @@ export class ServerConnection extends Timed implements Downstream {
   #endRequest(trailers: Fields | null): void {
     if (this.#leftover >= 0) return this.#next();
     this.#phase = PHASE.ANSWERING;
-    this.#requestReadMs = this.#plane.clock();
+    this.#requestReadMs = this.#plane.wheel.nowMs;
     this.#plane.wheel.disarm(this);
     this.#exchange.onRequestEnd(trailers !== null && trailers.count > 0 ? trailers : null);
   }
@@ -230,7 +233,7 @@ export class ServerConnection extends Timed implements Downstream {
   #awaitRequest(): void {
     this.#returnReader();
     if (this.#hasFin || (this.#plane.isDraining && this.#plane.isClosingIdle)) this.#close();
-    else this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
+    else this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
   }
 
   #returnReader(): void {
@@ -252,7 +255,7 @@ export class ServerConnection extends Timed implements Downstream {
         return;
       case PHASE.ANSWERING: {
         if (this.#stash === null) this.#persist = false;
-        const nowMs = this.#plane.clock();
+        const nowMs = this.#plane.wheel.stamp();
         // A FIN alone does not tell a half-close from an abort. What follows the request at once is the former.
         this.#isWatched = this.#hasBegun || nowMs - this.#requestReadMs > HALF_CLOSE_MS;
         this.#wroteSince = false;
@@ -313,6 +316,11 @@ export class ServerConnection extends Timed implements Downstream {
     return true;
   }
 
+  onWritten(failed: boolean): void {
+    if (failed) this.#socket.destroy();
+    else if (this.pendingWrites === 0) this.#onDrain();
+  }
+
   #onDrain(): void {
     if (this.#phase === PHASE.DEAD) return;
     if (this.#phase === PHASE.ANSWERING && !this.#hasFin) this.#plane.wheel.disarm(this);
@@ -370,8 +378,7 @@ export class ServerConnection extends Timed implements Downstream {
 
   /** A client that reads nothing of its answer for idleTimeout is let go. */
   #awaitDrain(): void {
-    if (this.#phase === PHASE.ANSWERING)
-      this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.idleTimeoutMs);
+    if (this.#phase === PHASE.ANSWERING) this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
   }
 
   end(trailers: Fields | null): void {
@@ -401,7 +408,7 @@ export class ServerConnection extends Timed implements Downstream {
     const { head } = this.#exchange;
     if (head.framing === FRAMING.LENGTH && head.length - this.#body.received > MAX_LEFTOVER_BYTES) return this.#close();
     this.#leftover = 0;
-    this.#plane.wheel.arm(this, this.#plane.clock() + LINGER_MS);
+    this.#plane.wheel.armIn(this, LINGER_MS);
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 
@@ -423,7 +430,7 @@ export class ServerConnection extends Timed implements Downstream {
     this.#stash = null;
     this.#socket.end();
     if (this.#socket.isPaused()) this.#socket.resume(); // to see its FIN
-    this.#plane.wheel.arm(this, this.#plane.clock() + LINGER_MS);
+    this.#plane.wheel.armIn(this, LINGER_MS);
   }
 
   /** Closes an idle connection (drain). */
@@ -447,7 +454,7 @@ export class ServerConnection extends Timed implements Downstream {
     const text = this.#out;
     this.#out = '';
     this.#wroteSince = true;
-    if (!this.#socket.write(text, 'latin1')) this.#awaitDrain();
+    if (!writeText(this.#socket, text, this)) this.#awaitDrain();
   }
 
   pause(): void {
@@ -456,7 +463,7 @@ export class ServerConnection extends Timed implements Downstream {
   }
 
   resume(): void {
-    if (this.#phase === PHASE.BODY) this.#plane.wheel.arm(this, this.#plane.clock() + this.#plane.limits.bodyTimeoutMs);
+    if (this.#phase === PHASE.BODY) this.#plane.wheel.armIn(this, this.#plane.limits.bodyTimeoutMs);
     if (this.#stash === null) this.#socket.resume();
   }
 

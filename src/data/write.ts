@@ -1,0 +1,89 @@
+// Writing a text to a socket at once. A response is one string and one system call; on its way there Node's stream
+// machinery (queue, callbacks, a tick per write) costs more than our whole codec. So when nothing is queued on the socket, the
+// text is handed to its handle directly, exactly as net.Socket does at the bottom of that machinery, and only what the kernel
+// did not take at once is waited for. Where Node does not give the binding away, socket.write does the same, dearer.
+
+import type { Socket } from 'node:net';
+
+/** The request object of one write, as net.Socket makes them. */
+interface WriteRequest {
+  handle: Handle | null;
+  oncomplete: (this: WriteRequest, status: number) => void;
+  async: boolean;
+  owner: Pending | null;
+}
+
+interface Handle {
+  writeLatin1String(request: WriteRequest, text: string): number;
+}
+
+interface Binding {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kLastWriteWasAsync: number;
+}
+
+/** Who writes past the socket's own queue, and is told when the kernel has taken what it did not take at once. */
+export interface Pending {
+  /** Writes under way. */
+  pendingWrites: number;
+  onWritten(failed: boolean): void;
+}
+
+const binding = bindingOf();
+/** A request that was completed at once can serve the next write. */
+let spare: WriteRequest | null = null;
+
+function bindingOf(): Binding | null {
+  try {
+    const found = (process as unknown as { binding(name: string): Binding }).binding('stream_wrap');
+    return typeof found.WriteWrap === 'function' && found.streamBaseState !== undefined ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function onComplete(this: WriteRequest, status: number): void {
+  const { owner } = this;
+  this.handle = null;
+  this.owner = null;
+  if (owner === null) return;
+  owner.pendingWrites--;
+  owner.onWritten(status < 0);
+}
+
+/**
+ * Sends latin1 `text`. False = the kernel has not taken all of it yet; `owner.onWritten` follows (or, where the socket's own
+ * queue was used, its `drain`). Never throws; an error destroys the socket.
+ */
+export function writeText(socket: Socket, text: string, owner: Pending): boolean {
+  const handle = (socket as unknown as { _handle: Handle | null })._handle;
+  if (
+    binding === null ||
+    handle === null ||
+    socket.writableLength > 0 ||
+    typeof handle.writeLatin1String !== 'function' ||
+    socket.writableEnded
+  ) {
+    return socket.destroyed ? false : socket.write(text, 'latin1');
+  }
+  const request = spare ?? new binding.WriteWrap();
+  spare = null;
+  request.handle = handle;
+  request.oncomplete = onComplete;
+  request.async = false;
+  request.owner = owner;
+  const error = handle.writeLatin1String(request, text);
+  if (error !== 0) {
+    socket.destroy();
+    return false;
+  }
+  if (binding.streamBaseState[binding.kLastWriteWasAsync] === 0) {
+    request.handle = null;
+    request.owner = null;
+    spare = request;
+    return true;
+  }
+  owner.pendingWrites++;
+  return false;
+}
