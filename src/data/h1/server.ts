@@ -32,6 +32,10 @@ const MAX_LEFTOVER_BYTES = 256 * 1024;
 const HALF_CLOSE_MS = 2;
 /** A later FIN is an abort unless the answer makes progress within this. */
 const GONE_MS = 50;
+/** A client that may be gone is asked this soon, and again after GONE_MS: the second write meets the reset. */
+const FIRST_ASK_MS = 25;
+/** Who took so many is there. */
+const ENOUGH_ASKED = 3;
 /** How often a client that half-closed is asked whether it is still there, while its answer has not begun. */
 const ASK_MS = 1000;
 /** Pipelined bytes held while an answer is under way. Until then the socket is read, since only reading sees a client go. */
@@ -62,6 +66,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
   #hasFin = false;
   /** Its FIN looked like an abort. */
   #isWatched = false;
+  #asked = 0;
   /** A final head has been written. */
   #hasBegun = false;
   #headStarted = false;
@@ -259,7 +264,8 @@ export class ServerConnection extends Timed implements Downstream, Pending {
         // A FIN alone does not tell a half-close from an abort. What follows the request at once is the former.
         this.#isWatched = this.#hasBegun || nowMs - this.#requestReadMs > HALF_CLOSE_MS;
         this.#wroteSince = false;
-        this.#plane.wheel.arm(this, nowMs + (this.#isWatched ? GONE_MS : ASK_MS));
+        this.#asked = 0;
+        this.#plane.wheel.arm(this, nowMs + (this.#isWatched ? FIRST_ASK_MS : ASK_MS));
         return;
       }
       case PHASE.TUNNEL:
@@ -301,16 +307,19 @@ export class ServerConnection extends Timed implements Downstream, Pending {
   /** Of a client that has said its last byte. Looks again later unless the answer is no. */
   #mayStillBeThere(nowMs: number): boolean {
     const { wheel, limits } = this.#plane;
-    if (this.#socket.writableLength > 0) {
+    if (!this.#hasBegun) {
+      if (this.#isOldClient) return !this.#isWatched;
+      // Whoever is gone answers with a reset, and the next write finds it; whoever waits skips a 102 (RFC 9110, 15.2).
+      if (this.#asked === ENOUGH_ASKED) this.#isWatched = false;
+      this.#asked++;
+      this.interim(null, 102);
+      wheel.arm(this, nowMs + (this.#isWatched ? GONE_MS : ASK_MS));
+    } else if (this.#socket.writableLength > 0) {
       if (!this.#wroteSince && this.#isWatched) return false;
       wheel.arm(this, nowMs + limits.idleTimeoutMs);
     } else if (this.#isWatched) {
       if (!this.#wroteSince) return false;
       wheel.arm(this, nowMs + GONE_MS);
-    } else if (!this.#hasBegun) {
-      // Whoever is gone answers with a reset, and the next write finds it; whoever waits skips a 102 (RFC 9110, 15.2).
-      this.interim(null, 102);
-      wheel.arm(this, nowMs + ASK_MS);
     }
     this.#wroteSince = false;
     return true;
