@@ -122,12 +122,13 @@ function fermat({ port, originPort, folder }: Setup): readonly [string, ...strin
   return [`${ROOT}bin/fermat`, 'run', '-c', file];
 }
 
-function nodePeer(name: string, command: string): Peer {
+/** `agent` 'none' = as its README starts it: a new connection to the origin for every request. */
+function nodePeer(name: string, command: string, agent: 'keep-alive' | 'none' = 'keep-alive'): Peer {
   const script = fileURLToPath(new URL(`./peers/${name}.ts`, import.meta.url));
   return {
     version: () => packageVersion(name),
     install: command,
-    command: ({ port, originPort }) => [process.execPath, script, String(port), String(originPort)],
+    command: ({ port, originPort }) => [process.execPath, script, String(port), String(originPort), agent],
   };
 }
 
@@ -147,4 +148,6 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   caddy: { version: () => firstLineOf('caddy', ['version']), install: 'apt-get install caddy', command: caddy },
   'http-proxy': nodePeer('http-proxy', 'npm ci'),
   'http-proxy-3': nodePeer('http-proxy-3', 'npm ci'),
+  // What the first two cost as most people run them.
+  'http-proxy-default': nodePeer('http-proxy', 'npm ci', 'none'),
 };

@@ -1,10 +1,11 @@
-// The baseline, http-proxy 1.18: one process, keep-alive to the origin. node http-proxy.ts PORT ORIGIN_PORT
+// The baseline, http-proxy 1.18: one process, keep-alive to the origin. node http-proxy.ts PORT ORIGIN_PORT [keep-alive|none]
 
 import { Agent, createServer } from 'node:http';
 import httpProxy from 'http-proxy';
 
-const [port, originPort] = process.argv.slice(2).map(Number);
-const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 });
-const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${originPort}`, agent, xfwd: true });
+const [port, originPort] = process.argv.slice(2, 4).map(Number);
+const agent =
+  process.argv[4] === 'none' ? {} : { agent: new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 }) };
+const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${originPort}`, ...agent, xfwd: true });
 proxy.on('error', (_error, _req, res) => void ('writeHead' in res ? res.writeHead(502).end() : res.destroy()));
 createServer((req, res) => proxy.web(req, res)).listen(port, '127.0.0.1');
