@@ -19,6 +19,9 @@ export function newBudget(ratio: number, perSecond: number, nowMs: number): Budg
   return { tokens: perSecond * WINDOW_S, atMs: nowMs, ratio, perSecond };
 }
 
+/** Fading is reckoned in steps: an exponential per request would cost more than the rest of the budget. */
+const STEP_S = 0.05;
+
 /** A request has come. */
 export function deposit(budget: Budget, nowMs: number): void {
   settle(budget, nowMs);
@@ -40,7 +43,7 @@ export function take(budget: Budget, nowMs: number): boolean {
  */
 function settle(budget: Budget, nowMs: number): void {
   const elapsedS = (nowMs - budget.atMs) / 1000;
-  if (elapsedS <= 0) return;
+  if (elapsedS < STEP_S) return;
   const restAt = budget.perSecond * WINDOW_S;
   budget.tokens = restAt + (budget.tokens - restAt) * Math.exp(-elapsedS / WINDOW_S);
   budget.atMs = nowMs;

@@ -13,11 +13,20 @@ const BULK_BYTES = 64 * 1024;
 const MAX_FREE = 64;
 
 const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES);
+/** SHARED[0, n) for small n: most reads are heads, and making a view costs as much as reading a line of one. */
+const views: Buffer[] = [];
+const MAX_VIEW_BYTES = 2048;
+const SHARED_MEMORY = SHARED.buffer;
 const free: Buffer[] = [];
+
+/** The bytes chunk[from, to) as text, one char a byte. `toString('latin1')` less the look-up of the encoding. */
+export function textOf(chunk: Buffer, from: number, to: number): string {
+  return (chunk as Buffer & { latin1Slice(from: number, to: number): string }).latin1Slice(from, to);
+}
 
 /** The bytes chunk[from, to), in memory that the next read of this worker does not write to. */
 export function owned(chunk: Buffer, from: number, to: number): Buffer {
-  if (chunk.buffer === SHARED.buffer) return Buffer.from(chunk.subarray(from, to));
+  if (chunk.buffer === SHARED_MEMORY) return Buffer.from(chunk.subarray(from, to));
   return from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
 }
 
@@ -46,6 +55,12 @@ export class ReadBuffer {
   }
 }
 
+function sharedView(bytes: number): Buffer {
+  if (bytes > MAX_VIEW_BYTES) return SHARED.subarray(0, bytes);
+  while (views.length <= bytes) views.push(SHARED.subarray(0, views.length));
+  return views[bytes]!;
+}
+
 /** What a socket does with what it read: `take` handles bytes, `next` then says where to read on. */
 export interface Reading {
   readonly take: (chunk: Buffer) => void;
@@ -60,7 +75,7 @@ export function onread(reading: Reading): {
   return {
     buffer: reading.next,
     callback: (bytes, buffer) => {
-      reading.take((buffer as Buffer).subarray(0, bytes));
+      reading.take(buffer === SHARED ? sharedView(bytes) : (buffer as Buffer).subarray(0, bytes));
       return true;
     },
   };

@@ -91,7 +91,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (path === null) return this.refuse(PROBLEM.ambiguousPath);
     this.#path = path;
     this.books.cohort = plane.locator.cohortOf(this.#clientAddress());
-    if (head.upgrade !== '' && !/^websocket$/i.test(head.upgrade)) head.upgrade = ''; // others are dropped, not passed on
+    if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on
     this.#extra = planRequest(head, this.down.peer, this.#constant, plane.loopLine, route);
     this.owes100 = head.expectContinue && head.minor === 1 && hasBody;
     const { totalMs } = this.pool.spec.timeouts;
@@ -152,7 +152,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     const ctx = plane.pick;
     const { nowMs } = plane.wheel;
     ctx.nowMs = nowMs;
-    ctx.tried.set(this.tried);
+    if (this.triedCount > 0) ctx.tried.set(this.tried);
     ctx.triedCount = this.triedCount;
     ctx.mayExplore = this.attempts === 0 && pool.retryMethods.has(this.head.method);
     const { selector } = this.generation;

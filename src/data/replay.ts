@@ -31,12 +31,12 @@ export class Replay {
   /** No retry is possible any more: nothing is held. */
   drop(): void {
     this.isWhole = false;
-    this.#chunks.length = 0;
+    if (this.#chunks.length > 0) this.#chunks.length = 0; // setting a length is dear, and most requests have no body
   }
 
   clear(): void {
     this.isWhole = true;
     this.#bytes = 0;
-    this.#chunks.length = 0;
+    if (this.#chunks.length > 0) this.#chunks.length = 0;
   }
 }

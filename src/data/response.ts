@@ -57,7 +57,7 @@ function keepLength(answer: ResponseHead): void {
 /** Streams that are silent by nature are not timed. */
 function isStream(answer: ResponseHead): boolean {
   const at = answer.find(FIELD.CONTENT_TYPE);
-  return at >= 0 && /^(?:text\/event-stream|application\/grpc)/i.test(answer.value(at));
+  return at >= 0 && (answer.valueStartsWith(at, 'text/event-stream') || answer.valueStartsWith(at, 'application/grpc'));
 }
 
 /** Retry-After in delta-seconds; a date is rare and says no more than "later". 0 = none; a day at most. */
@@ -102,7 +102,8 @@ export function end(ex: Exchange, trailers: Fields | null): void {
 
 /** Only what was asked for is switched to (RFC 9110, 7.8), and only now does either side become raw bytes. */
 function switchProtocols(ex: Exchange, answer: ResponseHead): void {
-  if (ex.head.upgrade === '' || !/^websocket$/i.test(answer.upgrade) || !ex.isRequestRead) return ex.badResponse();
+  if (ex.head.upgrade === '' || answer.upgrade.toLowerCase() !== 'websocket' || !ex.isRequestRead)
+    return ex.badResponse();
   const up = ex.up!;
   ex.books.firstByteMs = ex.plane.wheel.nowMs;
   ex.books.status = 101;

@@ -209,6 +209,18 @@ export class Fields {
     }
     return true;
   }
+
+  /** The same of its value. `lower`: letters, digits, `/` and `-`. */
+  valueStartsWith(i: number, lower: string): boolean {
+    const at = this.valueAt[i]!;
+    const n = lower.length;
+    if (this.valueEnd[i]! - at < n) return false;
+    for (let k = 0; k < n; k++) {
+      const c = this.text.charCodeAt(at + k);
+      if (c !== lower.charCodeAt(k) && (c | 32) !== lower.charCodeAt(k)) return false;
+    }
+    return true;
+  }
 }
 
 /** Makes room for at least `capacity` lines; what is there stays. */

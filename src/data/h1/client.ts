@@ -11,7 +11,7 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import type { ResponseReader } from '../../wire/response.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
-import { onread, owned, ReadBuffer } from '../buffers.ts';
+import { onread, owned, ReadBuffer, textOf } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
 import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
@@ -289,7 +289,7 @@ export class ClientConnection extends Timed implements Upstream, Pending {
   chunk(chunk: Buffer, from: number, to: number): boolean {
     const bytes = to - from;
     if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
-      const data = chunk.toString('latin1', from, to);
+      const data = textOf(chunk, from, to);
       this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
       return !this.#socket.writableNeedDrain;
     }

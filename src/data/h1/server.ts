@@ -11,7 +11,7 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead, RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { chunkSize, httpDate, LAST_CHUNK, statusLine, trailersBlock } from '../../wire/write.ts';
-import { adopt, kept, owned, ReadBuffer } from '../buffers.ts';
+import { adopt, kept, owned, ReadBuffer, textOf } from '../buffers.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
@@ -368,7 +368,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
     const bytes = to - from;
     this.#wroteSince = true;
     if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
-      const data = chunk.toString('latin1', from, to);
+      const data = textOf(chunk, from, to);
       this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
       return !this.#socket.writableNeedDrain;
     }
