@@ -10,19 +10,16 @@ import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import type { ResponseReader } from '../../wire/response.ts';
-import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
-import { onread, owned, ReadBuffer, textOf } from '../buffers.ts';
+import { onread, ReadBuffer } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
 import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
-import { type Pending, writeText } from '../write.ts';
+import { MessageWriter } from './writer.ts';
 
 const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
 
-/** Up to here body bytes travel in the same string as the head; see h1/server.ts. */
-const SMALL_BYTES = 4096;
-export class ClientConnection extends Timed implements Upstream, Pending {
+export class ClientConnection extends Timed implements Upstream {
   readonly #group: EndpointGroup;
   readonly #socket: Socket;
   readonly #buffer = new ReadBuffer();
@@ -32,10 +29,8 @@ export class ClientConnection extends Timed implements Upstream, Pending {
   #user: UpstreamEvents | null;
   /** What the last read brought has left for the kernel. */
   #isSpent = true;
-  pendingWrites = 0;
   #uses = 0;
-  #out = '';
-  #isChunked = false;
+  readonly #writer: MessageWriter;
   #methodId = 0;
   /** The request has been sent whole; without that the connection cannot serve another. */
   #requestSent = false;
@@ -56,7 +51,7 @@ export class ClientConnection extends Timed implements Upstream, Pending {
     this.#socket = this.#open();
     const socket = this.#socket;
     socket.on('end', () => this.#onFin());
-    socket.on('drain', () => this.#user?.onUpstreamDrain());
+    this.#writer = new MessageWriter(socket, () => this.#user?.onUpstreamDrain());
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#errorCode = error.code ?? 'ERROR';
     });
@@ -249,16 +244,11 @@ export class ClientConnection extends Timed implements Upstream, Pending {
     if (this.#phase === PHASE.DEAD) return;
     this.#phase = PHASE.DEAD;
     this.#user = null;
-    this.#out = '';
+    this.#writer.drop();
     this.#group.plane.wheel.drop(this);
     this.#group.unlist(this);
     this.#socket.destroy();
     this.#group.plane.responseReaders.give(this.#reader);
-  }
-
-  onWritten(failed: boolean): void {
-    if (failed) this.#socket.destroy();
-    else if (this.pendingWrites === 0) this.#user?.onUpstreamDrain();
   }
 
   override onDeadline(): void {
@@ -276,46 +266,29 @@ export class ClientConnection extends Timed implements Upstream, Pending {
     this.#methodId = fields.methodId;
     this.#reader.reset();
     this.#reader.expect(fields.methodId);
-    this.#isChunked = framing === FRAMING.CHUNKED;
+    this.#writer.isChunked = framing === FRAMING.CHUNKED;
     const body =
       framing === FRAMING.LENGTH
         ? `Content-Length: ${length}\r\n`
-        : this.#isChunked
+        : this.#writer.isChunked
           ? 'Transfer-Encoding: chunked\r\n'
           : '';
-    this.#out = `${method} ${path} HTTP/1.1\r\n${copyKept(fields)}${extra}${body}\r\n`;
+    this.#writer.text(`${method} ${path} HTTP/1.1\r\n${copyKept(fields)}${extra}${body}\r\n`);
   }
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
-    const bytes = to - from;
-    if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
-      const data = textOf(chunk, from, to);
-      this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
-      return !this.#socket.writableNeedDrain;
-    }
-    const socket = this.#socket;
-    const before = this.#isChunked ? this.#out + chunkSize(bytes) : this.#out;
-    this.#out = '';
-    socket.cork();
-    if (before !== '') socket.write(before, 'latin1');
-    socket.write(owned(chunk, from, to));
-    if (this.#isChunked) socket.write('\r\n', 'latin1');
-    socket.uncork();
-    return !socket.writableNeedDrain;
+    return this.#writer.chunk(chunk, from, to);
   }
 
   end(trailers: Fields | null): void {
     this.#requestSent = true;
-    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : trailersBlock(trailers);
-    this.flush();
+    this.#writer.end(trailers);
+    this.#writer.flush();
     if (this.#phase === PHASE.TUNNEL) this.#socket.end();
   }
 
   flush(): void {
-    if (this.#out === '') return;
-    const text = this.#out;
-    this.#out = '';
-    writeText(this.#socket, text, this);
+    this.#writer.flush();
   }
 
   abort(): void {
@@ -324,7 +297,7 @@ export class ClientConnection extends Timed implements Upstream, Pending {
   }
 
   get isFlushed(): boolean {
-    return this.pendingWrites === 0 && this.#socket.writableLength === 0;
+    return this.#writer.isFlushed;
   }
 
   release(): void {
@@ -354,6 +327,5 @@ export class ClientConnection extends Timed implements Upstream, Pending {
 
   tunnel(): void {
     this.#phase = PHASE.TUNNEL;
-    this.#isChunked = false;
   }
 }

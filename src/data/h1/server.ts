@@ -10,38 +10,27 @@ import { faultOf } from '../../wire/fault.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead, RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
-import { chunkSize, httpDate, LAST_CHUNK, statusLine, trailersBlock } from '../../wire/write.ts';
-import { adopt, kept, owned, ReadBuffer, textOf } from '../buffers.ts';
+import { httpDate, statusLine } from '../../wire/write.ts';
+import { adopt, kept, ReadBuffer } from '../buffers.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
 import type { Downstream, Peer } from '../sides.ts';
 import { Timed } from '../wheel.ts';
-import { type Pending, writeText } from '../write.ts';
+import { Presence, VERDICT } from './presence.ts';
+import { MessageWriter } from './writer.ts';
 
 const PHASE = { HEAD: 0, BODY: 1, ANSWERING: 2, TUNNEL: 3, CLOSING: 4, DEAD: 5 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
 
-/** Up to here a body travels in the same string, and so the same write, as its head. Above, a copy costs more than it saves. */
-const SMALL_BYTES = 4096;
 /** How long an answered connection is drained before it is destroyed: a reset would eat the answer. */
 const LINGER_MS = 2000;
 /** What is read of a body after an endpoint has answered early, so that the connection can go on. */
 const MAX_LEFTOVER_BYTES = 256 * 1024;
-/** A FIN this close behind the request is a half-close (`printf … | nc`): the answer is still wanted. */
-const HALF_CLOSE_MS = 2;
-/** A later FIN is an abort unless the answer makes progress within this. */
-const GONE_MS = 50;
-/** A client that may be gone is asked this soon, and again after GONE_MS: the second write meets the reset. */
-const FIRST_ASK_MS = 25;
-/** Who took so many is there. */
-const ENOUGH_ASKED = 3;
-/** How often a client that half-closed is asked whether it is still there, while its answer has not begun. */
-const ASK_MS = 1000;
 /** Pipelined bytes held while an answer is under way. Until then the socket is read, since only reading sees a client go. */
 const MAX_STASH_BYTES = 64 * 1024;
 
-export class ServerConnection extends Timed implements Downstream, Pending {
+export class ServerConnection extends Timed implements Downstream {
   readonly peer: Peer;
   readonly #plane: Plane;
   readonly #socket: Socket;
@@ -54,23 +43,17 @@ export class ServerConnection extends Timed implements Downstream, Pending {
   #phase: Phase = PHASE.HEAD;
   /** Bytes of the next request, read before this one was answered. The socket is paused meanwhile. */
   #stash: Buffer | null = null;
-  /** Text that waits to travel in one write. latin1. */
-  #out = '';
-  #isChunked = false;
+  readonly #writer: MessageWriter;
   #isCounted = false; // the body has a Content-Length
   #isHeadRequest = false;
   #isOldClient = false; // HTTP/1.0
   #persist = true;
   #isLooping = false;
-  pendingWrites = 0;
   #hasFin = false;
-  /** Its FIN looked like an abort. */
-  #isWatched = false;
-  #asked = 0;
+  readonly #presence = new Presence();
   /** A final head has been written. */
   #hasBegun = false;
   #headStarted = false;
-  #wroteSince = false;
   #requestReadMs = 0;
   /** Body bytes read after the answer was already whole; -1 = the answer is not. */
   #leftover = -1;
@@ -83,15 +66,15 @@ export class ServerConnection extends Timed implements Downstream, Pending {
     this.#exchange = new Exchange(plane, this);
     const socket = adopt(accepted, { take: (chunk) => this.#onData(chunk), next: () => this.#nextBuffer() });
     this.#socket = socket;
+    this.#writer = new MessageWriter(socket, () => this.#onDrain());
     socket.on('end', () => this.#onFin());
-    socket.on('drain', () => this.#onDrain());
     socket.on('error', () => {}); // `close` follows and is handled there
     socket.on('close', () => this.#onClose());
     plane.wheel.armIn(this, plane.limits.idleTimeoutMs);
   }
 
   get isFlushed(): boolean {
-    return this.pendingWrites === 0 && this.#socket.writableLength === 0;
+    return this.#writer.isFlushed;
   }
 
   /** Between two requests, so that a drain may close it. */
@@ -261,11 +244,9 @@ export class ServerConnection extends Timed implements Downstream, Pending {
       case PHASE.ANSWERING: {
         if (this.#stash === null) this.#persist = false;
         const nowMs = this.#plane.wheel.stamp();
-        // A FIN alone does not tell a half-close from an abort. What follows the request at once is the former.
-        this.#isWatched = this.#hasBegun || nowMs - this.#requestReadMs > HALF_CLOSE_MS;
-        this.#wroteSince = false;
-        this.#asked = 0;
-        this.#plane.wheel.arm(this, nowMs + (this.#isWatched ? FIRST_ASK_MS : ASK_MS));
+        this.#presence.fin(nowMs - this.#requestReadMs, this.#hasBegun);
+        this.#writer.hasWritten = false;
+        this.#plane.wheel.armIn(this, this.#presence.nextMs);
         return;
       }
       case PHASE.TUNNEL:
@@ -278,7 +259,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
     const wasBusy = this.#phase === PHASE.BODY || this.#phase === PHASE.ANSWERING || this.#phase === PHASE.TUNNEL;
     this.#phase = PHASE.DEAD;
     this.#stash = null;
-    this.#out = '';
+    this.#writer.drop();
     this.#plane.wheel.drop(this);
     if (wasBusy) this.#exchange.onClientGone();
     this.#returnReader();
@@ -286,7 +267,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
     this.#onClosed();
   }
 
-  override onDeadline(nowMs: number): void {
+  override onDeadline(): void {
     switch (this.#phase) {
       case PHASE.HEAD:
         if (this.#headStarted) this.#refuse(PROBLEM.requestTimeout);
@@ -297,37 +278,29 @@ export class ServerConnection extends Timed implements Downstream, Pending {
         else this.#exchange.onRequestBroken(PROBLEM.requestTimeout);
         return;
       case PHASE.ANSWERING:
-        if (!this.#hasFin || !this.#mayStillBeThere(nowMs)) this.#socket.destroy(); // or has not read for idleTimeout
+        if (!this.#hasFin || !this.#isStillThere()) this.#socket.destroy(); // or has not read for idleTimeout
         return;
       default:
         this.#socket.destroy();
     }
   }
 
-  /** Of a client that has said its last byte. Looks again later unless the answer is no. */
-  #mayStillBeThere(nowMs: number): boolean {
-    const { wheel, limits } = this.#plane;
-    if (!this.#hasBegun) {
-      if (this.#isOldClient) return !this.#isWatched;
-      // Whoever is gone answers with a reset, and the next write finds it; whoever waits skips a 102 (RFC 9110, 15.2).
-      if (this.#asked === ENOUGH_ASKED) this.#isWatched = false;
-      this.#asked++;
-      this.interim(null, 102);
-      wheel.arm(this, nowMs + (this.#isWatched ? GONE_MS : ASK_MS));
-    } else if (this.#socket.writableLength > 0) {
-      if (!this.#wroteSince && this.#isWatched) return false;
-      wheel.arm(this, nowMs + limits.idleTimeoutMs);
-    } else if (this.#isWatched) {
-      if (!this.#wroteSince) return false;
-      wheel.arm(this, nowMs + GONE_MS);
-    }
-    this.#wroteSince = false;
+  /** Of a client that has said its last byte. Judged again later unless the answer is no. */
+  #isStillThere(): boolean {
+    const writer = this.#writer;
+    const { limits, wheel } = this.#plane;
+    const verdict = this.#presence.judge(
+      this.#hasBegun,
+      !this.#isOldClient,
+      writer.hasWritten,
+      !writer.isFlushed,
+      limits.idleTimeoutMs,
+    );
+    if (verdict === VERDICT.GONE) return false;
+    if (verdict === VERDICT.ASK) this.interim(null, 102);
+    writer.hasWritten = false;
+    if (this.#presence.nextMs > 0) wheel.armIn(this, this.#presence.nextMs);
     return true;
-  }
-
-  onWritten(failed: boolean): void {
-    if (failed) this.#socket.destroy();
-    else if (this.pendingWrites === 0) this.#onDrain();
   }
 
   #onDrain(): void {
@@ -340,7 +313,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
 
   interim(head: ResponseHead | null, status: number): void {
     if (this.#isOldClient) return; // RFC 9110, 15.2: a 1.0 client does not know 1xx
-    this.#out += `${statusLine(status, '')}${head === null ? '' : copyKept(head)}\r\n`;
+    this.#writer.text(`${statusLine(status, '')}${head === null ? '' : copyKept(head)}\r\n`);
     this.flush();
   }
 
@@ -350,37 +323,22 @@ export class ServerConnection extends Timed implements Downstream, Pending {
     let text = statusLine(status, reason);
     if (fields !== null) text += copyKept(fields);
     text += extra;
-    this.#isChunked = false;
+    this.#writer.isChunked = false;
     this.#isCounted = framing === FRAMING.LENGTH;
     if (this.#isCounted) text += `Content-Length: ${length}\r\n`;
     else if (framing !== FRAMING.NONE && !this.#isHeadRequest) {
       if (this.#isOldClient) this.#persist = false;
       else {
-        this.#isChunked = true;
+        this.#writer.isChunked = true;
         text += 'Transfer-Encoding: chunked\r\n';
       }
     }
     if (!this.#persist && status !== 101) text += 'Connection: close\r\n';
-    this.#out += `${text}\r\n`;
+    this.#writer.text(`${text}\r\n`);
   }
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
-    const bytes = to - from;
-    this.#wroteSince = true;
-    if (bytes <= SMALL_BYTES && this.#out.length <= SMALL_BYTES) {
-      const data = textOf(chunk, from, to);
-      this.#out += this.#isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
-      return !this.#socket.writableNeedDrain;
-    }
-    const socket = this.#socket;
-    const before = this.#isChunked ? this.#out + chunkSize(bytes) : this.#out;
-    this.#out = '';
-    socket.cork();
-    if (before !== '') socket.write(before, 'latin1');
-    socket.write(owned(chunk, from, to));
-    if (this.#isChunked) socket.write('\r\n', 'latin1');
-    socket.uncork();
-    if (!socket.writableNeedDrain) return true;
+    if (this.#writer.chunk(chunk, from, to)) return true;
     this.#awaitDrain();
     return false;
   }
@@ -396,7 +354,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
       this.#close();
       return;
     }
-    if (this.#isChunked) this.#out += trailers === null ? LAST_CHUNK : trailersBlock(trailers);
+    this.#writer.end(trailers);
     this.#finish();
   }
 
@@ -405,7 +363,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
     const close = this.#persist ? '' : 'Connection: close\r\n';
     const content = status === 204 || status === 304 ? '' : `Content-Length: ${body.length}\r\n`;
     const head = `${statusLine(status, '')}${fields}${content}Date: ${httpDate(Date.now())}\r\nVia: 1.1 fermat\r\n${close}\r\n`;
-    this.#out += this.#isHeadRequest ? head : head + body;
+    this.#writer.text(this.#isHeadRequest ? head : head + body);
     this.#finish();
   }
 
@@ -449,21 +407,17 @@ export class ServerConnection extends Timed implements Downstream, Pending {
 
   abort(): void {
     if (this.#phase === PHASE.DEAD) return;
-    const isVisible = this.#isChunked || this.#isCounted;
+    const isVisible = this.#writer.isChunked || this.#isCounted;
     if (isVisible) this.flush();
     this.#phase = PHASE.DEAD;
-    this.#out = '';
+    this.#writer.drop();
     // A body whose end is the close would look whole: only a reset tells. The others keep what they already got.
     if (isVisible) this.#socket.destroySoon();
     else this.#socket.resetAndDestroy();
   }
 
   flush(): void {
-    if (this.#out === '') return;
-    const text = this.#out;
-    this.#out = '';
-    this.#wroteSince = true;
-    if (!writeText(this.#socket, text, this)) this.#awaitDrain();
+    if (!this.#writer.flush()) this.#awaitDrain();
   }
 
   pause(): void {
@@ -478,7 +432,7 @@ export class ServerConnection extends Timed implements Downstream, Pending {
 
   tunnel(): void {
     this.#phase = PHASE.TUNNEL;
-    this.#isChunked = false;
+    this.#writer.isChunked = false;
     this.#plane.wheel.disarm(this);
     const stash = this.#stash;
     this.#stash = null;

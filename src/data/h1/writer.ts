@@ -1,0 +1,87 @@
+// How both sides write a message: head and small body gathered in one text for one system call, large chunks handed over as
+// they are, chunked framing where the message has no length. The socket's owner decides what is written; this knows how.
+
+import type { Socket } from 'node:net';
+import type { Fields } from '../../wire/fields.ts';
+import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
+import { owned, textOf } from '../buffers.ts';
+import { type Pending, writeText } from './direct.ts';
+
+/** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
+const SMALL_BYTES = 4096;
+
+export class MessageWriter implements Pending {
+  /** Frames the body in chunks. Set with each head. */
+  isChunked = false;
+  /** Something was written since this was last set to false. */
+  hasWritten = false;
+  pendingWrites = 0;
+  readonly #socket: Socket;
+  readonly #onDrain: () => void;
+  /** What waits to travel in one write; latin1. */
+  #text = '';
+
+  /** `onDrain`: whatever was not taken at once has left. */
+  constructor(socket: Socket, onDrain: () => void) {
+    this.#socket = socket;
+    this.#onDrain = onDrain;
+    socket.on('drain', () => {
+      if (this.pendingWrites === 0) onDrain();
+    });
+  }
+
+  /** Everything handed over has left for the kernel. */
+  get isFlushed(): boolean {
+    return this.pendingWrites === 0 && this.#socket.writableLength === 0;
+  }
+
+  /** Adds a text: a head, or a whole small message. latin1. */
+  text(text: string): void {
+    this.#text = this.#text === '' ? text : this.#text + text;
+  }
+
+  /** Body bytes. False = hold back until `onDrain`. */
+  chunk(chunk: Buffer, from: number, to: number): boolean {
+    const bytes = to - from;
+    if (bytes <= SMALL_BYTES && this.#text.length <= SMALL_BYTES) {
+      const data = textOf(chunk, from, to);
+      this.#text += this.isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
+      return this.pendingWrites === 0 && !this.#socket.writableNeedDrain;
+    }
+    const socket = this.#socket;
+    const before = this.isChunked ? this.#text + chunkSize(bytes) : this.#text;
+    this.#text = '';
+    this.hasWritten = true;
+    socket.cork();
+    if (before !== '') socket.write(before, 'latin1');
+    socket.write(owned(chunk, from, to));
+    if (this.isChunked) socket.write('\r\n', 'latin1');
+    socket.uncork();
+    return !socket.writableNeedDrain;
+  }
+
+  /** The body is whole. */
+  end(trailers: Fields | null): void {
+    if (this.isChunked) this.#text += trailers === null ? LAST_CHUNK : trailersBlock(trailers);
+    this.isChunked = false;
+  }
+
+  /** Sends what was gathered. False = the kernel has not taken it all. */
+  flush(): boolean {
+    if (this.#text === '') return true;
+    const text = this.#text;
+    this.#text = '';
+    this.hasWritten = true;
+    return writeText(this.#socket, text, this);
+  }
+
+  /** Forgets what was gathered. */
+  drop(): void {
+    this.#text = '';
+  }
+
+  onWritten(failed: boolean): void {
+    if (failed) this.#socket.destroy();
+    else if (this.isFlushed) this.#onDrain();
+  }
+}
