@@ -7,6 +7,7 @@ import { type CidrSet, compileCidrs } from '../core/ip.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import type { EndpointGroup } from './upstreams.ts';
 
 export interface RouteRuntime {
   readonly spec: RouteSpec;
@@ -35,11 +36,18 @@ export interface Generation {
   readonly pools: readonly PoolRuntime[];
   readonly selector: Selector;
   readonly trusted: CidrSet;
+  /** By slot. An exchange keeps to its generation's groups: a reload may retire them, but not take them away. */
+  readonly groups: readonly (EndpointGroup | undefined)[];
   /** Exchanges that began in it and have not ended. */
   exchanges: number;
 }
 
-export function buildGeneration(snapshot: Snapshot, nowMs: number, wrap: (router: Router) => Router): Generation {
+export function buildGeneration(
+  snapshot: Snapshot,
+  groups: readonly (EndpointGroup | undefined)[],
+  nowMs: number,
+  wrap: (router: Router) => Router,
+): Generation {
   const pools = snapshot.pools.map((spec, index) => ({
     index,
     spec,
@@ -54,6 +62,7 @@ export function buildGeneration(snapshot: Snapshot, nowMs: number, wrap: (router
     pools,
     selector: new Selector(snapshot),
     trusted: compileCidrs(snapshot.trustedProxies),
+    groups,
     exchanges: 0,
   };
 }

@@ -38,18 +38,6 @@ export function isLastHop(head: RequestHead): boolean {
   return at >= 0 && maxForwardsOf(head.value(at)) === 0;
 }
 
-/** Fields that TRACE must not reflect (RFC 9110, 9.3.8). */
-const SECRET: ReadonlySet<number> = new Set([FIELD.AUTHORIZATION, FIELD.COOKIE, FIELD.PROXY_AUTHORIZATION]);
-
-/** The request as it came, less its secrets: the body of a TRACE answer. latin1. */
-export function reflect(head: RequestHead): string {
-  let text = `${head.method} ${head.target} HTTP/1.${head.minor}\r\n`;
-  for (let i = 0; i < head.count; i++) {
-    if (!SECRET.has(head.id[i]!)) text += `${head.name(i)}: ${head.value(i)}\r\n`;
-  }
-  return `${text}\r\n`;
-}
-
 /** `path` less the route's prefix; null when the bytes spell the prefix in another way than the route does. */
 export function stripped(path: string, prefix: string): string | null {
   if (prefix === '/') return path;
@@ -60,11 +48,4 @@ export function stripped(path: string, prefix: string): string | null {
     if (rest.startsWith('/')) return rest;
   }
   return null;
-}
-
-/** A `location` with the request's host and URI filled in. */
-export function fillLocation(template: string, head: RequestHead): string {
-  return template
-    .replaceAll('${host}', () => head.authority)
-    .replaceAll('${uri}', () => (head.path === '*' ? '/' : head.path));
 }

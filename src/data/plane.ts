@@ -83,10 +83,9 @@ export class Plane {
       triedCount: 0,
       mayExplore: false,
     };
-    this.generation = buildGeneration(options.snapshot, options.clock(), options.wrapRouter);
     this.requestReaders = new Readers(() => new RequestReader(this.limits));
     this.responseReaders = new Readers(() => new ResponseReader(RESPONSE_LIMITS));
-    this.upstreams.install(options.snapshot.endpoints, options.snapshot.pools);
+    this.generation = this.#build(options.snapshot);
     this.wheel.start();
   }
 
@@ -110,8 +109,7 @@ export class Plane {
   install(snapshot: Snapshot): void {
     this.#old.push(this.generation);
     this.requestReaders.clear();
-    this.generation = buildGeneration(snapshot, this.clock(), this.#options.wrapRouter);
-    this.upstreams.install(snapshot.endpoints, snapshot.pools);
+    this.generation = this.#build(snapshot);
     this.#reportQuiet();
   }
 
@@ -152,6 +150,11 @@ export class Plane {
     this.upstreams.destroy();
     this.access.close();
     this.wheel.stop();
+  }
+
+  #build(snapshot: Snapshot): Generation {
+    const groups = this.upstreams.install(snapshot.endpoints, snapshot.pools);
+    return buildGeneration(snapshot, groups, this.clock(), this.#options.wrapRouter);
   }
 
   #reportQuiet(): void {

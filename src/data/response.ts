@@ -5,6 +5,7 @@ import { FRAMING } from '../wire/body.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/response.ts';
+import { answeredBadly, retryStatus } from './attempt.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { planResponse } from './headers.ts';
 import { RETRY_RESULT } from './retry.ts';
@@ -23,7 +24,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   ex.books.firstByteMs = ex.plane.wheel.nowMs;
   ex.books.status = status;
   if (status === 429 || status === 503) ex.books.retryAfterMs = retryAfterOf(answer);
-  if (pool.retryStatuses.has(status) && ex.retryStatus(status)) return;
+  if (pool.retryStatuses.has(status) && retryStatus(ex, status)) return;
   if (ex.attempts > 1)
     ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, status < 500 ? RETRY_RESULT.SUCCESS : RETRY_RESULT.FAILURE, 0);
   ex.hasAnswered = true;
@@ -103,7 +104,7 @@ export function end(ex: Exchange, trailers: Fields | null): void {
 /** Only what was asked for is switched to (RFC 9110, 7.8), and only now does either side become raw bytes. */
 function switchProtocols(ex: Exchange, answer: ResponseHead): void {
   if (ex.head.upgrade === '' || answer.upgrade.toLowerCase() !== 'websocket' || !ex.isRequestRead)
-    return ex.badResponse();
+    return answeredBadly(ex);
   const up = ex.up!;
   ex.books.firstByteMs = ex.plane.wheel.nowMs;
   ex.books.status = 101;

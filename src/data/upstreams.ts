@@ -121,8 +121,8 @@ export class Upstreams {
     this.#plane = plane;
   }
 
-  /** Keeps the groups of endpoints that stay, retires the others. */
-  install(endpoints: readonly EndpointSpec[], pools: readonly PoolSpec[]): void {
+  /** Keeps the groups of endpoints that stay, retires the others. Gives those of now, by slot. */
+  install(endpoints: readonly EndpointSpec[], pools: readonly PoolSpec[]): readonly (EndpointGroup | undefined)[] {
     const kept = new Set<EndpointGroup>();
     for (const pool of pools) {
       for (const index of pool.endpoints) {
@@ -144,10 +144,7 @@ export class Upstreams {
       group.retire();
       this.#bySlot[slot] = undefined;
     }
-  }
-
-  at(slot: number): EndpointGroup {
-    return this.#bySlot[slot]!;
+    return [...this.#bySlot];
   }
 
   destroy(): void {

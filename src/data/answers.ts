@@ -1,0 +1,39 @@
+// Answers that no endpoint gives and that are no errors: `respond` routes, and OPTIONS and TRACE at their last hop.
+
+import { METHODS } from '../core/lane.ts';
+import { FIELD } from '../wire/fields.ts';
+import type { RequestHead } from '../wire/request.ts';
+import type { Exchange } from './exchange.ts';
+import type { RouteRuntime } from './generation.ts';
+
+/** Fields that TRACE must not reflect (RFC 9110, 9.3.8). */
+const SECRET: ReadonlySet<number> = new Set([FIELD.AUTHORIZATION, FIELD.COOKIE, FIELD.PROXY_AUTHORIZATION]);
+const ALLOW = `Allow: ${METHODS.slice(1, 9).join(', ')}\r\n`;
+
+export function respondOf(ex: Exchange, route: RouteRuntime): void {
+  const respond = route.spec.respond!;
+  const location = respond.location === null ? '' : `Location: ${fillLocation(respond.location, ex.head)}\r\n`;
+  const type = route.respondBody === '' ? '' : 'Content-Type: text/plain; charset=utf-8\r\n';
+  ex.reply(respond.status, `${location}${type}${route.responseLines}`, route.respondBody);
+}
+
+/** Max-Forwards is 0: the request is answered as if we were its goal (RFC 9110, 7.6.2). */
+export function answerLastHop(ex: Exchange): void {
+  if (ex.head.method === 'OPTIONS') ex.reply(200, ALLOW, '');
+  else ex.reply(200, 'Content-Type: message/http\r\n', reflect(ex.head));
+}
+
+/** The request as it came, less its secrets: the body of a TRACE answer. latin1. */
+export function reflect(head: RequestHead): string {
+  let text = `${head.method} ${head.target} HTTP/1.${head.minor}\r\n`;
+  for (let i = 0; i < head.count; i++) {
+    if (!SECRET.has(head.id[i]!)) text += `${head.name(i)}: ${head.value(i)}\r\n`;
+  }
+  return `${text}\r\n`;
+}
+
+/** A `location` with the request's host and URI filled in. */
+export function fillLocation(template: string, head: RequestHead): string {
+  const uri = head.path === '*' ? '/' : head.path;
+  return template.replace(/\$\{(host|uri)\}/g, (_, name) => (name === 'host' ? head.authority : uri));
+}

@@ -1,0 +1,163 @@
+// One attempt to have a request answered: choose an endpoint, get a connection, send; and what happens when that fails.
+// Functions over the exchange: an attempt has no life of its own, its account is in Books and settled exactly once.
+
+import { CELL, OUTCOME, type Outcome } from '../core/lane.ts';
+import { NONE } from '../core/snapshot.ts';
+import { FIELD } from '../wire/fields.ts';
+import { CONNECT_PROBLEM, PROBLEM, type Problem } from './errors.ts';
+import { type Exchange, STATE } from './exchange.ts';
+import { mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from './retry.ts';
+import { settleAttempt } from './settle.ts';
+import { CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
+import { ACQUIRED } from './upstreams.ts';
+import { NEVER } from './wheel.ts';
+
+/** How long the endpoint may keep a client waiting for `100 Continue` before Fermat says it, ms. */
+const PATIENCE_100_MS = 1000;
+
+/** Chooses an endpoint and asks for a connection to it. */
+export function begin(ex: Exchange): void {
+  const { generation, plane } = ex;
+  const pool = ex.pool!;
+  const { nowMs } = plane.wheel;
+  const isAgain = ex.needsNewConnection;
+  const slot = isAgain ? ex.slot : pick(ex, nowMs);
+  if (slot === NONE) return ex.refuse(ex.books.lastProblem ?? PROBLEM.noEndpoint);
+  if (!isAgain) ex.attempts++;
+  ex.slot = slot;
+  ex.state = STATE.WAITING;
+  const group = generation.groups[slot]!;
+  ex.books.beginAttempt(ex, group.spec, generation.selector.role, nowMs);
+  switch (group.acquire(ex, isAgain)) {
+    case ACQUIRED.FULL:
+      return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
+    case ACQUIRED.QUEUED:
+      return ex.armUntil(nowMs + pool.spec.queueTimeoutMs);
+    case ACQUIRED.CONNECTING:
+      return ex.armUntil(NEVER);
+  }
+}
+
+function pick(ex: Exchange, nowMs: number): number {
+  const pool = ex.pool!;
+  const ctx = ex.plane.pick;
+  ctx.nowMs = nowMs;
+  if (ex.triedCount > 0) ctx.tried.set(ex.tried);
+  ctx.triedCount = ex.triedCount;
+  ctx.mayExplore = ex.attempts === 0 && pool.retryMethods.has(ex.head.method);
+  return ex.generation.selector.pick(pool.index, ctx);
+}
+
+/** The connection is there: the request goes out, as far as it has been read. */
+export function send(ex: Exchange, upstream: Upstream): void {
+  ex.up = upstream;
+  ex.state = STATE.SENT;
+  ex.needsNewConnection = false;
+  ex.armUntil(NEVER);
+  const { head, books } = ex;
+  books.isReused = upstream.isReused;
+  books.connectMs = upstream.connectMs;
+  upstream.connectMs = -1;
+  upstream.head(head.method, ex.path, head, hostLine(ex) + ex.extra, head.framing, head.length);
+  upstream.expectWithin(ex.pool!.spec.timeouts.firstByteMs);
+  const hasRoom = ex.replay.send(upstream);
+  if (ex.isRequestRead) upstream.end(ex.trailers);
+  else {
+    upstream.flush();
+    if (ex.owes100) ex.armUntil(ex.plane.wheel.nowMs + PATIENCE_100_MS);
+    if (hasRoom) ex.down.resume();
+  }
+  books.sentMs = ex.plane.clock();
+}
+
+/** Host, where it is not the client's own line that passes on. Differs between attempts with `hostHeader: endpoint`. */
+function hostLine(ex: Exchange): string {
+  const { hostHeader } = ex.route!.spec;
+  const { head } = ex;
+  if (hostHeader.kind === 'preserve' && !head.isAbsolute && head.authority !== '') return '';
+  const at = head.find(FIELD.HOST);
+  if (at >= 0) head.drop[at] = 1;
+  if (hostHeader.kind === 'literal') return `Host: ${hostHeader.value}\r\n`;
+  const isPreserved = hostHeader.kind === 'preserve' && head.authority !== '';
+  return `Host: ${isPreserved ? head.authority : ex.books.endpoint!.authority}\r\n`;
+}
+
+// ── failures ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
+  ex.up = null;
+  const outcome = reason === CONNECT_FAILURE.TIMEOUT ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED;
+  failed(ex, outcome, CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
+}
+
+/** No connection came free in time: not the endpoint's failure, but another may have room. */
+export function queuedTooLong(ex: Exchange): void {
+  ex.generation.groups[ex.slot]!.cancel(ex);
+  failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
+}
+
+/** The connection ended before the answer was whole. */
+export function lost(ex: Exchange, brokeHttp: boolean): void {
+  const wasReused = ex.up?.isReused === true;
+  ex.up = null;
+  if (ex.state === STATE.TUNNEL) return endTunnel(ex);
+  if (brokeHttp) return failed(ex, OUTCOME.BAD_RESPONSE, PROBLEM.badResponse, RETRY_CAUSE.NEVER);
+  // The endpoint closed a pooled connection as we took it: a coincidence, not its failure.
+  const isStale = wasReused && !ex.hasAnswered && !ex.books.sawBytes;
+  failed(ex, OUTCOME.RESET, PROBLEM.reset, isStale ? RETRY_CAUSE.STALE : RETRY_CAUSE.RESET);
+}
+
+export function timedOut(ex: Exchange): void {
+  ex.up?.abort();
+  ex.up = null;
+  if (ex.state === STATE.TUNNEL) return endTunnel(ex);
+  failed(ex, OUTCOME.TIMEOUT, PROBLEM.responseTimeout, RETRY_CAUSE.TIMEOUT);
+}
+
+/** The endpoint answered, but with something that HTTP does not allow here. */
+export function answeredBadly(ex: Exchange): void {
+  ex.up?.abort();
+  ex.up = null;
+  failed(ex, OUTCOME.BAD_RESPONSE, PROBLEM.badResponse, RETRY_CAUSE.NEVER);
+}
+
+/** The endpoint answered with a status that is tried again elsewhere. True = it is; the answer is void. */
+export function retryStatus(ex: Exchange, status: number): boolean {
+  if (!mayRetry(ex, RETRY_CAUSE.STATUS)) return false;
+  ex.up?.abort();
+  ex.up = null;
+  settleAttempt(ex, OUTCOME.STATUS_5XX, status);
+  again(ex, false);
+  return true;
+}
+
+/** Lets go of whatever endpoint the exchange is bound to: nobody waits for its answer any more. */
+export function drop(ex: Exchange, outcome: Outcome): void {
+  if (ex.slot === NONE) return;
+  if (ex.up !== null) ex.up.abort();
+  else if (ex.state === STATE.WAITING) ex.generation.groups[ex.slot]!.cancel(ex);
+  ex.up = null;
+  settleAttempt(ex, outcome, 0);
+}
+
+function endTunnel(ex: Exchange): void {
+  ex.down.end(null);
+  ex.finish();
+}
+
+function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCause): void {
+  const isStale = cause === RETRY_CAUSE.STALE && !ex.books.wasStale;
+  settleAttempt(ex, isStale ? OUTCOME.CLIENT_GONE : outcome, 0);
+  ex.books.lastProblem = problem;
+  if (mayRetry(ex, cause)) return again(ex, isStale);
+  if (ex.attempts > 1) ex.plane.lane.count(CELL.RETRIES, ex.pool!.spec.uid, RETRY_RESULT.FAILURE, 0);
+  ex.refuse(problem);
+}
+
+/** Elsewhere, or, after a stale connection, at the same endpoint over a new one. */
+function again(ex: Exchange, isStale: boolean): void {
+  ex.needsNewConnection = isStale;
+  if (isStale) ex.books.wasStale = true;
+  else if (ex.triedCount < ex.tried.length) ex.tried[ex.triedCount++] = ex.slot;
+  begin(ex);
+}
