@@ -3,7 +3,7 @@
 // in that order, all or nothing. Implements what the admin API may ask.
 
 import { randomBytes } from 'node:crypto';
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { unwatchFile, watchFile } from 'node:fs';
 import { nowMs } from '../clock.ts';
 import type { LaneReader } from '../core/lane.ts';
 import type { LatLon, Snapshot } from '../core/snapshot.ts';
@@ -16,11 +16,13 @@ import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
 import { Metrics } from './metrics.ts';
-import { whyNotListen } from './ports.ts';
+import { whyNotListenAll } from './ports.ts';
 import { Prober } from './prober.ts';
 import { type Compiled, Registry } from './registry.ts';
 import { ListenError, Supervisor } from './supervisor.ts';
+import { connectionCap, digestOf } from './system.ts';
 import type { ControlApi, EventLog, ExplainQuery, Explanation, NodeView, Refusal, ReloadResult } from './types.ts';
+import { type ListenerView, listenerViews, routeViews } from './views.ts';
 
 /** How often the configuration's files are looked at, ms. */
 const WATCH_MS = 1000;
@@ -77,7 +79,9 @@ export class FermatNode implements ControlApi {
       connectionCap: connectionCap(),
       onLaneLost: (reader: LaneReader) => this.#metrics.fold(reader),
       onRestart: () => this.#metrics.workerRestarted(),
-      onQuiet: (quiet) => this.#registry.quiet(quiet),
+      onQuiet: (quiet) => {
+        if (quiet <= this.#snapshot.version) this.#registry.quiet(quiet); // of a version that failed, nothing follows
+      },
     });
     this.#metrics = new Metrics({
       lanes: () => this.#supervisor.lanes(),
@@ -110,10 +114,8 @@ export class FermatNode implements ControlApi {
 
   /** Resolves when every listener accepts connections. Rejects with a sentence for people, having ended what it began. */
   async start(): Promise<void> {
-    for (const listener of this.#snapshot.listeners) {
-      const problem = await whyNotListen(listener);
-      if (problem !== null) throw new Error(`listener ${listener.name}: ${problem}`);
-    }
+    const [problem] = await whyNotListenAll(this.#snapshot.listeners, []);
+    if (problem !== undefined) throw new Error(problem);
     this.#fleet.install(this.#snapshot, this.#compiled.probes);
     this.#watchGeo();
     this.#admin = await this.#openAdmin(this.#config);
@@ -167,7 +169,7 @@ export class FermatNode implements ControlApi {
     const loaded = loadConfig(this.#options.configFile, this.#options.overrides);
     if (!loaded.ok) return this.#reloadFailed(why, loaded.problems);
     const { config } = loaded;
-    const problems = await this.#listenProblems(config);
+    const problems = await whyNotListenAll(config.listeners, this.#snapshot.listeners);
     if (problems.length > 0) return this.#reloadFailed(why, problems);
     try {
       if (config.geoipDatabases.join('\n') !== this.#config.geoipDatabases.join('\n')) await this.#replaceGeo(config);
@@ -180,6 +182,7 @@ export class FermatNode implements ControlApi {
     } catch (error) {
       // Whatever a worker could not do, all go back to what ran before.
       this.#fleet.install(this.#snapshot, this.#compiled.probes);
+      await this.#supervisor.publish(this.#snapshot).catch(() => {});
       return this.#reloadFailed(why, [error instanceof Error ? error.message : String(error)]);
     }
     for (const file of this.#files) unwatchFile(file);
@@ -199,22 +202,6 @@ export class FermatNode implements ControlApi {
     const message = `configuration not reloaded (${why}), the old one stays: ${problems[0]}`;
     this.events.emit('error', 'config.reload', message, { problems });
     return { ok: false, version: this.#snapshot.version, problems };
-  }
-
-  /** Listeners that are new must be free before anything is swapped. */
-  async #listenProblems(config: Config): Promise<string[]> {
-    const problems: string[] = [];
-    const has = (name: string, host: string, port: number, path: string | null): boolean =>
-      this.#snapshot.listeners.some(
-        (l) =>
-          (l.path === path && l.host === host && l.port === port) || (l.name === name && l.port === port && port === 0),
-      );
-    for (const listener of config.listeners) {
-      if (has(listener.name, listener.host, listener.port, listener.path)) continue;
-      const problem = await whyNotListen(listener);
-      if (problem !== null) problems.push(`listener ${listener.name}: ${problem}`);
-    }
-    return problems;
   }
 
   #watchFiles(): void {
@@ -274,20 +261,7 @@ export class FermatNode implements ControlApi {
   }
 
   routes(): ReturnType<ControlApi['routes']> {
-    return this.#snapshot.routes.map((route) => {
-      const pool = this.#snapshot.pools[route.pool];
-      const { name, host, path, exact, listener } = route;
-      return {
-        name,
-        host,
-        path,
-        exact,
-        listener,
-        pool: pool?.name ?? null,
-        policy: pool?.policy ?? null,
-        respond: route.respond?.status ?? null,
-      };
-    });
+    return routeViews(this.#snapshot);
   }
 
   config(): unknown {
@@ -331,38 +305,11 @@ export class FermatNode implements ControlApi {
   }
 
   /** Where clients connect, `:0` resolved. */
-  listeners(): { readonly name: string; readonly url: string }[] {
-    return this.#snapshot.listeners.map(({ name, host, port, path }) => {
-      if (path !== null) return { name, url: `unix:${path}` };
-      const shown = host === '' ? '0.0.0.0' : host.includes(':') ? `[${host}]` : host;
-      return { name, url: `http://${shown}:${this.#supervisor.ports[name] ?? port}` };
-    });
+  listeners(): readonly ListenerView[] {
+    return listenerViews(this.#snapshot, this.#supervisor.ports);
   }
 
   get adminUrl(): string | null {
     return this.#admin?.url ?? null;
   }
-}
-
-/** Half of the descriptors: a proxied connection takes two. 0 = unknown, no cap. */
-function connectionCap(): number {
-  try {
-    const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
-    return match === null ? 0 : Math.max(16, Math.floor((Number(match[1]) - 64) / 2));
-  } catch {
-    return 0;
-  }
-}
-
-/** What the files say, so that a touch alone reloads nothing. */
-function digestOf(files: readonly string[]): string {
-  return files
-    .map((file) => {
-      try {
-        return readFileSync(file, 'latin1');
-      } catch {
-        return '';
-      }
-    })
-    .join('\0');
 }

@@ -19,6 +19,24 @@ export async function whyNotListen(
   );
 }
 
+type Place = Pick<ListenerSpec, 'name' | 'host' | 'port' | 'path'>;
+
+/** One sentence for every listener that is not among those that `ours` already holds and cannot be opened. */
+export async function whyNotListenAll(wanted: readonly Place[], ours: readonly Place[]): Promise<string[]> {
+  const problems: string[] = [];
+  for (const spec of wanted) {
+    if (ours.some((held) => isSamePlace(held, spec))) continue;
+    const problem = await whyNotListen(spec);
+    if (problem !== null) problems.push(`listener ${spec.name}: ${problem}`);
+  }
+  return problems;
+}
+
+/** `:0` is another port for every name. */
+function isSamePlace(a: Place, b: Place): boolean {
+  return a.host === b.host && a.port === b.port && a.path === b.path && (a.port !== 0 || a.name === b.name);
+}
+
 /** What a failed bind means for who reads it. */
 export function sentence(address: string, code: string, message: string): string {
   switch (code) {

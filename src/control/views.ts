@@ -1,0 +1,33 @@
+// What a Snapshot looks like to people: the shapes that the admin API, the console and the commands show.
+
+import type { ListenerSpec, Snapshot } from '../core/snapshot.ts';
+import type { RouteView } from './types.ts';
+
+export interface ListenerView {
+  readonly name: string;
+  readonly url: string;
+}
+
+export function routeViews(snapshot: Snapshot): readonly RouteView[] {
+  return snapshot.routes.map(({ name, host, path, exact, listener, pool, respond }) => ({
+    name,
+    host,
+    path,
+    exact,
+    listener,
+    pool: snapshot.pools[pool]?.name ?? null,
+    policy: snapshot.pools[pool]?.policy ?? null,
+    respond: respond?.status ?? null,
+  }));
+}
+
+/** Where clients connect. `ports`: what `:0` became, by name. */
+export function listenerViews(snapshot: Snapshot, ports: Readonly<Record<string, number>>): readonly ListenerView[] {
+  return snapshot.listeners.map((spec) => ({ name: spec.name, url: urlOf(spec, ports[spec.name] ?? spec.port) }));
+}
+
+function urlOf({ host, path }: ListenerSpec, port: number): string {
+  if (path !== null) return `unix:${path}`;
+  const shown = host === '' ? '0.0.0.0' : host.includes(':') ? `[${host}]` : host;
+  return `http://${shown}:${port}`;
+}
