@@ -4,16 +4,16 @@
 //   CONNECTING ──▶ IDLE ⇄ HEAD ──▶ BODY ──▶ DONE ──release──▶ IDLE       anything unexpected ──▶ DEAD
 //                            └ 101 ▶ TUNNEL
 
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import type { ResponseReader } from '../../wire/response.ts';
-import { onread, ReadBuffer } from '../buffers.ts';
-import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from '../sides.ts';
+import { ReadBuffer } from '../buffers.ts';
+import type { Upstream, UpstreamEvents } from '../sides.ts';
 import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
+import { dial, failureOf } from './dial.ts';
 import { MessageWriter } from './writer.ts';
 
 const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
@@ -48,7 +48,11 @@ export class ClientConnection extends Timed implements Upstream {
     this.#reader = group.plane.responseReaders.take();
     this.#endpointIdleMs = group.pool.timeouts.idleMs;
     this.connectStartMs = group.plane.clock();
-    this.#socket = this.#open();
+    this.#socket = dial(group, {
+      onConnect: () => this.#onConnect(),
+      take: (chunk) => this.#onData(chunk),
+      next: () => this.#nextBuffer(),
+    });
     const socket = this.#socket;
     socket.on('end', () => this.#onFin());
     this.#writer = new MessageWriter(socket, () => this.#user?.onUpstreamDrain());
@@ -61,42 +65,6 @@ export class ClientConnection extends Timed implements Upstream {
 
   get isReused(): boolean {
     return this.#uses > 1;
-  }
-
-  #open(): Socket {
-    const { spec, pool } = this.#group;
-    if (spec.scheme !== 'https') {
-      const target = spec.socketPath === null ? { host: spec.host, port: spec.port } : { path: spec.socketPath };
-      const reading = onread({ take: (chunk) => this.#onData(chunk), next: () => this.#nextBuffer() });
-      const socket = connectTcp({
-        ...target,
-        onread: reading,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: 30_000,
-      });
-      socket.on('connect', () => this.#onConnect());
-      return socket;
-    }
-    const { tls } = pool;
-    const servername = tls.serverName ?? (isIP(spec.host) === 0 ? spec.host : '');
-    const options: ConnectionOptions = {
-      host: spec.host,
-      port: spec.port,
-      servername,
-      ALPNProtocols: ['http/1.1'],
-      rejectUnauthorized: tls.verify,
-      secureContext: this.#group.secureContext(),
-      ...(this.#group.tlsSession === null ? {} : { session: this.#group.tlsSession }),
-    };
-    const socket: TLSSocket = connectTls(options);
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk)); // TLS decrypts into memory of its own
-    socket.on('secureConnect', () => this.#onConnect());
-    socket.on('session', (session: Buffer) => {
-      this.#group.tlsSession = session;
-    });
-    return socket;
   }
 
   #onConnect(): void {
@@ -228,16 +196,8 @@ export class ClientConnection extends Timed implements Upstream {
     const wasConnecting = this.#phase === PHASE.CONNECTING;
     this.#destroy();
     if (user === null) return;
-    if (wasConnecting) user.onConnectFailed(this.#connectFailure());
+    if (wasConnecting) user.onConnectFailed(failureOf(this.#errorCode, this.#group.spec.scheme === 'https'));
     else user.onUpstreamLost(brokeHttp);
-  }
-
-  #connectFailure(): ConnectFailure {
-    const code = this.#errorCode;
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAI_FAIL') return CONNECT_FAILURE.DNS;
-    if (code === 'ETIMEDOUT') return CONNECT_FAILURE.TIMEOUT;
-    const isTls = this.#group.spec.scheme === 'https' && code !== 'ECONNREFUSED' && code !== 'EHOSTUNREACH';
-    return isTls ? CONNECT_FAILURE.TLS : CONNECT_FAILURE.REFUSED;
   }
 
   #destroy(): void {
