@@ -4,24 +4,16 @@
 
 import { probed as probedHealth } from '../core/health.ts';
 import { type LaneReader, type Outcome, SAMPLE } from '../core/lane.ts';
-import {
-  type EjectReason,
-  eject,
-  mayEject,
-  probedOutlier,
-  settled,
-  successRateOutliers,
-  waited,
-  windowOf,
-} from '../core/outlier.ts';
+import { probedOutlier } from '../core/outlier.ts';
 import { newErrors } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
-import { type Known, learnFromProbe, learnFromTraffic, newKnown, place } from './fleet/known.ts';
+import { Judge } from './fleet/judge.ts';
+import { type Known, learnFromProbe, learnFromTraffic, newKnown, place, settleBatch } from './fleet/known.ts';
 import { isEligible, isInBand, newPoolState, type PoolState, populate, rankPool, writePool } from './fleet/ranking.ts';
-import { ShareHistory } from './fleet/shares.ts';
-import { type FleetCounters, Teller, whyOf } from './fleet/teller.ts';
+import { flowOf, ShareHistory } from './fleet/shares.ts';
+import { type FleetCounters, Teller } from './fleet/teller.ts';
 import { candidateView, endpointView } from './fleet/views.ts';
 import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
 
@@ -44,11 +36,11 @@ export interface FleetOptions {
 const TICK_MS = 250;
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
 const FOUNDING_MS = 10_000;
-const RATE_TAU_MS = 5000;
 
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #teller: Teller;
+  readonly #judge: Judge;
   #snapshot: Snapshot | null = null;
   #writer: TableWriter | null = null;
   #history: ShareHistory | null = null;
@@ -60,7 +52,6 @@ export class Fleet {
   readonly #drained = new Set<string>();
   readonly #foundedMs = new Map<string, number>();
   #tickedMs = 0;
-  #judgedMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #soon: NodeJS.Immediate | null = null;
   /** What the other workers had in flight per slot when the lanes were last read. */
@@ -69,6 +60,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#teller = new Teller(options.events, options.counters);
+    this.#judge = new Judge(this.#teller, options.random);
   }
 
   /**
@@ -166,7 +158,9 @@ export class Fleet {
     lanes.forEach((lane) => {
       lane.drain((ring, base) => this.#take(ring, base, lane));
     });
-    this.#judge(nowMs);
+    for (const k of this.#known.values()) settleBatch(k);
+    const flows = this.#pools.map((state) => flowOf(state.members, nowMs - this.#tickedMs));
+    this.#judge.tick(this.#pools, Math.max(nowMs - this.#tickedMs, 1), nowMs);
     let isChanged = false;
     this.#pools.forEach((state, pool) => {
       isChanged = this.#welcome(state, nowMs) || isChanged;
@@ -179,7 +173,7 @@ export class Fleet {
     });
     writeInflight(lanes, this.#total, writer);
     if (isChanged) this.#history?.restart();
-    this.#history?.record(writer.ints, writer.doubles);
+    this.#history?.record(writer.ints, writer.doubles, flows);
     writer.publish();
     this.#tickedMs = nowMs;
   }
@@ -203,51 +197,8 @@ export class Fleet {
       retryAfterMs: ring[base + SAMPLE.RETRY_AFTER_MS]!,
     });
     if (lied) this.#teller.lied(k);
-    const reason = settled(k.outlier, outcome, this.#pools[k.pool]!.spec.outlier, atMs);
-    if (reason !== null) this.#eject(k, reason, whyOf(reason, outcome, ring[base + SAMPLE.STATUS]!));
-  }
-
-  /** What is judged by the clock: sentences that end, peers compared, rates. */
-  #judge(nowMs: number): void {
-    const elapsedMs = Math.max(nowMs - this.#tickedMs, 1);
-    const isDue = nowMs - this.#judgedMs >= 1000;
-    if (isDue) this.#judgedMs = nowMs;
-    for (const state of this.#pools) {
-      for (const k of state.members) {
-        if (waited(k.outlier, nowMs) && !k.isDraining)
-          this.#teller.changed(k, this.#pools[k.pool]!.spec.name, 'ejection is over', 'time', nowMs);
-        const rate = ((k.requests - k.ratedRequests) * 1000) / elapsedMs;
-        k.ratedRequests = k.requests;
-        k.requestsPerSecond += (rate - k.requestsPerSecond) * (1 - Math.exp(-elapsedMs / RATE_TAU_MS));
-      }
-      if (isDue) this.#judgePeers(state, nowMs);
-    }
-  }
-
-  #judgePeers(state: PoolState, nowMs: number): void {
-    const windows = state.members.map((k) =>
-      k.outlier.isEjected ? { total: 0, bad: 0 } : windowOf(k.outlier, state.spec.outlier, nowMs),
-    );
-    const worse = successRateOutliers(
-      windows.map((w) => w.total),
-      windows.map((w) => w.bad),
-    );
-    for (const i of worse) {
-      const percent = Math.round((100 * windows[i]!.bad) / windows[i]!.total);
-      this.#eject(state.members[i]!, 'success-rate', `${percent} % failures, far more than its peers`);
-    }
-  }
-
-  /** Ejects if the pool can do without it. */
-  #eject(k: Known, reason: EjectReason, why: string): void {
-    if (k.outlier.isEjected || k.isDraining) return;
-    const { members, spec } = this.#pools[k.pool]!;
-    const ejected = members.filter((m) => m.outlier.isEjected).length;
-    const answering = members.filter((m) => m !== k && isEligible(m)).length;
-    if (!mayEject(reason, members.length, ejected, answering, spec.outlier.maxEjectedRatio)) return;
     const nowMs = this.#options.clock();
-    eject(k.outlier, reason, spec.outlier, nowMs, this.#options.random);
-    this.#teller.changed(k, this.#pools[k.pool]!.spec.name, why, reason, nowMs);
+    this.#judge.settled(this.#pools[k.pool]!, k, outcome, ring[base + SAMPLE.STATUS]!, atMs, nowMs);
   }
 
   /** Endpoints that (re)appeared since the last tick start slowly, with their old failures forgiven. */

@@ -19,6 +19,8 @@ export interface Ranked {
   /** Came back a moment ago: home may return to it without waiting. */
   isReturning: boolean;
   scoreMs: number;
+  /** Stood in the band last time; kept by `rank`. */
+  isInBand: boolean;
   /** By geography, for `nearest`; Infinity when unknown. */
   priorMs: number;
 }
@@ -64,6 +66,8 @@ export interface Ranking {
 
 const OVERFLOW = 3;
 const EXPLORE_RATIO = 1.5;
+/** By this part of the band's width it is harder to leave than to enter. */
+const STAY_RATIO = 0.5;
 const DWELL_MS = 10_000;
 /** A challenger must have been ahead for this long: two ticks. */
 const AHEAD_MS = 250;
@@ -111,8 +115,7 @@ export function rank(candidates: readonly Ranked[], spec: RankSpec, home: Home, 
   chosen.sort(byScore);
   const scoreAt = (i: number) => candidates[chosen[i]!]!.scoreMs + holdMs[chosen[i]!]!;
   const best = scoreAt(0);
-  let band = 1;
-  while (band < eligible && scoreAt(band) <= best * (1 + spec.bandRatio) + spec.bandMs) band++;
+  const band = bandOf(candidates, chosen, holdMs, best, spec);
   let explorable = 0;
   while (band + explorable < eligible && scoreAt(band + explorable) <= best * EXPLORE_RATIO) explorable++;
   return {
@@ -126,6 +129,31 @@ export function rank(candidates: readonly Ranked[], spec: RankSpec, home: Home, 
     switched,
     home: chosen.find((i) => candidates[i]!.home === home.key) ?? NONE,
   };
+}
+
+/**
+ * How many share the traffic. Whoever is in stays in until it is clearly out: at the edge noise would decide, tick by tick.
+ * Puts the band at the head of `chosen`, which is sorted by score.
+ */
+function bandOf(
+  candidates: readonly Ranked[],
+  chosen: number[],
+  holdMs: Float64Array,
+  best: number,
+  spec: RankSpec,
+): number {
+  const widthMs = best * spec.bandRatio + spec.bandMs;
+  const isIn = (i: number) => {
+    const c = candidates[i]!;
+    const stay = c.isInBand && holdMs[i] === 0 ? 1 + STAY_RATIO : 1;
+    return c.scoreMs + holdMs[i]! <= best + widthMs * stay;
+  };
+  const inside = chosen.filter(isIn);
+  const outside = chosen.filter((i) => !isIn(i));
+  for (const c of candidates) c.isInBand = false;
+  for (const i of inside) candidates[i]!.isInBand = true;
+  chosen.splice(0, chosen.length, ...inside, ...outside);
+  return inside.length;
 }
 
 /** Who may be picked at all: the healthy; else those not judged yet; else, in a panic, those that answer at least. */

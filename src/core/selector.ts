@@ -99,9 +99,11 @@ export class Selector {
     d.ctx = ctx;
     d.pool = pool;
     const mode = d.ints[row.at + ROW.MODE]!;
+    // `whenAllDown: fail` is decided here, for trials and panic alike: nothing is sent when no endpoint is healthy.
+    if (mode !== MODE.NORMAL && spec.whenAllDown === 'fail') return NONE;
     if (mode === MODE.DOWN) {
       this.role = ROLE.TRIAL;
-      return spec.whenAllDown === 'try' ? trial(d, row.width, this.#table.trials) : NONE;
+      return trial(d, row.width, this.#table.trials);
     }
     if (ctx.mayExplore && ctx.triedCount === 0 && spec.exploreRatio > 0) {
       const explorable = d.ints[row.at + ROW.EXPLORABLE]!;

@@ -228,8 +228,13 @@ describe('when none is healthy', () => {
     expect([selector.pick(0, ctx), other.pick(0, ctx), selector.pick(0, ctx)]).toEqual([0, 1, NONE]);
   });
 
-  it('makes none with whenAllDown: fail', () => {
+  it('sends nothing at all with whenAllDown: fail, neither trials nor to those that merely answer', () => {
     expect(picks(rowOf(same(2), down, { whenAllDown: 'fail' }).selector, 3)).toEqual([NONE, NONE, NONE]);
+    const panic = { band: 2, overflow: 0, explorable: 0, mode: MODE.PANIC };
+    for (const policy of ['fastest', 'round-robin'] as const) {
+      const { selector } = rowOf(same(2), panic, { policy, whenAllDown: 'fail' });
+      expect(picks(selector, 3)).toEqual([NONE, NONE, NONE]);
+    }
   });
 
   it('says that it panics when it uses those that merely answer', () => {

@@ -7,7 +7,16 @@ import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import { newOutlier, type Outlier } from '../../core/outlier.ts';
 import { type Errors, errorsAfter, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
-import { gainOf, MIN_BASE_MS, peakGainOf, quietAfterMs, serverAfterMs, serverIdleMs } from '../../core/score/server.ts';
+import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
+import {
+  type Batch,
+  batchAdd,
+  batchTake,
+  newBatch,
+  newSteady,
+  type Steady,
+  steadyAfter,
+} from '../../core/score/steady.ts';
 import type { EndpointSpec, LatLon } from '../../core/snapshot.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
 
@@ -27,12 +36,23 @@ export interface Known {
   /** Server term of the probes alone: now, and its quiet level. NaN until one answered. */
   probeMs: number;
   probeQuietMs: number;
+  /** Of single first bytes around their level, ms². */
+  probeVariance: number;
+  probes: number;
   probeAtMs: number;
-  /** From traffic. `serverMs` (W) is NaN until a sample; `offsetMs` is what requests take beyond the quiet probe. */
-  serverMs: number;
+  /** From traffic: this tick's samples, and W itself. `offsetMs` is what requests take beyond the quiet probe. */
+  readonly batch: Batch;
+  readonly server: Steady;
+  /** When the last sample that W has taken in came. */
   serverAtMs: number;
+  batchAtMs: number;
   offsetMs: number;
+  /** How many good answers stand behind the offset. */
+  offsetCount: number;
   meanInflight: number;
+  /** How long requests are in flight: mean, and mean square, in ms; from pick to settle. NaN until one was. */
+  holdMs: number;
+  holdSquare: number;
   readonly errors: Errors;
   /** Where it says it is. null = unknown. */
   distanceKm: number | null;
@@ -58,6 +78,11 @@ export interface Known {
 
 /** The probe's quiet level rises this slowly, so that a brownout is not taken for the nature of the server. */
 const QUIET_TAU_MS = 60_000;
+const PROBE_GAIN = 0.15;
+/** Traffic as young as this knows the unloaded level better than probes. */
+const FRESH_MS = 2000;
+/** The level of the probes (a smoothed median of five) strays this far from the truth, in deviations of one probe. */
+const PROBE_NOISE = 1;
 /** Times beyond this are a clock's doing or a debugger's. */
 const ABSURD_MS = 600_000;
 
@@ -75,11 +100,18 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     lastProbe: null,
     probeMs: Number.NaN,
     probeQuietMs: Number.NaN,
+    probeVariance: 0,
+    probes: 0,
     probeAtMs: nowMs,
-    serverMs: Number.NaN,
+    batch: newBatch(),
+    server: newSteady(),
     serverAtMs: nowMs,
+    batchAtMs: nowMs,
     offsetMs: Number.NaN,
+    offsetCount: 0,
     meanInflight: 0,
+    holdMs: Number.NaN,
+    holdSquare: Number.NaN,
     errors: newErrors(nowMs),
     distanceKm: null,
     smallestMs: Number.POSITIVE_INFINITY,
@@ -133,24 +165,51 @@ export function learnFromProbe(k: Known, result: ProbeResult): boolean {
   else if (result.failure !== 'timeout') k.absentAtMs = Math.max(k.absentAtMs, atMs);
   // A stalled loop measured itself. A bad answer's time is no answer's time (a fast 503).
   if (result.stalled) return false;
+  const isFirst = Number.isNaN(measuredNetworkMs(k));
+  const guessMs = priorOfMs(k) ?? 0;
   if (connectMs !== null) levelAfter(k.connect, connectMs);
   if (!result.ok) return false;
   const answerMs = firstByteMs ?? connectMs;
   if (firstByteMs !== null) levelAfter(k.firstByte, firstByteMs);
   const proved = answerMs !== null && sawAnswer(k, answerMs);
   const network = measuredNetworkMs(k);
+  // Traffic came first: what it took was reckoned beyond a guess, the way itself included.
+  if (isFirst && !Number.isNaN(network)) shift(k, guessMs - network);
   if (firstByteMs !== null && !Number.isNaN(network)) {
     k.probeMs = Math.max(k.firstByte.ms - network, 0);
     const elapsedMs = atMs - k.probeAtMs;
-    // Traffic came first: what it took was all offset then.
-    if (Number.isNaN(k.probeQuietMs)) k.offsetMs -= k.probeMs;
-    k.probeQuietMs =
-      k.probeMs < k.probeQuietMs || Number.isNaN(k.probeQuietMs)
-        ? k.probeMs
-        : k.probeQuietMs + (k.probeMs - k.probeQuietMs) * gainOf(elapsedMs, QUIET_TAU_MS);
+    const offSquare = (firstByteMs - k.firstByte.ms) ** 2;
+    k.probes++;
+    // The plain mean at first: noise that is not known yet must not pass for news.
+    k.probeVariance +=
+      (Math.min(offSquare, 9 * k.probeVariance + 1) - k.probeVariance) * Math.max(1 / k.probes, PROBE_GAIN);
+    const stepMs = Number.isNaN(k.probeQuietMs) ? k.probeMs : probeStepMs(k, elapsedMs);
+    k.probeQuietMs = Number.isNaN(k.probeQuietMs) ? k.probeMs : k.probeQuietMs + stepMs;
+    // What traffic says of the unloaded level stands while there is traffic; and if it came first, it was all offset.
+    if (k.probes === 1 || atMs - k.serverAtMs < FRESH_MS) k.offsetMs -= stepMs;
     k.probeAtMs = atMs;
   }
   return proved;
+}
+
+/** The server terms are what requests take beyond the network; that has become another by `-ms`. */
+function shift(k: Known, ms: number): void {
+  k.server.ms = Math.max(k.server.ms + ms, MIN_BASE_MS);
+  k.offsetMs += ms;
+}
+
+/** What the quiet level of the probes moves by: down when they are surely quicker, with time otherwise. */
+function probeStepMs(k: Known, elapsedMs: number): number {
+  const off = k.probeMs - k.probeQuietMs;
+  const news = probeNewsMs(k);
+  return news < 0 ? news : off * gainOf(elapsedMs, QUIET_TAU_MS);
+}
+
+/** How far the probes are from their quiet level, as far as it is not their usual noise. ms; 0 = as ever. */
+export function probeNewsMs(k: Known): number {
+  const off = k.probeMs - k.probeQuietMs;
+  const noise = PROBE_NOISE * Math.sqrt(k.probeVariance);
+  return Math.sign(off) * Math.max(Math.abs(off) - noise, 0);
 }
 
 /** An answer this quick: is it from where the endpoint says it is? True once, when it becomes plain that it is not. */
@@ -181,6 +240,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   const isBad = outcome !== OUTCOME.OK;
   if (outcome >= OUTCOME.CONNECT_FAILED) k.failures++;
   errorsAfter(k.errors, isBad, seen.retryAfterMs, atMs);
+  held(k, seen.totalMs);
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
   if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
   // A request that got nothing says that the wait is at least this long; one refused at connect says nothing of it.
@@ -188,21 +248,43 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   if (!(ms >= 0 && ms < ABSURD_MS)) return false;
   const network = measuredNetworkMs(k);
   const x = Math.max(ms - (Number.isNaN(network) ? (priorOfMs(k) ?? 0) : network), 0);
-  const before = Number.isNaN(k.serverMs) ? x : k.serverMs;
   // Failing quickly is no merit: it may raise the level, never lower it (linkerd2-proxy#4537).
-  if (isBad && x <= before) return false;
-  const elapsedMs = atMs - k.serverAtMs;
-  k.serverMs = serverAfterMs(before, x, elapsedMs);
-  const rises = seen.inflight > k.meanInflight;
-  k.meanInflight += (seen.inflight - k.meanInflight) * peakGainOf(Math.max(elapsedMs, 1), rises);
-  if (!isBad) {
-    const probe = Number.isNaN(k.probeQuietMs) ? 0 : k.probeQuietMs;
-    const quiet = Number.isNaN(k.offsetMs) ? x : quietAfterMs(Math.max(probe + k.offsetMs, MIN_BASE_MS), x, elapsedMs);
-    k.offsetMs = quiet - probe;
-    k.isCold = false;
-  }
-  k.serverAtMs = Math.max(k.serverAtMs, atMs);
+  if (isBad && !(x > k.server.ms)) return false;
+  batchAdd(k.batch, x, seen.inflight, !isBad);
+  k.batchAtMs = Math.max(k.batchAtMs, atMs);
+  if (!isBad) k.isCold = false;
   return !isBad && sawAnswer(k, ms);
+}
+
+/** How many of the last requests stand behind the usual time in flight. */
+const HELD = 500;
+
+function held(k: Known, ms: number): void {
+  if (!(ms >= 0 && ms < ABSURD_MS)) return;
+  const isFirst = Number.isNaN(k.holdMs);
+  // The plain mean at first, then a moving one.
+  const gain = isFirst ? 1 : 1 / Math.min(k.requests, HELD);
+  k.holdMs = isFirst ? ms : k.holdMs + (ms - k.holdMs) * gain;
+  k.holdSquare = isFirst ? ms * ms : k.holdSquare + (ms * ms - k.holdSquare) * gain;
+}
+
+/** Takes the samples of this tick into W, its unloaded level and the mean in-flight. */
+export function settleBatch(k: Known): void {
+  if (k.batch.count === 0) return;
+  const figure = batchTake(k.batch, k.server.ms);
+  const elapsedMs = Math.max(k.batchAtMs - k.serverAtMs, 1);
+  const gain = steadyAfter(k.server, figure, elapsedMs);
+  k.meanInflight += (figure.meanInflight - k.meanInflight) * gain;
+  if (!Number.isNaN(figure.goodMs)) {
+    const probe = Number.isNaN(k.probeQuietMs) ? 0 : k.probeQuietMs;
+    // Only what is surely lower is quieter: of noise, the unloaded level would be the luckiest moment.
+    const x = figure.goodMs + Math.sqrt(k.server.variance / figure.count);
+    const before = Math.max(probe + k.offsetMs, MIN_BASE_MS);
+    const quiet = Number.isNaN(k.offsetMs) ? figure.goodMs : quietAfterMs(before, x, elapsedMs);
+    k.offsetMs = quiet - probe;
+    k.offsetCount += figure.count;
+  }
+  k.serverAtMs = Math.max(k.serverAtMs, k.batchAtMs);
 }
 
 /** In-flight decays towards what is there when nothing settles: tunnels that stay must not look like a queue for ever. */
@@ -214,6 +296,6 @@ const INFLIGHT_TAU_MS = 10_000;
  */
 export function rest(k: Known, idleMs: number, elapsedMs: number): void {
   k.meanInflight += (k.inflight - k.meanInflight) * gainOf(elapsedMs, INFLIGHT_TAU_MS);
-  if (k.inflight > k.meanInflight * 1.5 + 1 || Number.isNaN(k.serverMs)) return;
-  k.serverMs = serverIdleMs(k.serverMs, idleMs, elapsedMs);
+  if (k.inflight > k.meanInflight * 1.5 + 1 || Number.isNaN(k.server.ms)) return;
+  k.server.ms = serverIdleMs(k.server.ms, idleMs, elapsedMs);
 }

@@ -2,6 +2,7 @@
 // the scores an order, and that is written. The rules are core's (score/*, rank.ts); here they only meet the data.
 
 import { type Home, newHome, type Ranked, type Ranking, rank } from '../../core/rank.ts';
+import { level } from '../../core/score/alike.ts';
 import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { medianOf } from '../../core/score/network.ts';
@@ -9,7 +10,7 @@ import { rampShare } from '../../core/score/ramp.ts';
 import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
 import { NONE, type PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, FLAG, ROW, type TableWriter } from '../../core/table.ts';
-import { type Known, measuredNetworkMs, priorOfMs, rest } from './known.ts';
+import { type Known, measuredNetworkMs, priorOfMs, probeNewsMs, rest } from './known.ts';
 
 export interface PoolState {
   spec: PoolSpec;
@@ -29,6 +30,8 @@ const UNKNOWN_SERVER_MS = 1;
 const SETTLING_MS = 5000;
 /** An endpoint that came back may claim home without the dwell for this long beyond its slow start. */
 const RETURNING_MS = 5000;
+/** What the pool has in common counts as so many answers. */
+const LEANING = 6;
 /** An answer this old no longer shows that anybody is there. */
 const ANSWERED_MS = 10_000;
 
@@ -58,12 +61,18 @@ export function populate(state: PoolState, spec: PoolSpec, members: readonly Kno
     isUnknown: false,
     isReturning: false,
     scoreMs: 0,
+    isInBand: false,
     priorMs: Number.POSITIVE_INFINITY,
   }));
 }
 
 export function isEligible(k: Known): boolean {
   return k.health.state === 'healthy' && !k.outlier.isEjected && !k.isDraining;
+}
+
+/** Whether traffic has told what its times are. */
+function isMeasured(k: Known): boolean {
+  return !Number.isNaN(k.server.ms);
 }
 
 /** Something came back from it lately, and nothing since has shown that nobody is there. */
@@ -76,15 +85,24 @@ export function rankPool(state: PoolState, idleFromMs: number, nowMs: number): R
   const { members, ranked, spec, terms } = state;
   const common = commonOf(members);
   members.forEach((k, i) => {
-    const at = i * CANDIDATE_DOUBLES;
-    writeTerms(k, common, spec, terms, at, idleFromMs, nowMs);
+    writeTerms(k, common, spec, terms, i * CANDIDATE_DOUBLES, idleFromMs, nowMs);
     const r = ranked[i]!;
     r.isEligible = isEligible(k);
     r.isUnknown = k.health.state === 'unknown' && !k.outlier.isEjected && !k.isDraining;
     r.isAnswering = isAnswering(k, nowMs);
     r.isReturning = nowMs - k.returnedAtMs < spec.slowStartMs + RETURNING_MS;
-    r.scoreMs = terms[at + CD.SCORE]!;
     r.priorMs = priorOfMs(k) ?? Number.POSITIVE_INFINITY;
+  });
+  const measured = members.map((_, i) => i).filter((i) => ranked[i]!.isEligible && isMeasured(members[i]!));
+  level(
+    terms,
+    measured,
+    Float64Array.from(members, (k) => Math.sqrt(k.server.levelVariance)),
+  );
+  members.forEach((k, i) => {
+    const at = i * CANDIDATE_DOUBLES;
+    terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k, terms[at + CD.MEAN_INFLIGHT]!));
+    ranked[i]!.scoreMs = terms[at + CD.SCORE]!;
   });
   state.ranking = rank(ranked, spec, state.home, nowMs);
   return state.ranking;
@@ -107,11 +125,11 @@ function commonOf(members: readonly Known[]): Common {
     networkMs: known(members.map(measuredNetworkMs), UNKNOWN_NETWORK_MS),
     // A cheap probe would flatter whoever has no traffic; it is charged what requests cost the others on top.
     offsetMs: known(
-      members.map((k) => k.offsetMs),
+      (members.some(isTold) ? members.filter(isTold) : members).map((k) => k.offsetMs),
       0,
     ),
     serverMs: known(
-      members.map((k) => k.serverMs),
+      members.map((k) => k.server.ms),
       UNKNOWN_SERVER_MS,
     ),
   };
@@ -128,14 +146,14 @@ function writeTerms(
 ): void {
   const measured = measuredNetworkMs(k);
   const network = Number.isNaN(measured) ? (priorOfMs(k) ?? common.networkMs) : measured;
-  const offset = Number.isNaN(k.offsetMs) ? common.offsetMs : k.offsetMs;
+  const offset = offsetOf(k, common);
   const isProbed = !Number.isNaN(k.probeMs);
   // Without any first byte of a probe the offset is the whole term, or there is nothing but what the pool has in common.
   const isBlank = !isProbed && Number.isNaN(k.offsetMs);
-  const idleMs = isBlank ? common.serverMs : Math.max((isProbed ? k.probeMs : 0) + offset, MIN_BASE_MS);
   const base = isBlank ? common.serverMs : Math.max((isProbed ? k.probeQuietMs : 0) + offset, MIN_BASE_MS);
+  const idleMs = isProbed && !isBlank ? Math.max(base + probeNewsMs(k), MIN_BASE_MS) : base;
   if (k.serverAtMs < idleFromMs) rest(k, idleMs, nowMs - idleFromMs);
-  const server = Number.isNaN(k.serverMs) ? idleMs : k.serverMs;
+  const server = Number.isNaN(k.server.ms) ? idleMs : k.server.ms;
   const ratio = errorRatio(k.errors, nowMs);
   terms[at + CD.NETWORK] = network;
   terms[at + CD.SERVER] = server;
@@ -147,15 +165,25 @@ function writeTerms(
   terms[at + CD.EXTRA] = 0;
   terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs);
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
-  terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k));
+}
+
+/** Whether enough answers stand behind its offset for others to lean on it. */
+function isTold(k: Known): boolean {
+  return k.offsetCount >= LEANING * 2;
+}
+
+/** Few answers lean on what the pool has in common, many stand alone: one slow page at first is not a slow server. */
+function offsetOf(k: Known, common: Common): number {
+  if (Number.isNaN(k.offsetMs)) return common.offsetMs;
+  return (k.offsetMs * k.offsetCount + common.offsetMs * LEANING) / (k.offsetCount + LEANING);
 }
 
 /**
  * The load to rank at: the usual one, which W was measured under, so that the chance of one moment moves nothing; the
  * present one only when it is far above, which is how a silent endpoint shows before any time-out.
  */
-function loadOf(k: Known): number {
-  return k.inflight > k.meanInflight * 2 + 4 ? k.inflight : k.meanInflight;
+function loadOf(k: Known, usual: number): number {
+  return k.inflight > Math.max(k.meanInflight, usual) * 2 + 4 ? k.inflight : usual;
 }
 
 /** Writes the pool's row into the version being written. */

@@ -68,14 +68,14 @@ export function candidateView(state: PoolState, member: number, share: number, n
 
 /** W; before traffic, what the probes alone say. */
 function serverOf(k: Known): number {
-  return Number.isNaN(k.serverMs) ? k.probeMs : k.serverMs;
+  return Number.isNaN(k.server.ms) ? k.probeMs : k.server.ms;
 }
 
 /** As ranked on the last tick, held-off challengers included; null when nothing but a guess stands behind it. */
 function scoreOf(state: PoolState, member: number): number | null {
   const k = state.members[member]!;
   if (state.ranking === null) return null;
-  if (Number.isNaN(measuredNetworkMs(k)) && priorOfMs(k) === null && Number.isNaN(k.serverMs)) return null;
+  if (Number.isNaN(measuredNetworkMs(k)) && priorOfMs(k) === null && Number.isNaN(k.server.ms)) return null;
   return rounded(state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + state.ranking.holdMs[member]!);
 }
 

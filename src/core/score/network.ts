@@ -38,6 +38,9 @@ export function levelAfter(level: Level, sampleMs: number): void {
   } else if (isStep(level.ms, before) && isStep(level.ms, sampleMs) && !isStep(before, sampleMs)) {
     level.recent = [before, sampleMs];
     level.ms = (before + sampleMs) / 2;
+  } else if (level.recent.length < WINDOW) {
+    // Of few, none is usual yet; of two the lower one, since the first often pays for what is set up.
+    level.ms = [...level.recent].sort((a, b) => a - b)[(level.recent.length - 1) >> 1]!;
   } else {
     level.ms += (medianOf(level.recent) - level.ms) * GAIN;
   }

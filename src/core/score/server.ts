@@ -10,8 +10,8 @@ const FALL_GAIN = 0.1;
 /** S0 is never below this, so that ratios to it stay sane. */
 export const MIN_BASE_MS = 0.1;
 /** One sample counts for at most this many times the present level (and some ms): a single slow page is not a brownout. */
-const CLIP_RATIO = 4;
-const CLIP_MS = 20;
+export const CLIP_RATIO = 4;
+export const CLIP_MS = 20;
 
 /**
  * Weight of a sample that comes `elapsedMs` after the last one. 0…1.
@@ -22,22 +22,17 @@ export function gainOf(elapsedMs: number, tauMs: number): number {
 }
 
 /**
- * Peak-sensitive moving average: quick up, slow down; ms, finite, ≥ 0. Not "the peak at once" as in Finagle: with mixed
- * jobs one slow request would drive all traffic away from a sound home (DESIGN: never by latency of one).
+ * Weight of `count` samples that came over `elapsedMs`, in W and in the mean in-flight that belongs to it. 0…1. Quick up,
+ * slow down; not "the peak at once" as in Finagle: with mixed jobs one slow request would drive all traffic away from a
+ * sound home (DESIGN: never by latency of one).
  * Source: Finagle PeakEwma; asymmetric weights as in expectiles, Newey & Powell 1987.
  */
-export function serverAfterMs(levelMs: number, sampleMs: number, elapsedMs: number): number {
-  const x = Math.min(Math.max(sampleMs, 0), levelMs * CLIP_RATIO + CLIP_MS);
+export function peakGainOf(elapsedMs: number, rises: boolean, count: number): number {
   // Samples of one burst may carry one time stamp; each still counts for something.
-  const elapsed = Math.max(elapsedMs, 1);
-  return levelMs + (x - levelMs) * peakGainOf(elapsed, x > levelMs);
-}
-
-/** Weight of a sample in W and in the mean in-flight that belongs to it: the two must move alike. 0…0.3. */
-export function peakGainOf(elapsedMs: number, rises: boolean): number {
+  const elapsed = Math.max(elapsedMs, count);
   return rises
-    ? Math.min(gainOf(elapsedMs, RISE_TAU_MS), RISE_GAIN)
-    : Math.min(gainOf(elapsedMs, FALL_TAU_MS), FALL_GAIN);
+    ? Math.min(gainOf(elapsed, RISE_TAU_MS), 1 - (1 - RISE_GAIN) ** count)
+    : Math.min(gainOf(elapsed, FALL_TAU_MS), 1 - (1 - FALL_GAIN) ** count);
 }
 
 /**

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errorFactor, errorRatio, errorsAfter, newErrors } from '../../../src/core/score/errors.ts';
 import { isLocationLie, levelAfter, networkMs, newLevel } from '../../../src/core/score/network.ts';
 import { rampShare } from '../../../src/core/score/ramp.ts';
-import { gammaOf, quietAfterMs, serverAfterMs, serverAtMs, serverIdleMs } from '../../../src/core/score/server.ts';
+import { gammaOf, quietAfterMs, serverAtMs, serverIdleMs } from '../../../src/core/score/server.ts';
 import { timeMs } from '../../../src/core/score/time.ts';
 
 function levelOf(...samples: number[]): number {
@@ -44,20 +44,6 @@ describe('the network term', () => {
 });
 
 describe('the server term', () => {
-  it('rises within a second of traffic and falls over several', () => {
-    let up = 10;
-    for (let i = 0; i < 100; i++) up = serverAfterMs(up, 80, 10);
-    expect(up).toBeGreaterThan(75);
-    let down = 80;
-    for (let i = 0; i < 100; i++) down = serverAfterMs(down, 10, 10);
-    expect(down).toBeGreaterThan(50);
-    expect(down).toBeLessThan(65);
-  });
-
-  it('does not take one slow page for a brownout', () => {
-    expect(serverAfterMs(10, 30_000, 60_000)).toBeLessThan(30);
-  });
-
   it('decays to its unloaded level when idle, from both sides: a server is not starved by its own average (traefik#12306)', () => {
     expect(serverIdleMs(500, 10, 15_000)).toBeLessThan(14);
     expect(serverIdleMs(1, 10, 15_000)).toBeGreaterThan(9.9);
