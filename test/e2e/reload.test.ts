@@ -245,3 +245,19 @@ describe('limits', () => {
     expect(statuses).toEqual(new Array(8).fill(431));
   });
 });
+
+describe('a reload whose admin address is taken', () => {
+  it('changes nothing at all, and the admin API is where it was', async () => {
+    const before = await version();
+    const admin = { address: `127.0.0.1:${origins[0]!.port}` };
+    fermat.writeConfig(config('abc', 'v9', { admin }));
+    const { status, text } = await post();
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(text).toContain(String(origins[0]!.port));
+    expect(await version()).toBe(before);
+    expect(await fermat.metric('fermat_config_last_reload_successful')).toBe(0);
+    fermat.writeConfig(config('abc', 'v10'));
+    expect((await post()).status).toBe(200);
+    expect(await version()).toBe('v10');
+  });
+});

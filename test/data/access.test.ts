@@ -1,0 +1,82 @@
+// Lines of the access log, as the real process writes them to stdout.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Fermat, poolOf, startFermat } from '../support/fermat.ts';
+import { type Origin, startOrigin } from '../support/origin.ts';
+import { exchange } from '../support/raw.ts';
+import { until } from '../support/until.ts';
+
+let origin: Origin;
+beforeAll(async () => {
+  origin = await startOrigin();
+});
+afterAll(async () => {
+  await origin?.refuse();
+});
+
+async function logging(access: string): Promise<Fermat> {
+  const routes = [
+    { name: 'main', pool: 'main' },
+    { path: '/own', respond: { status: 403, body: 'no' } },
+  ];
+  return startFermat({ pools: { main: poolOf([origin.url]) }, routes, logging: { access } });
+}
+
+/** The lines after `bytes` were sent and answered. */
+async function linesAfter(fermat: Fermat, bytes: string, many = 1): Promise<string[]> {
+  const from = fermat.stdout.length;
+  await exchange(fermat.port, bytes, bytes.slice(0, bytes.indexOf(' ')));
+  const lines = (): string[] => fermat.stdout.slice(from).split('\n').slice(0, -1);
+  await until(() => lines().length >= many, 'the line');
+  return lines();
+}
+
+describe('json', () => {
+  it('is one object a line with everything about the request, and survives hostile bytes', async () => {
+    await using fermat = await logging('json');
+    origin.script = (request) => request.answer(201, 'four');
+    const [plain] = await linesAfter(fermat, 'GET /a?b=1 HTTP/1.1\r\nHost: Shop.example\r\n\r\n');
+    const line = JSON.parse(plain!) as Record<string, unknown>;
+    expect(line).toEqual({
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      client: '127.0.0.1',
+      method: 'GET',
+      host: expect.stringMatching(/^shop\.example$/i),
+      path: '/a?b=1',
+      status: 201,
+      bytes: 4,
+      durationMs: expect.any(Number),
+      route: 'main',
+      endpoint: 'e0',
+      attempts: 1,
+    });
+    expect(line.durationMs).toBeGreaterThan(0);
+    const [own] = await linesAfter(fermat, 'GET /own HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(JSON.parse(own!)).toMatchObject({ status: 403, bytes: 2, endpoint: null, attempts: 0 });
+    const [odd] = await linesAfter(fermat, "X!#$%'|~ /x'%22%0a HTTP/1.1\r\nHost: a\r\nReferer: \"}\\\r\n\r\n");
+    expect(JSON.parse(odd!)).toMatchObject({ method: "X!#$%'|~", path: "/x'%22%0a" });
+    origin.reset();
+  });
+});
+
+describe('combined', () => {
+  it('is the line that log tools know, with quotes that cannot be broken out of', async () => {
+    await using fermat = await logging('combined');
+    const [plain] = await linesAfter(
+      fermat,
+      'GET /a?b=1 HTTP/1.1\r\nHost: a\r\nReferer: http://r/\r\nUser-Agent: me "and" \\ you\r\n\r\n',
+    );
+    expect(plain).toMatch(
+      /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/a\?b=1 HTTP\/1\.1" 200 2 "http:\/\/r\/" "me \\"and\\" \\\\ you"$/,
+    );
+    const [bare] = await linesAfter(fermat, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(bare).toMatch(/"HEAD \/ HTTP\/1\.1" 200 0 "-" "-"$/);
+  });
+
+  it('is whole when the process ends right after the request', async () => {
+    const fermat = await logging('combined');
+    for (let i = 0; i < 20; i++) await exchange(fermat.port, `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await fermat.stop();
+    expect(fermat.stdout.match(/"GET \/\d+ HTTP\/1\.1" 200/g)).toHaveLength(20);
+  });
+});
