@@ -103,6 +103,25 @@ describe('where requests go', () => {
   });
 });
 
+describe('what explain predicts soon after the start', () => {
+  const spread = (ms: number) => (random: () => number) => ms + 1.2 * random();
+  it.each([
+    ['three equal ones', [10, 10, 10]],
+    ['ones that differ a little', [10, 12, 40]],
+    ['twenty equal ones', Array.from({ length: 20 }, () => 10)],
+  ])('is within three points of what 5,000 requests do, 1,000 requests in: %s', (_, delays) => {
+    for (const rps of [300, 800]) {
+      const origins = delays.map((ms, i) => origin(`e${i}`, spread(ms)));
+      const world = new World(origins, { lanes: 2 });
+      world.run(1500);
+      world.run(1_000_000 / rps, rps);
+      const predicted = world.fleet.candidates(0).candidates;
+      const real = sharesOf(world.run(5_000_000 / rps, rps));
+      for (const { id, share } of predicted) expect(Math.abs(share - (real[id] ?? 0))).toBeLessThan(0.03);
+    }
+  });
+});
+
 describe('when endpoints fail', () => {
   it('loses no request when the best is killed, moves within a tick of three failed connects, and is home in 15 s', () => {
     const origins = three();
@@ -195,6 +214,22 @@ describe('when endpoints fail', () => {
   });
 });
 
+describe('whenAllDown: fail', () => {
+  it('sends nothing when no endpoint is healthy, though one still answers (no trial, no panic), and returns by its probes', () => {
+    const origins = [origin('only', 20)];
+    const world = new World(origins, { pool: { whenAllDown: 'fail' } });
+    world.run(3000, 50);
+    origins[0]!.probeMs = 5000;
+    world.run(12_000, 50);
+    expect(byId(world, 'only').healthy).toBe(false);
+    expect(world.run(5000, 50).every((d) => !d.ok && d.tookMs === 0)).toBe(true);
+    expect(world.fleet.candidates(0)).toMatchObject({ chosen: null, candidates: [{ share: 0 }] });
+    origins[0]!.probeMs = 20;
+    world.run(8000, 50);
+    expect(world.run(1000, 50).every((d) => d.ok)).toBe(true);
+  });
+});
+
 describe('operators', () => {
   it('drain takes an endpoint out until enable, also over a reload; an unknown one is refused', () => {
     const world = new World(three());
@@ -233,6 +268,17 @@ describe('stability', () => {
   it('does not move home between endpoints that differ by less than the margin', () => {
     const world = new World([origin('a', 20, { region: 'x' }), origin('b', 22, { region: 'y' })]);
     world.run(60_000, 100);
+    expect(world.counted.filter((c) => c.startsWith('switched'))).toEqual([]);
+  });
+
+  it('shares evenly among equal ones under noise, and never moves home', () => {
+    const world = new World(
+      ['a', 'b', 'c'].map((id) => origin(id, lognormal(10))),
+      { lanes: 2 },
+    );
+    world.run(10_000, 300);
+    const shares = sharesOf(world.run(30_000, 300));
+    for (const id of ['a', 'b', 'c']) expect(Math.abs(shares[id]! - 1 / 3)).toBeLessThan(0.05);
     expect(world.counted.filter((c) => c.startsWith('switched'))).toEqual([]);
   });
 

@@ -19,6 +19,7 @@ import {
 } from '../../core/score/steady.ts';
 import type { EndpointSpec, LatLon } from '../../core/snapshot.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
+import { holdAfter } from './hold.ts';
 
 export interface Known {
   spec: EndpointSpec;
@@ -79,6 +80,8 @@ export interface Known {
 /** The probe's quiet level rises this slowly, so that a brownout is not taken for the nature of the server. */
 const QUIET_TAU_MS = 60_000;
 const PROBE_GAIN = 0.15;
+/** Until so many have answered, all of them count alike. */
+const EARLY_PROBES = 6;
 /** Traffic as young as this knows the unloaded level better than probes. */
 const FRESH_MS = 2000;
 /** The level of the probes (a smoothed median of five) strays this far from the truth, in deviations of one probe. */
@@ -181,8 +184,9 @@ export function learnFromProbe(k: Known, result: ProbeResult): boolean {
     const offSquare = (firstByteMs - k.firstByte.ms) ** 2;
     k.probes++;
     // The plain mean at first: noise that is not known yet must not pass for news.
-    k.probeVariance +=
-      (Math.min(offSquare, 9 * k.probeVariance + 1) - k.probeVariance) * Math.max(1 / k.probes, PROBE_GAIN);
+    const isEarly = k.probes <= EARLY_PROBES;
+    const seen = isEarly ? offSquare : Math.min(offSquare, 9 * k.probeVariance + 1);
+    k.probeVariance += (seen - k.probeVariance) * (isEarly ? 1 / k.probes : PROBE_GAIN);
     const stepMs = Number.isNaN(k.probeQuietMs) ? k.probeMs : probeStepMs(k, elapsedMs);
     k.probeQuietMs = Number.isNaN(k.probeQuietMs) ? k.probeMs : k.probeQuietMs + stepMs;
     // What traffic says of the unloaded level stands while there is traffic; and if it came first, it was all offset.
@@ -202,7 +206,8 @@ function shift(k: Known, ms: number): void {
 function probeStepMs(k: Known, elapsedMs: number): number {
   const off = k.probeMs - k.probeQuietMs;
   const news = probeNewsMs(k);
-  return news < 0 ? news : off * gainOf(elapsedMs, QUIET_TAU_MS);
+  if (news < 0) return news;
+  return off * Math.max(gainOf(elapsedMs, QUIET_TAU_MS), news === 0 && k.probes <= EARLY_PROBES ? 1 / k.probes : 0);
 }
 
 /** How far the probes are from their quiet level, as far as it is not their usual noise. ms; 0 = as ever. */
@@ -240,7 +245,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   const isBad = outcome !== OUTCOME.OK;
   if (outcome >= OUTCOME.CONNECT_FAILED) k.failures++;
   errorsAfter(k.errors, isBad, seen.retryAfterMs, atMs);
-  held(k, seen.totalMs);
+  if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
   if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
   // A request that got nothing says that the wait is at least this long; one refused at connect says nothing of it.
@@ -254,18 +259,6 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   k.batchAtMs = Math.max(k.batchAtMs, atMs);
   if (!isBad) k.isCold = false;
   return !isBad && sawAnswer(k, ms);
-}
-
-/** How many of the last requests stand behind the usual time in flight. */
-const HELD = 500;
-
-function held(k: Known, ms: number): void {
-  if (!(ms >= 0 && ms < ABSURD_MS)) return;
-  const isFirst = Number.isNaN(k.holdMs);
-  // The plain mean at first, then a moving one.
-  const gain = isFirst ? 1 : 1 / Math.min(k.requests, HELD);
-  k.holdMs = isFirst ? ms : k.holdMs + (ms - k.holdMs) * gain;
-  k.holdSquare = isFirst ? ms * ms : k.holdSquare + (ms * ms - k.holdSquare) * gain;
 }
 
 /** Takes the samples of this tick into W, its unloaded level and the mean in-flight. */

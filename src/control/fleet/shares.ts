@@ -26,7 +26,7 @@ const BUDGET_BYTES = 4 * 1024 * 1024;
 const DRAWS = 16_384;
 /** After so much simulated time a worker learns what the others have in flight. */
 const TICK_MS = 250;
-/** A version counts half as much as one that is so many ticks younger: levels that are still being learned soon hold. */
+/** A version counts half of one that is so many ticks younger; less still while there are few: levels are being learned. */
 const HALF_TICKS = 4;
 /** The rate of requests is that of the last two seconds: of traffic that has only just begun, too. */
 const RATE_TICKS = 8;
@@ -108,7 +108,8 @@ export class ShareHistory {
     const replay = new Replay(this.#shape, pool, nowMs, ratePerMs(this.#recent[pool]!), last.flows[pool]!.usage);
     replay.run(versions[0]!, Math.min(replay.settlingDraws, DRAWS), null);
     // The younger a version, the more it says about what comes.
-    const weights = versions.map((_, i) => 2 ** ((i + 1 - versions.length) / HALF_TICKS));
+    const halfTicks = Math.min(versions.length / HALF_TICKS, HALF_TICKS);
+    const weights = versions.map((_, i) => 2 ** ((i + 1 - versions.length) / halfTicks));
     const draw = DRAWS / weights.reduce((a, b) => a + b, 0);
     versions.forEach((version, i) => {
       replay.run(version, Math.ceil(draw * weights[i]!), counts);
