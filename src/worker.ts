@@ -114,6 +114,8 @@ async function drain(delayMs: number, timeoutMs: number): Promise<void> {
   const untilMs = nowMs() + timeoutMs;
   while (plane.connectionCount > 0 && nowMs() < untilMs) await after(20);
   plane.destroy();
+  await after(20); // what was cut closes its books
+  plane.access.close();
   say({ type: 'drained' });
 }
 

@@ -172,21 +172,11 @@ export class FermatNode implements ControlApi {
     const problems = await whyNotListenAll(config.listeners, this.#snapshot.listeners);
     if (problems.length > 0) return this.#reloadFailed(why, problems);
     try {
-      if (config.geoipDatabases.join('\n') !== this.#config.geoipDatabases.join('\n')) await this.#replaceGeo(config);
-      const compiled = this.#registry.compile(config);
-      this.#fleet.install(compiled.snapshot, compiled.probes);
-      await this.#supervisor.publish(compiled.snapshot);
-      this.#compiled = compiled;
-      await this.#replaceAdmin(config);
-      this.#prober.install(compiled.snapshot, compiled.probes);
+      await this.#apply(config);
     } catch (error) {
-      // Whatever a worker could not do, all go back to what ran before.
-      this.#fleet.install(this.#snapshot, this.#compiled.probes);
-      await this.#supervisor.publish(this.#snapshot).catch(() => {});
       return this.#reloadFailed(why, [error instanceof Error ? error.message : String(error)]);
     }
     for (const file of this.#files) unwatchFile(file);
-    this.#config = config;
     this.#files = loaded.files;
     this.#digest = digestOf(loaded.files);
     this.#watchFiles();
@@ -195,6 +185,26 @@ export class FermatNode implements ControlApi {
     const { version } = this.#snapshot;
     this.events.emit('info', 'config.reload', `configuration reloaded (${why})`, { version });
     return { ok: true, version, problems: [] };
+  }
+
+  /** Everything or nothing: on a rejection all is as it was. */
+  async #apply(config: Config): Promise<void> {
+    const old = this.#config;
+    const compiled = this.#registry.compile(config);
+    await this.#replaceAdmin(old, config); // what may fail comes first
+    this.#config = config;
+    try {
+      this.#fleet.install(compiled.snapshot, compiled.probes);
+      await this.#supervisor.publish(compiled.snapshot);
+    } catch (error) {
+      this.#config = old;
+      this.#fleet.install(this.#snapshot, this.#compiled.probes);
+      await this.#replaceAdmin(config, old);
+      throw error;
+    }
+    this.#compiled = compiled;
+    this.#prober.install(compiled.snapshot, compiled.probes);
+    if (config.geoipDatabases.join('\n') !== old.geoipDatabases.join('\n')) await this.#replaceGeo(config);
   }
 
   #reloadFailed(why: string, problems: readonly string[]): ReloadResult {
@@ -226,15 +236,20 @@ export class FermatNode implements ControlApi {
     this.#geo.onReplaced((files) => this.#supervisor.setGeo(files));
   }
 
-  async #replaceAdmin(config: Config): Promise<void> {
-    if (JSON.stringify(config.admin) === JSON.stringify(this.#config.admin)) return;
-    // Not awaited: the request for this reload may come from that very server, which lets it finish.
-    void this.#admin?.close();
-    this.#admin = null;
-    this.#admin = await this.#openAdmin(config).catch(async (error: unknown) => {
-      this.#admin = await this.#openAdmin(this.#config);
+  /** Rejects with the old one still, or again, open. */
+  async #replaceAdmin(from: Config, to: Config): Promise<void> {
+    if (JSON.stringify(to.admin) === JSON.stringify(from.admin)) return;
+    const old = this.#admin;
+    const isSamePlace = JSON.stringify(to.admin.address) === JSON.stringify(from.admin.address);
+    // Never awaited: the request for this reload may come from that very server, which lets it finish.
+    if (isSamePlace) void old?.close();
+    try {
+      this.#admin = await this.#openAdmin(to);
+    } catch (error) {
+      if (isSamePlace) this.#admin = await this.#openAdmin(from);
       throw error;
-    });
+    }
+    if (!isSamePlace) void old?.close();
   }
 
   async #openAdmin(config: Config): Promise<AdminServer | null> {

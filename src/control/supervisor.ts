@@ -106,9 +106,20 @@ export class Supervisor {
     }
   }
 
-  /** Resolves when every worker has it; rejects with ListenError when a listener could not be opened. */
+  /** Resolves when every worker has it. Rejects with ListenError when a listener could not be opened; then all have the old one. */
   async publish(snapshot: Snapshot): Promise<void> {
+    const old = this.#snapshot;
+    try {
+      await this.#give(snapshot);
+    } catch (error) {
+      if (old !== null) await this.#give(old).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #give(snapshot: Snapshot): Promise<void> {
     this.#snapshot = snapshot;
+    for (const seat of this.#seats) seat.installed = 0;
     const [first, ...others] = this.#seats;
     for (const seats of [[first!], others]) {
       for (const seat of seats) this.#post(seat, { type: 'snapshot', snapshot, ports: this.#ports });
@@ -124,7 +135,10 @@ export class Supervisor {
   /** Resolves when all workers have ended their exchanges, at the latest after both times and a little. */
   async drain(delayMs: number, timeoutMs: number): Promise<void> {
     this.#isStopping = true;
-    for (const seat of this.#seats) this.#post(seat, { type: 'drain', delayMs, timeoutMs });
+    for (const seat of this.#seats) {
+      if (seat.restart !== null) clearTimeout(seat.restart);
+      this.#post(seat, { type: 'drain', delayMs, timeoutMs });
+    }
     const untilMs = this.#options.clock() + delayMs + timeoutMs + 5000;
     while (this.#seats.some((seat) => seat.worker !== null && !seat.isDrained) && this.#options.clock() < untilMs) {
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -223,7 +237,7 @@ export class Supervisor {
 
   async #untilInstalled(seat: Seat, version: number): Promise<void> {
     const untilMs = this.#options.clock() + INSTALL_MS;
-    while (seat.installed < version && seat.refusal === null) {
+    while (seat.installed !== version && seat.refusal === null) {
       if (seat.worker === null && this.#isStopping) return;
       const leftMs = untilMs - this.#options.clock();
       if (leftMs <= 0)

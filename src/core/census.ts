@@ -2,6 +2,8 @@
 // own and sums over all rows. Clients are counted by a hash of their address (IPv4 whole, IPv6 by /64), so two may share
 // a count now and then; the limit is a fence against floods, not an account.
 
+import { parseCidr } from './ip.ts';
+
 const BUCKETS = 16_384; // a power of two; two of 100 busy clients collide with a chance of about 1/160 each
 
 /** Room for `lanes` rows, zeroed. */
@@ -27,14 +29,10 @@ export class Census {
 
   /** The key that `enter` and `leave` take. 1 … 16384. */
   static keyOf(address: string): number {
-    const isV6 = address.includes(':');
-    let groups = 0;
+    // The name of the /64, not the text before it: `::` may stand for any of its groups.
+    const text = address.includes(':') ? (parseCidr(`${address}/64`)?.text ?? address) : address;
     let hash = 0x811c9dc5;
-    for (let i = 0; i < address.length; i++) {
-      const c = address.charCodeAt(i);
-      if (isV6 && c === 58 && ++groups === 4) break;
-      hash = Math.imul(hash ^ c, 0x01000193);
-    }
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
     return ((hash ^ (hash >>> 15)) & (BUCKETS - 1)) + 1;
   }
 

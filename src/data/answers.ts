@@ -35,5 +35,7 @@ export function reflect(head: RequestHead): string {
 /** A `location` with the request's host and URI filled in. */
 export function fillLocation(template: string, head: RequestHead): string {
   const uri = head.path === '*' ? '/' : head.path;
-  return template.replace(/\$\{(host|uri)\}/g, (_, name) => (name === 'host' ? head.authority : uri));
+  const location = template.replace(/\$\{(host|uri)\}/g, (_, name) => (name === 'host' ? head.authority : uri));
+  // `//evil.example/` as a path would be another host as a reference (RFC 3986, 4.2).
+  return location.startsWith('//') ? `/${location.replace(/^\/+/, '')}` : location;
 }

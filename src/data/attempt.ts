@@ -15,19 +15,19 @@ import { NEVER } from './wheel.ts';
 /** How long the endpoint may keep a client waiting for `100 Continue` before Fermat says it, ms. */
 const PATIENCE_100_MS = 1000;
 
-/** Chooses an endpoint and asks for a connection to it. */
-export function begin(ex: Exchange): void {
+/** Chooses an endpoint, unless `next` was chosen already, and asks for a connection to it. */
+export function begin(ex: Exchange, next: number = NONE): void {
   const { generation, plane } = ex;
   const pool = ex.pool!;
   const { nowMs } = plane.wheel;
   const isAgain = ex.needsNewConnection;
-  const slot = isAgain ? ex.slot : pick(ex, nowMs);
+  const slot = isAgain ? ex.slot : next === NONE ? pick(ex, nowMs) : next;
   if (slot === NONE) return ex.refuse(ex.books.lastProblem ?? PROBLEM.noEndpoint);
   if (!isAgain) ex.attempts++;
   ex.slot = slot;
   ex.state = STATE.WAITING;
   const group = generation.groups[slot]!;
-  ex.books.beginAttempt(ex, group.spec, generation.selector.role, nowMs);
+  ex.books.beginAttempt(ex, group.spec, isAgain ? NONE : generation.selector.role, nowMs);
   switch (group.acquire(ex, isAgain)) {
     case ACQUIRED.FULL:
       return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
@@ -50,6 +50,7 @@ function pick(ex: Exchange, nowMs: number): number {
 
 /** The connection is there: the request goes out, as far as it has been read. */
 export function send(ex: Exchange, upstream: Upstream): void {
+  if (ex.state !== STATE.WAITING) return upstream.abort(); // the exchange ended meanwhile
   ex.up = upstream;
   ex.state = STATE.SENT;
   ex.needsNewConnection = false;
@@ -59,9 +60,10 @@ export function send(ex: Exchange, upstream: Upstream): void {
   books.connectMs = upstream.connectMs;
   upstream.connectMs = -1;
   upstream.head(head.method, ex.path, head, hostLine(ex) + ex.extra, head.framing, head.length);
-  upstream.expectWithin(ex.pool!.spec.timeouts.firstByteMs);
   const hasRoom = ex.replay.send(upstream);
-  if (ex.isRequestRead) upstream.end(ex.trailers);
+  const isWhole = ex.isRequestRead;
+  upstream.expectWithin(isWhole || !hasRoom ? ex.pool!.spec.timeouts.firstByteMs : 0);
+  if (isWhole) upstream.end(ex.trailers);
   else {
     upstream.flush();
     if (ex.owes100) ex.armUntil(ex.plane.wheel.nowMs + PATIENCE_100_MS);
@@ -93,6 +95,8 @@ export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
 /** No connection came free in time: not the endpoint's failure, but another may have room. */
 export function queuedTooLong(ex: Exchange): void {
   ex.generation.groups[ex.slot]!.cancel(ex);
+  ex.up?.abort();
+  ex.up = null;
   failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
 }
 
@@ -121,13 +125,19 @@ export function answeredBadly(ex: Exchange): void {
   failed(ex, OUTCOME.BAD_RESPONSE, PROBLEM.badResponse, RETRY_CAUSE.NEVER);
 }
 
-/** The endpoint answered with a status that is tried again elsewhere. True = it is; the answer is void. */
+/** The endpoint answered with a status that is tried again elsewhere, if there is an elsewhere. True = the answer is void. */
 export function retryStatus(ex: Exchange, status: number): boolean {
-  if (!mayRetry(ex, RETRY_CAUSE.STATUS)) return false;
+  if (ex.attempts > ex.pool!.spec.retry.attempts || ex.triedCount === ex.tried.length) return false;
+  ex.tried[ex.triedCount++] = ex.slot;
+  const next = pick(ex, ex.plane.wheel.nowMs);
+  if (next === NONE || !mayRetry(ex, RETRY_CAUSE.STATUS)) {
+    ex.triedCount--;
+    return false;
+  }
   ex.up?.abort();
   ex.up = null;
   settleAttempt(ex, OUTCOME.STATUS_5XX, status);
-  again(ex, false);
+  begin(ex, next);
   return true;
 }
 

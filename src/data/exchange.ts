@@ -110,8 +110,10 @@ export class Exchange extends Timed implements UpstreamEvents {
     const isSent = this.state !== STATE.WAITING;
     this.replay.add(chunk, from, to, isSent);
     if (!isSent) return this.down.pause();
-    if (!this.up!.chunk(chunk, from, to)) this.down.pause();
-    else if (!this.hasAnswered) this.up!.expectWithin(this.pool!.spec.timeouts.firstByteMs);
+    const hasRoom = this.up!.chunk(chunk, from, to);
+    if (!hasRoom) this.down.pause();
+    // While the client takes its time the endpoint owes nothing; while the endpoint does not read, it does.
+    if (!this.hasAnswered) this.up!.expectWithin(hasRoom ? 0 : this.pool!.spec.timeouts.firstByteMs);
   }
 
   onRequestEnd(trailers: Fields | null): void {
@@ -119,6 +121,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.isRequestRead = true;
     this.trailers = trailers;
     if (trailers !== null) dropNominated(trailers, this.head);
+    this.down.resume(); // nothing is left to hold back, and only a socket that is read sees its client go
     if (this.state === STATE.WAITING) return;
     this.up!.end(trailers);
     this.books.sentMs = this.plane.clock();
@@ -149,6 +152,7 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   onConnecting(upstream: Upstream): void {
     this.up = upstream;
+    this.armUntil(NEVER); // the queue's time does not run any more
   }
 
   onUpstreamReady(upstream: Upstream): void {
@@ -261,7 +265,10 @@ export class Exchange extends Timed implements UpstreamEvents {
   #reset(head: RequestHead, hasBody: boolean, nowMs: number): void {
     this.state = STATE.WAITING;
     this.head = head;
-    this.generation = this.plane.enter();
+    const generation = this.plane.enter();
+    // A reload may have changed who is trusted, also for connections that were there before.
+    if (generation !== this.generation) this.down.peer.isTrusted = generation.trusted.has(this.down.peer.address);
+    this.generation = generation;
     this.route = null;
     this.pool = null;
     this.up = null;

@@ -35,7 +35,8 @@ export function joined(fields: Fields, id: number): string {
 /** The lines that are the same for all requests of a connection. */
 export function peerLines(peer: Peer): string {
   const proto = peer.isTls ? 'https' : 'http';
-  return `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n`;
+  const from = peer.address === '' ? '' : `X-Forwarded-For: ${peer.address}\r\n`; // a UNIX socket has no address
+  return `${from}X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n`;
 }
 
 /**
@@ -54,7 +55,7 @@ export function planRequest(
   extra += loopLine;
   if (head.upgrade !== '') extra += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
   if (head.methodId === 7 || head.methodId === 8) extra += planMaxForwards(head);
-  return extra + edit(head, route.requestDrops, route.requestLines);
+  return edit(head, extra, route.requestDrops) + route.requestLines;
 }
 
 /** Nothing that a stranger says about where it comes from gets through. */
@@ -133,7 +134,7 @@ function planMaxForwards(head: RequestHead): string {
   if (at < 0) return '';
   const left = maxForwardsOf(head.value(at));
   if (left < 0) return '';
-  head.drop[at] = 1;
+  for (let i = at; i >= 0; i = head.findNext(i)) head.drop[i] = 1;
   return `Max-Forwards: ${left - 1}\r\n`;
 }
 
@@ -146,10 +147,14 @@ export function maxForwardsOf(value: string): number {
 export function planResponse(head: ResponseHead, route: RouteRuntime): string {
   let extra = head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
   if (!head.hasDate) extra += `Date: ${httpDate(Date.now())}\r\n`;
-  return extra + edit(head, route.responseDrops, route.responseLines);
+  return edit(head, extra, route.responseDrops) + route.responseLines;
 }
 
-function edit(fields: Fields, drops: readonly string[], lines: string): string {
-  for (let i = 0; i < drops.length; i++) dropNamed(fields, drops[i]!);
-  return lines;
+/** What a route removes or sets goes from the other side's lines and from ours; gives what stays of ours. */
+function edit(fields: Fields, extra: string, drops: readonly string[]): string {
+  if (drops.length === 0) return extra;
+  for (const name of drops) dropNamed(fields, name);
+  const lines = extra.split('\r\n').slice(0, -1);
+  const kept = lines.filter((line) => !drops.includes(line.slice(0, line.indexOf(':')).toLowerCase()));
+  return kept.map((line) => `${line}\r\n`).join('');
 }

@@ -72,7 +72,7 @@ export class Listener {
     plane.lane.count(CELL.CONNECTIONS, uid, 0, 0);
     const peer: Peer = {
       address,
-      isTrusted: this.spec.path === null && plane.generation.trusted.has(address),
+      isTrusted: false,
       listener: name,
       localPort: this.port,
       isTls: false,

@@ -53,7 +53,8 @@ export class Plane {
   readonly loopLine: string;
   /** Reused by every selection: a selection is one synchronous call. */
   readonly pick: PickContext;
-  readonly requestReaders: Readers<RequestReader>;
+  /** Made anew with the limits of each Snapshot. */
+  requestReaders: Readers<RequestReader>;
   readonly responseReaders: Readers<ResponseReader>;
   generation: Generation;
   isDraining = false;
@@ -83,7 +84,7 @@ export class Plane {
       triedCount: 0,
       mayExplore: false,
     };
-    this.requestReaders = new Readers(() => new RequestReader(this.limits));
+    this.requestReaders = this.#readersOf(options.snapshot.limits);
     this.responseReaders = new Readers(() => new ResponseReader(RESPONSE_LIMITS));
     this.generation = this.#build(options.snapshot);
     this.wheel.start();
@@ -108,8 +109,8 @@ export class Plane {
   /** The next request sees the new structure; those under way end in the old one. */
   install(snapshot: Snapshot): void {
     this.#old.push(this.generation);
-    this.requestReaders.clear();
     this.generation = this.#build(snapshot);
+    this.requestReaders = this.#readersOf(snapshot.limits);
     this.#reportQuiet();
   }
 
@@ -148,8 +149,11 @@ export class Plane {
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
     this.upstreams.destroy();
-    this.access.close();
     this.wheel.stop();
+  }
+
+  #readersOf(limits: LimitsSpec): Readers<RequestReader> {
+    return new Readers(() => new RequestReader(limits));
   }
 
   #build(snapshot: Snapshot): Generation {

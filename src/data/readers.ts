@@ -6,7 +6,7 @@ const MAX_FREE = 1024;
 
 export class Readers<R extends { reset(): void }> {
   readonly #make: () => R;
-  #free: R[] = [];
+  readonly #free: R[] = [];
 
   constructor(make: () => R) {
     this.#make = make;
@@ -20,10 +20,5 @@ export class Readers<R extends { reset(): void }> {
   give(reader: R): void {
     reader.reset();
     if (this.#free.length < MAX_FREE) this.#free.push(reader);
-  }
-
-  /** Those that are free were made with limits that no longer hold. */
-  clear(): void {
-    this.#free = [];
   }
 }

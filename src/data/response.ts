@@ -29,7 +29,6 @@ export function head(ex: Exchange, answer: ResponseHead): void {
     ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, status < 500 ? RETRY_RESULT.SUCCESS : RETRY_RESULT.FAILURE, 0);
   ex.hasAnswered = true;
   ex.answer = answer;
-  ex.owes100 = false;
   ex.replay.drop();
   ex.state = STATE.ANSWERING;
   ex.idleMs = isStream(answer) ? 0 : pool.spec.timeouts.bodyIdleMs;
@@ -38,6 +37,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   let extra = planResponse(answer, route);
   if (route.spec.serverTiming) extra += timingLines(ex);
   ex.down.head(status, answer.reason, answer, extra, answer.framing, answer.length);
+  ex.owes100 = false;
 }
 
 function interim(ex: Exchange, answer: ResponseHead): void {

@@ -2,7 +2,7 @@
 // request's own counters when it is over. Everything goes to the worker's lane: array stores, nothing else.
 
 import { bucketsOf, CELL, OTHER, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
-import type { EndpointSpec } from '../core/snapshot.ts';
+import { type EndpointSpec, NONE } from '../core/snapshot.ts';
 import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -52,7 +52,6 @@ export class Books {
     const { lane } = ex.plane;
     this.isOpen = true;
     this.endpoint = endpoint;
-    this.role = role;
     this.attemptMs = nowMs;
     this.sentMs = -1;
     this.firstByteMs = -1;
@@ -62,6 +61,8 @@ export class Books {
     this.retryAfterMs = 0;
     this.inflight = lane.inflight[endpoint.slot]!;
     lane.inflight[endpoint.slot] = this.inflight + 1;
+    if (role === NONE) return; // the same endpoint again: nothing was selected
+    this.role = role;
     lane.count(CELL.SELECTIONS, ex.pool!.spec.uid, endpoint.uid, role);
   }
 }

@@ -10,8 +10,8 @@ import type { ResponseHead } from '../wire/response.ts';
 export interface Peer {
   /** Canonical address of the TCP peer; '' on a UNIX socket. */
   readonly address: string;
-  /** Its X-Forwarded-* are believed. */
-  readonly isTrusted: boolean;
+  /** Its X-Forwarded-* are believed. Set by the exchange, as the configuration of the day has it. */
+  isTrusted: boolean;
   readonly listener: string;
   readonly localPort: number;
   readonly isTls: boolean;

@@ -94,6 +94,11 @@ export class RequestReader extends HeadReader<RequestHead> {
   #methodEnd = 0;
   #targetEnd = 0;
   #minor: 0 | 1 = 1;
+  /** Not even a blank line has been seen since `reset`. */
+  get isUntouched(): boolean {
+    return this.isEmpty && this.#blankLines === 0 && !this.#isAfterCr;
+  }
+
   #blankLines = 0;
   #isAfterCr = false;
 

@@ -52,19 +52,18 @@ function onComplete(this: WriteRequest, status: number): void {
   owner.onWritten(status < 0);
 }
 
+/** Whether texts may go past the socket's own queue: on plain sockets only, TLS takes one write at a time. */
+export function canWriteDirectly(socket: Socket): boolean {
+  return binding !== null && (socket as Socket & { encrypted?: boolean }).encrypted !== true;
+}
+
 /**
- * Sends latin1 `text`. False = the kernel has not taken all of it yet; `owner.onWritten` follows (or, where the socket's own
+ * Sends latin1 `text` on a socket that `canWriteDirectly`. False = the kernel has not taken all of it yet; `owner.onWritten` follows (or, where the socket's own
  * queue was used, its `drain`). Never throws; an error destroys the socket.
  */
 export function writeText(socket: Socket, text: string, owner: Pending): boolean {
   const handle = (socket as unknown as { _handle: Handle | null })._handle;
-  if (
-    binding === null ||
-    handle === null ||
-    socket.writableLength > 0 ||
-    typeof handle.writeLatin1String !== 'function' ||
-    socket.writableEnded
-  ) {
+  if (binding === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
     return socket.destroyed ? false : socket.write(text, 'latin1');
   }
   const request = spare ?? new binding.WriteWrap();

@@ -15,12 +15,15 @@ import { adopt, kept, ReadBuffer } from '../buffers.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
+import type { Readers } from '../readers.ts';
 import type { Downstream, Peer } from '../sides.ts';
 import { Timed } from '../wheel.ts';
 import { Presence, VERDICT } from './presence.ts';
 import { MessageWriter } from './writer.ts';
 
 const PHASE = { HEAD: 0, BODY: 1, ANSWERING: 2, TUNNEL: 3, CLOSING: 4, DEAD: 5 } as const;
+/** Who does not want the socket to be read now. */
+const HELD = { BY_EXCHANGE: 1, BY_STASH: 2 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
 
 /** How long an answered connection is drained before it is destroyed: a reset would eat the answer. */
@@ -38,11 +41,15 @@ export class ServerConnection extends Timed implements Downstream {
   readonly #buffer = new ReadBuffer();
   /** Lent from the first byte of a head to the end of its answer; null between requests. */
   #reader: RequestReader | null = null;
+  /** Whose it is: a reload brings others, with other limits. */
+  #readers: Readers<RequestReader> | null = null;
   readonly #body = new BodyReader();
   readonly #exchange: Exchange;
   #phase: Phase = PHASE.HEAD;
   /** Bytes of the next request, read before this one was answered. The socket is paused meanwhile. */
   #stash: Buffer | null = null;
+  /** Why the socket is not read: HELD bits. */
+  #held = 0;
   readonly #writer: MessageWriter;
   #isCounted = false; // the body has a Content-Length
   #isHeadRequest = false;
@@ -79,7 +86,7 @@ export class ServerConnection extends Timed implements Downstream {
 
   /** Between two requests, so that a drain may close it. */
   get isIdle(): boolean {
-    return this.#phase === PHASE.HEAD && (this.#reader === null || this.#reader.isEmpty);
+    return this.#phase === PHASE.HEAD && (this.#reader === null || this.#reader.isUntouched);
   }
 
   destroy(): void {
@@ -91,14 +98,15 @@ export class ServerConnection extends Timed implements Downstream {
   #onData(chunk: Buffer): void {
     if (this.#phase >= PHASE.CLOSING) return;
     this.#plane.wheel.stamp();
-    this.#process(chunk);
+    this.#process(chunk, false);
   }
 
   #nextBuffer(): Buffer {
     return this.#buffer.next(this.#phase === PHASE.BODY && this.#leftover < 0, this.#exchange.isUpstreamFlushed);
   }
 
-  #process(chunk: Buffer): void {
+  /** `isOwn`: nobody else writes to the chunk's memory. */
+  #process(chunk: Buffer, isOwn: boolean): void {
     this.#isLooping = true;
     let at = 0;
     while (at >= 0 && at < chunk.length) {
@@ -114,7 +122,7 @@ export class ServerConnection extends Timed implements Downstream {
           at = chunk.length;
           break;
         case PHASE.ANSWERING:
-          this.#hold(chunk, at);
+          this.#hold(isOwn ? chunk.subarray(at) : kept(chunk, at, chunk.length));
           at = -1;
           break;
         default:
@@ -130,14 +138,18 @@ export class ServerConnection extends Timed implements Downstream {
   }
 
   /** Requests behind the one that is being answered (pipelining) wait their turn. */
-  #hold(chunk: Buffer, at: number): void {
-    const more = kept(chunk, at, chunk.length);
+  #hold(more: Buffer): void {
     this.#stash = this.#stash === null ? more : Buffer.concat([this.#stash, more]);
-    if (this.#stash.length > MAX_STASH_BYTES) this.#socket.pause();
+    if (this.#stash.length <= MAX_STASH_BYTES) return;
+    this.#held |= HELD.BY_STASH;
+    this.#applyPause();
   }
 
   #readHead(chunk: Buffer, at: number): number {
-    this.#reader ??= this.#plane.requestReaders.take();
+    if (this.#reader === null) {
+      this.#readers = this.#plane.requestReaders;
+      this.#reader = this.#readers.take();
+    }
     const reader = this.#reader;
     const next = reader.feed(chunk, at);
     if (next >= 0) {
@@ -149,7 +161,7 @@ export class ServerConnection extends Timed implements Downstream {
       this.#refuse(problemOfFault(status, detail, proxyStatus));
       return -1;
     }
-    if (!this.#headStarted && !reader.isEmpty) {
+    if (!this.#headStarted && !reader.isUntouched) {
       this.#headStarted = true;
       this.#plane.wheel.armIn(this, this.#plane.limits.headTimeoutMs);
     }
@@ -225,7 +237,7 @@ export class ServerConnection extends Timed implements Downstream {
   }
 
   #returnReader(): void {
-    if (this.#reader !== null) this.#plane.requestReaders.give(this.#reader);
+    if (this.#reader !== null) this.#readers?.give(this.#reader);
     this.#reader = null;
   }
 
@@ -305,7 +317,8 @@ export class ServerConnection extends Timed implements Downstream {
 
   #onDrain(): void {
     if (this.#phase === PHASE.DEAD) return;
-    if (this.#phase === PHASE.ANSWERING && !this.#hasFin) this.#plane.wheel.disarm(this);
+    if ((this.#phase === PHASE.ANSWERING && !this.#hasFin) || this.#phase === PHASE.TUNNEL)
+      this.#plane.wheel.disarm(this);
     if (this.#phase < PHASE.CLOSING) this.#exchange.onDownstreamDrain();
   }
 
@@ -319,6 +332,8 @@ export class ServerConnection extends Timed implements Downstream {
 
   head(status: number, reason: string, fields: Fields | null, extra: string, framing: number, length: number): void {
     if (this.#plane.isDraining || (framing === FRAMING.UNTIL_CLOSE && this.#isOldClient)) this.#persist = false;
+    // Refused before its 100: whether the body still comes is the client's choice, so nothing behind it can be told apart.
+    if (this.#phase === PHASE.BODY && this.#exchange.owes100) this.#persist = false;
     this.#hasBegun = true;
     let text = statusLine(status, reason);
     if (fields !== null) text += copyKept(fields);
@@ -346,6 +361,7 @@ export class ServerConnection extends Timed implements Downstream {
   /** A client that reads nothing of its answer for idleTimeout is let go. */
   #awaitDrain(): void {
     if (this.#phase === PHASE.ANSWERING) this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
+    else if (this.#phase === PHASE.TUNNEL) this.#plane.wheel.armIn(this, this.#exchange.idleMs);
   }
 
   end(trailers: Fields | null): void {
@@ -376,7 +392,8 @@ export class ServerConnection extends Timed implements Downstream {
     if (head.framing === FRAMING.LENGTH && head.length - this.#body.received > MAX_LEFTOVER_BYTES) return this.#close();
     this.#leftover = 0;
     this.#plane.wheel.armIn(this, LINGER_MS);
-    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#held = 0;
+    this.#applyPause();
   }
 
   #next(): void {
@@ -386,8 +403,9 @@ export class ServerConnection extends Timed implements Downstream {
     if (this.#isLooping) return; // #process goes on with what is left of its chunk
     const stash = this.#stash;
     this.#stash = null;
-    if (this.#socket.isPaused()) this.#socket.resume();
-    if (stash !== null) this.#process(stash);
+    this.#held = 0;
+    this.#applyPause();
+    if (stash !== null) this.#process(stash, true);
     else this.#awaitRequest();
   }
 
@@ -395,9 +413,15 @@ export class ServerConnection extends Timed implements Downstream {
     if (this.#phase === PHASE.DEAD) return;
     this.#phase = PHASE.CLOSING;
     this.#stash = null;
+    const { wheel, limits } = this.#plane;
+    // The time to linger counts from the last byte of the answer, however slowly it is read.
+    wheel.armIn(this, this.#writer.isFlushed ? LINGER_MS : limits.idleTimeoutMs);
+    this.#socket.once('finish', () => {
+      if (this.#phase === PHASE.CLOSING) wheel.armIn(this, LINGER_MS);
+    });
     this.#socket.end();
-    if (this.#socket.isPaused()) this.#socket.resume(); // to see its FIN
-    this.#plane.wheel.armIn(this, LINGER_MS);
+    this.#held = 0;
+    this.#applyPause(); // to see its FIN
   }
 
   /** Closes an idle connection (drain). */
@@ -421,13 +445,22 @@ export class ServerConnection extends Timed implements Downstream {
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#held |= HELD.BY_EXCHANGE;
+    this.#applyPause();
     if (this.#phase === PHASE.BODY) this.#plane.wheel.disarm(this); // it is us who do not read
   }
 
   resume(): void {
+    if ((this.#held & HELD.BY_EXCHANGE) === 0) return;
+    this.#held &= ~HELD.BY_EXCHANGE;
     if (this.#phase === PHASE.BODY) this.#plane.wheel.armIn(this, this.#plane.limits.bodyTimeoutMs);
-    if (this.#stash === null) this.#socket.resume();
+    this.#applyPause();
+  }
+
+  /** Reads unless somebody has a reason not to. */
+  #applyPause(): void {
+    if (this.#held !== 0) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   tunnel(): void {
@@ -436,8 +469,9 @@ export class ServerConnection extends Timed implements Downstream {
     this.#plane.wheel.disarm(this);
     const stash = this.#stash;
     this.#stash = null;
+    this.#held = 0;
     if (stash !== null) this.#exchange.onRequestChunk(stash, 0, stash.length);
-    this.#socket.resume();
+    this.#applyPause();
     if (this.#hasFin) this.#exchange.onTunnelFin();
   }
 }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Fields } from '../../wire/fields.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
 import { owned, textOf } from '../buffers.ts';
-import { type Pending, writeText } from './direct.ts';
+import { canWriteDirectly, type Pending, writeText } from './direct.ts';
 
 /** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
 const SMALL_BYTES = 4096;
@@ -17,6 +17,7 @@ export class MessageWriter implements Pending {
   hasWritten = false;
   pendingWrites = 0;
   readonly #socket: Socket;
+  readonly #isDirect: boolean;
   readonly #onDrain: () => void;
   /** What waits to travel in one write; latin1. */
   #text = '';
@@ -24,10 +25,16 @@ export class MessageWriter implements Pending {
   /** `onDrain`: whatever was not taken at once has left. */
   constructor(socket: Socket, onDrain: () => void) {
     this.#socket = socket;
+    this.#isDirect = canWriteDirectly(socket);
     this.#onDrain = onDrain;
     socket.on('drain', () => {
-      if (this.pendingWrites === 0) onDrain();
+      if (this.hasRoom) onDrain();
     });
+  }
+
+  /** More may be handed over. Whenever this was false, `onDrain` follows once it is true again. */
+  get hasRoom(): boolean {
+    return this.pendingWrites === 0 && !this.#socket.writableNeedDrain;
   }
 
   /** Everything handed over has left for the kernel. */
@@ -46,7 +53,7 @@ export class MessageWriter implements Pending {
     if (bytes <= SMALL_BYTES && this.#text.length <= SMALL_BYTES) {
       const data = textOf(chunk, from, to);
       this.#text += this.isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
-      return this.pendingWrites === 0 && !this.#socket.writableNeedDrain;
+      return this.hasRoom;
     }
     const socket = this.#socket;
     const before = this.isChunked ? this.#text + chunkSize(bytes) : this.#text;
@@ -57,7 +64,7 @@ export class MessageWriter implements Pending {
     socket.write(owned(chunk, from, to));
     if (this.isChunked) socket.write('\r\n', 'latin1');
     socket.uncork();
-    return !socket.writableNeedDrain;
+    return this.hasRoom;
   }
 
   /** The body is whole. */
@@ -72,7 +79,8 @@ export class MessageWriter implements Pending {
     const text = this.#text;
     this.#text = '';
     this.hasWritten = true;
-    return writeText(this.#socket, text, this);
+    if (this.#isDirect) return writeText(this.#socket, text, this);
+    return this.#socket.write(text, 'latin1');
   }
 
   /** Forgets what was gathered. */
@@ -82,6 +90,6 @@ export class MessageWriter implements Pending {
 
   onWritten(failed: boolean): void {
     if (failed) this.#socket.destroy();
-    else if (this.isFlushed) this.#onDrain();
+    else if (this.hasRoom) this.#onDrain();
   }
 }
