@@ -85,7 +85,9 @@ export abstract class HeadReader<H extends Fields> {
     this.#hold(chunk, from, end);
     const scan = this.#scan();
     if (scan === BAD) return BAD;
-    if (scan !== NEED || (!this.#hasStart && this.#startIsLong())) {
+    // A line that lacks only its LF is judged as it stands: what it says will not change.
+    const isNearlyWhole = this.#hasStart && this.#held[this.#heldBytes - 1] === CR;
+    if (scan !== NEED || isNearlyWhole || (!this.#hasStart && this.#startIsLong())) {
       const next = this.#parse(this.#held, 0, this.#lineAt, this.#heldBytes);
       if (next === BAD) return BAD;
       if (next !== NEED) {
