@@ -96,11 +96,13 @@ describe('fermat demo', () => {
 
     await fetch(`${controlUrl}/revive`, { method: 'POST' });
     await until(async () => (await regionOf(url)) === 'aws:eu-central-1', 'the way home', 20_000);
-    const { traffic, regions } = (await (await fetch(`${controlUrl}/state`)).json()) as {
-      traffic: { failed: number; total: number };
-      regions: { region: string; origin: string; networkMs: number }[];
-    };
-    expect(traffic.total).toBeGreaterThan(10);
+    const state = async () =>
+      (await (await fetch(`${controlUrl}/state`)).json()) as {
+        traffic: { failed: number; total: number };
+        regions: { region: string; origin: string; networkMs: number }[];
+      };
+    await until(async () => (await state()).traffic.total > 10, 'some traffic', 5000);
+    const { traffic, regions } = await state();
     expect(traffic.failed).toBe(0);
     expect(regions.map(({ region, origin }) => [region, origin])).toEqual([
       ['aws:eu-central-1', 'up'],
