@@ -8,6 +8,8 @@ import type { Exchange } from './exchange.ts';
 const FLUSH_MS = 100;
 const FLUSH_CHARS = 64 * 1024;
 const STDOUT = 1;
+/** ms in all that one flush may wait for a reader; then its lines are lost. */
+const MAX_WAITS = 50;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 export class AccessLog {
@@ -29,12 +31,12 @@ export class AccessLog {
     this.#timer = null;
     let bytes = Buffer.from(this.#text, 'latin1');
     this.#text = '';
-    while (bytes.length > 0) {
+    for (let waits = 0; bytes.length > 0; ) {
       try {
         bytes = bytes.subarray(writeSync(STDOUT, bytes));
       } catch (error) {
-        // A full pipe is waited for; a closed one means that nobody reads.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+        // A full pipe is waited for, but not for long: requests wait, too. A closed one means that nobody reads.
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || ++waits > MAX_WAITS) return;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
       }
     }
