@@ -18,8 +18,8 @@ interface PlaceOfClient {
 export interface ExplainSources {
   readonly snapshot: () => Snapshot;
   readonly fleet: {
-    /** By index into `Snapshot.pools`. */
-    candidates(pool: number): { readonly candidates: readonly CandidateView[]; readonly chosen: string | null };
+    /** By index into `Snapshot.rows`. */
+    candidates(row: number): { readonly candidates: readonly CandidateView[]; readonly chosen: string | null };
   };
   /** null = no database. A function where the reader is replaced while the node runs. */
   readonly geo: GeoLookup | (() => GeoLookup | null) | null;
@@ -55,7 +55,7 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
       const note = join(found.note, `Fermat answers ${status} itself, no endpoint is asked`);
       return { ...answer, pool: null, policy: null, candidates: [], chosen: null, note };
     }
-    const { candidates, chosen } = sources.fleet.candidates(found.route.pool);
+    const { candidates, chosen } = sources.fleet.candidates(found.route.row);
     const note = join(found.note, unusual(pool, candidates, chosen));
     return { ...answer, pool: pool.name, policy: pool.policy, candidates, chosen, note };
   };

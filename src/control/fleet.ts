@@ -11,9 +11,10 @@ import { shapeOf, TableWriter } from '../core/table.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
 import { type Known, learnFromProbe, learnFromTraffic, newKnown, place, settleBatch } from './fleet/known.ts';
-import { isEligible, isInBand, newPoolState, type PoolState, populate, rankPool, writePool } from './fleet/ranking.ts';
+import { isInBand, type PoolState, poolStateOf, type RowState, rankPool, writePool } from './fleet/ranking.ts';
 import { flowOf, ShareHistory } from './fleet/shares.ts';
 import { type FleetCounters, Teller } from './fleet/teller.ts';
+import { isEligible } from './fleet/terms.ts';
 import { candidateView, endpointView } from './fleet/views.ts';
 import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
 
@@ -89,10 +90,8 @@ export class Fleet {
         this.#bySlot[endpoint.slot] = k;
         return k;
       });
-      const state = before.get(spec.name);
-      if (state === undefined) return newPoolState(spec, members, nowMs);
-      populate(state, spec, members);
-      return state;
+      const rows = snapshot.rows.map((row, at) => ({ at, spec: row })).filter((row) => row.spec.pool === pool);
+      return poolStateOf(before.get(spec.name), spec, members, rows, nowMs);
     });
     for (const name of before.keys()) if (!snapshot.pools.some((p) => p.name === name)) this.#foundedMs.delete(name);
     this.#known = known;
@@ -162,15 +161,16 @@ export class Fleet {
     const flows = this.#pools.map((state) => flowOf(state.members, nowMs - this.#tickedMs));
     this.#judge.tick(this.#pools, Math.max(nowMs - this.#tickedMs, 1), nowMs);
     let isChanged = false;
-    this.#pools.forEach((state, pool) => {
+    for (const state of this.#pools) {
       isChanged = this.#welcome(state, nowMs) || isChanged;
-      const before = state.home.key;
-      const { switched } = rankPool(state, this.#tickedMs, nowMs);
-      writePool(state, pool, writer);
-      if (switched !== null && switched !== 'start') this.#teller.switched(state.spec.name, state.home.key, switched);
+      const [whole] = state.rows as [RowState];
+      const before = whole.home.key;
+      const switched = rankPool(state, this.#tickedMs, nowMs);
+      writePool(state, writer);
+      if (switched !== null && switched !== 'start') this.#teller.switched(state.spec.name, whole.home.key, switched);
       // Home may move within the band: then the shares are what they were.
-      isChanged ||= switched !== null && !isInBand(state, before);
-    });
+      isChanged ||= switched !== null && !isInBand(whole, before);
+    }
     writeInflight(lanes, this.#total, writer);
     if (isChanged) this.#history?.restart();
     this.#history?.record(writer.ints, writer.doubles, flows);
@@ -254,13 +254,14 @@ export class Fleet {
     return this.#pools.flatMap((state) => state.members.map((_, i) => endpointView(state, i, dateOf)));
   }
 
-  /** The candidates of a pool with every term, best first, and the one most requests go to. Sends nothing. */
-  candidates(pool: number): { candidates: CandidateView[]; chosen: string | null } {
-    const state = this.#pools[pool];
-    if (state?.ranking == null || this.#history === null) return { candidates: [], chosen: null };
+  /** The candidates of a row (Snapshot.rows) with every term, best first, and the one most requests go to. Sends nothing. */
+  candidates(at: number): { candidates: CandidateView[]; chosen: string | null } {
+    const state = this.#pools[this.#snapshot?.rows[at]?.pool ?? NONE];
+    const row = state?.rows.find((r) => r.at === at);
+    if (state === undefined || row?.ranking == null || this.#history === null) return { candidates: [], chosen: null };
     const nowMs = this.#options.clock();
-    const share = this.#history.of(pool, state.members.length, nowMs);
-    const candidates = state.ranking.order.map((i) => candidateView(state, i, share[i]!, nowMs));
+    const share = this.#history.of(at, state.members.length, nowMs);
+    const candidates = row.ranking.order.map((i) => candidateView(state, row, i, share[row.spec.members[i]!]!, nowMs));
     const most = share.indexOf(Math.max(...share));
     const chosen = most === NONE || share[most] === 0 ? null : state.members[most]!.spec.id;
     return { candidates, chosen };

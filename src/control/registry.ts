@@ -12,6 +12,7 @@ import {
   NONE,
   type PoolSpec,
   type RouteSpec,
+  type RowSpec,
   type Snapshot,
 } from '../core/snapshot.ts';
 import { newTable, shapeOf } from '../core/table.ts';
@@ -90,6 +91,11 @@ export class Registry {
       return this.#poolOf(pool, row, first);
     });
     const indexOfPool = new Map(config.pools.map(({ name }, i) => [name, i]));
+    const rows: readonly RowSpec[] = pools.map(({ endpoints: of }, pool) => ({
+      pool,
+      members: of.map((_, i) => i),
+      residency: [],
+    }));
     const structure: Omit<Snapshot, 'table'> = {
       version,
       lanes: this.#lanes,
@@ -97,6 +103,7 @@ export class Registry {
       listeners: config.listeners.map((listener) => ({ ...listener, uid: this.#listeners.uidOf(listener.name) })),
       routes: config.routes.map((route) => this.#routeOf(route, indexOfPool)),
       pools,
+      rows,
       endpoints,
       limits: config.limits,
       trustedProxies: config.trustedProxies,
@@ -136,7 +143,7 @@ export class Registry {
   #routeOf(route: RouteConfig, indexOfPool: ReadonlyMap<string, number>): RouteSpec {
     const pool = route.pool === null ? NONE : indexOfPool.get(route.pool);
     if (pool === undefined) throw new TypeError(`expected a checked configuration, got a route to pool ${route.pool}`);
-    return { ...route, uid: this.#routes.uidOf(route.name), pool };
+    return { ...route, uid: this.#routes.uidOf(route.name), pool, row: pool };
   }
 
   #names(): Names {

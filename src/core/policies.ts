@@ -43,9 +43,10 @@ export interface Draw {
   readonly chance: Int32Array;
   /** Scores under comparison. In an array, since a double that a function returns may be a new object. */
   readonly scores: Float64Array;
-  /** Round-robin position per pool. */
+  /** Round-robin position per row. */
   turns: Int32Array;
-  pool: number;
+  /** Index of the row. */
+  at: number;
 }
 
 /** Gives a position in the row, or NONE when all eligible ones were tried. O(1) but for masked ones. */
@@ -131,12 +132,12 @@ function roundRobin(d: Draw): number {
   const eligible = d.ints[d.row + ROW.ELIGIBLE]!;
   if (eligible === 0) return NONE;
   // Workers begin at different places, or a pool of three would get three times each in step.
-  let turn = d.turns[d.pool]!;
+  let turn = d.turns[d.at]!;
   if (turn < 0) turn = below(d, eligible);
   for (let i = 0; i < eligible; i++) {
     const at = (turn + i) % eligible;
     if (isTried(d, slotAt(d, at))) continue;
-    d.turns[d.pool] = (at + 1) % eligible;
+    d.turns[d.at] = (at + 1) % eligible;
     return at;
   }
   return NONE;

@@ -52,8 +52,8 @@ export class Selector {
       ctx: { lane: 0, inflight: nothing, nowMs: 0, random: () => 0, tried: nothing, triedCount: 0, mayExplore: false },
       chance: new Int32Array(1),
       scores: new Float64Array(2),
-      turns: new Int32Array(snapshot.pools.length).fill(-1),
-      pool: 0,
+      turns: new Int32Array(snapshot.rows.length).fill(-1),
+      at: 0,
     };
   }
 
@@ -64,17 +64,17 @@ export class Selector {
   }
 
   /**
-   * The slot to send one attempt to, or NONE: nothing is eligible (503), or all that is was tried. Sets `role` and
+   * The slot to send one attempt to, of the candidates of `row` (Snapshot.rows), or NONE: nothing is eligible (503), or all that is was tried. Sets `role` and
    * `candidate`. Never throws.
    */
-  pick(pool: number, ctx: PickContext): number {
+  pick(row: number, ctx: PickContext): number {
     if (!this.#isSown) this.sow(ctx.random());
     this.#table.refresh();
-    let at = this.#position(pool, ctx);
+    let at = this.#position(row, ctx);
     // This thread stood still while the version was rewritten under it: once more, on the current one.
     if (this.#table.isOverrun) {
       this.#table.refresh();
-      at = this.#position(pool, ctx);
+      at = this.#position(row, ctx);
     }
     const d = this.#draw;
     if (at === NONE) {
@@ -85,10 +85,10 @@ export class Selector {
     return slotAt(d, at);
   }
 
-  #position(pool: number, ctx: PickContext): number {
-    const spec = this.#pools[pool]!;
+  #position(index: number, ctx: PickContext): number {
     const shape = this.#table.shape;
-    const row = shape.rows[spec.row]!;
+    const row = shape.rows[index]!;
+    const spec = this.#pools[row.pool]!;
     const d = this.#draw;
     d.ints = this.#table.ints;
     d.doubles = this.#table.doubles;
@@ -97,7 +97,7 @@ export class Selector {
     d.firstDouble = row.doubles;
     d.others = shape.others + ctx.lane * shape.slots;
     d.ctx = ctx;
-    d.pool = pool;
+    d.at = index;
     const mode = d.ints[row.at + ROW.MODE]!;
     // `whenAllDown: fail` is decided here, for trials and panic alike: nothing is sent when no endpoint is healthy.
     if (mode !== MODE.NORMAL && spec.whenAllDown === 'fail') return NONE;
@@ -115,20 +115,20 @@ export class Selector {
         }
       }
     }
-    const at = this.#policies[pool]!(d);
+    const at = this.#policies[row.pool]!(d);
     this.role = mode === MODE.PANIC ? ROLE.PANIC : at < d.ints[row.at + ROW.BAND]! ? ROLE.BAND : ROLE.OVERFLOW;
     return at;
   }
 }
 
 /**
- * The share of requests each candidate of a pool would get now, by index in PoolSpec.endpoints; 0…1, sum 1, or all 0
+ * The share of requests each candidate of a row would get now, by index in PoolSpec.endpoints; 0…1, sum 1, or all 0
  * when nothing is picked. Found by letting the code that picks draw `draws` times from a fixed seed (0…1): no second copy of
  * the rules that could tell another story. The error is below 1.2 points at 8,192 draws (two standard deviations).
  */
 export function shares(
   selector: Selector,
-  pool: number,
+  row: number,
   width: number,
   ctx: PickContext,
   draws = 8192,
@@ -138,7 +138,7 @@ export function shares(
   selector.sow(seed);
   for (let i = 0; i < draws; i++) {
     // A trial is no share; whoever calls this on the workers' own table would spend the endpoint's turn with it.
-    if (selector.pick(pool, ctx) === NONE || selector.role === ROLE.TRIAL) break;
+    if (selector.pick(row, ctx) === NONE || selector.role === ROLE.TRIAL) break;
     counts[selector.candidate]! += 1 / draws;
   }
   return counts;

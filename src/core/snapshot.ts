@@ -20,6 +20,8 @@ export interface Snapshot {
   readonly listeners: readonly ListenerSpec[];
   readonly routes: readonly RouteSpec[];
   readonly pools: readonly PoolSpec[];
+  /** What is picked from. Row i is pool i as a whole; rows for routes with a residency follow. */
+  readonly rows: readonly RowSpec[];
   /** Every endpoint of every pool, once. `PoolSpec.endpoints` holds indexes into it. */
   readonly endpoints: readonly EndpointSpec[];
   readonly limits: LimitsSpec;
@@ -56,6 +58,16 @@ export interface LimitsSpec {
   readonly connectionsPerClient: number;
 }
 
+/** Endpoints of one pool that are ranked together and picked from. */
+export interface RowSpec {
+  /** Index into Snapshot.pools. */
+  readonly pool: number;
+  /** Positions in PoolSpec.endpoints, ascending; those outside are never candidates. */
+  readonly members: readonly number[];
+  /** Countries and region names that all members are in; empty = anywhere. */
+  readonly residency: readonly string[];
+}
+
 export interface RouteSpec {
   /** Metric identity: index of the name among all route names ever seen by this process. */
   readonly uid: number;
@@ -69,6 +81,11 @@ export interface RouteSpec {
   readonly listener: string | null;
   /** Index into Snapshot.pools, or NONE when `respond` answers. */
   readonly pool: number;
+  /** Index into Snapshot.rows: where its picks are made; NONE when `respond` answers. */
+  readonly row: number;
+  /** redirect = 307 to the chosen endpoint, ranked from the client's place. */
+  readonly mode: 'forward' | 'redirect';
+  readonly residency: readonly string[];
   readonly respond: RespondSpec | null;
   readonly stripPrefix: boolean;
   readonly hostHeader:
@@ -104,18 +121,24 @@ export const POLICIES = [
 ] as const;
 export type PolicyName = (typeof POLICIES)[number];
 
+/** What stickiness or the policy `hash` goes by. Header names lower case. */
+export type HashOn = { readonly kind: 'client' } | { readonly kind: 'header' | 'cookie'; readonly name: string };
+
 export interface PoolSpec {
   /** Metric identity, as in RouteSpec. */
   readonly uid: number;
   readonly name: string;
   /** Indexes into Snapshot.endpoints. */
   readonly endpoints: readonly number[];
-  /** The pool's root row in the table: what is known of its endpoints from this edge as a whole. */
+  /** Index into Snapshot.rows: the pool as a whole; the pool's own index. */
   readonly row: number;
   readonly policy: PolicyName;
   readonly bandRatio: number; // bandPercent / 100
   readonly bandMs: number;
   readonly exploreRatio: number; // explorePercent / 100
+  readonly hashOn: HashOn | null;
+  /** rho: ms that a USD per million requests is worth. */
+  readonly millisPerUsdPerMillion: number;
   readonly slowStartMs: number;
   readonly whenAllDown: 'try' | 'fail';
   readonly timeouts: TimeoutsSpec;

@@ -6,8 +6,7 @@
 //   version = ints:    rows │ candidates of all rows │ in flight elsewhere [lane][slot]
 //             doubles: candidates of all rows
 //
-// Row i is pool i as a whole, as wide as the pool. Cohort rows (one client group's own ranking) will be further rows
-// of a bounded width at the end of `rows`, with a directory of (key, generation) → row in front of the trial words.
+// Row i is Snapshot.rows[i], as wide as it has members.
 
 import type { Snapshot } from './snapshot.ts';
 
@@ -85,11 +84,11 @@ export interface TableShape {
 /** How big a Snapshot's table is and what lies where: the same on both sides, since it follows from the structure alone. */
 export function shapeOf(snapshot: Omit<Snapshot, 'table'>): TableShape {
   let candidates = 0;
-  const headInts = snapshot.pools.length * ROW_INTS;
-  const rows = snapshot.pools.map((pool, i): RowShape => {
+  const headInts = snapshot.rows.length * ROW_INTS;
+  const rows = snapshot.rows.map(({ pool, members }, i): RowShape => {
     const row = {
-      pool: i,
-      width: pool.endpoints.length,
+      pool,
+      width: members.length,
       at: i * ROW_INTS,
       ints: headInts + candidates * CANDIDATE_INTS,
       doubles: candidates * CANDIDATE_DOUBLES,

@@ -45,7 +45,7 @@ function pick(ex: Exchange, nowMs: number): number {
   if (ex.triedCount > 0) ctx.tried.set(ex.tried);
   ctx.triedCount = ex.triedCount;
   ctx.mayExplore = ex.attempts === 0 && pool.retryMethods.has(ex.head.method);
-  return ex.generation.selector.pick(pool.index, ctx);
+  return ex.generation.selector.pick(ex.route!.spec.row, ctx);
 }
 
 /** The connection is there: the request goes out, as far as it has been read. */

@@ -12,6 +12,9 @@ function route(name: string, fields: Partial<RouteSpec>): RouteSpec {
     exact: false,
     listener: null,
     pool: NONE,
+    row: 0,
+    mode: 'forward',
+    residency: [],
     respond: null,
     stripPrefix: false,
     hostHeader: { kind: 'preserve' },
@@ -32,6 +35,8 @@ function pool(name: string, whenAllDown: 'try' | 'fail' = 'try'): PoolSpec {
     bandRatio: 0.1,
     bandMs: 5,
     exploreRatio: 0,
+    hashOn: null,
+    millisPerUsdPerMillion: 0,
     slowStartMs: 0,
     whenAllDown,
     timeouts: { connectMs: 1, firstByteMs: 1, bodyIdleMs: 1, tunnelIdleMs: 1, idleMs: 1, totalMs: 0 },
@@ -62,6 +67,7 @@ function snapshot(routes: readonly RouteSpec[], pools = [pool('shop')], version 
     listeners: ['http', 'internal'].map((name, uid) => ({ uid, name, host: '', port: 0, path: null })),
     routes,
     pools,
+    rows: pools.map((_, i) => ({ pool: i, members: [], residency: [] })),
     endpoints: [],
     limits: {
       requestLineBytes: 1,
@@ -120,7 +126,7 @@ describe('explain', () => {
     const asked: number[] = [];
     const explain = explainer(
       snapshot(
-        [route('blog', { pool: 0, path: '/blog/' }), route('api', { pool: 1, host: 'shop.example', path: '/api/' })],
+        [route('blog', { pool: 0, path: '/blog/' }), route('api', { pool: 1, row: 1, host: 'shop.example', path: '/api/' })],
         [pool('blog'), pool('shop')],
       ),
       {

@@ -58,6 +58,8 @@ export function poolSpec(
     bandRatio: 0.1,
     bandMs: 5,
     exploreRatio: 0.005,
+    hashOn: null,
+    millisPerUsdPerMillion: 0,
     slowStartMs: 10_000,
     whenAllDown: 'try',
     timeouts: {
@@ -121,6 +123,7 @@ export function snapshotOf(
     listeners: [],
     routes: [],
     pools,
+    rows: pools.map(({ endpoints: of }, pool) => ({ pool, members: of.map((_, i) => i), residency: [] })),
     endpoints,
     limits: {
       requestLineBytes: 8192,

@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { findRegion } from '../../../geoip/regions.ts';
 import { parseCidr } from '../../core/ip.ts';
-import { type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } from '../../core/snapshot.ts';
+import { type HashOn, type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } from '../../core/snapshot.ts';
 import type { ProbeSpec } from '../types.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
 import type { Problem } from './problems.ts';
@@ -104,6 +104,8 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
     bandRatio: balance.bandPercent / 100,
     bandMs: balance.bandMs,
     exploreRatio: balance.explorePercent / 100,
+    hashOn: hashOnOf(balance.hashOn),
+    millisPerUsdPerMillion: balance.millisPerUsdPerMillion,
     slowStartMs: ms(balance.slowStart),
     whenAllDown: balance.whenAllDown,
     timeouts: {
@@ -136,6 +138,12 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
     queueTimeoutMs: ms(limits.queueTimeout),
     tls,
   };
+}
+
+function hashOnOf(text: string | null): HashOn | null {
+  if (text === null) return null;
+  const [kind, name] = text.split(':', 2) as ['header' | 'cookie', string];
+  return text === 'client' ? { kind: 'client' } : { kind, name: kind === 'header' ? name.toLowerCase() : name };
 }
 
 function endpointOf(endpoint: FileEndpoint): EndpointConfig {
@@ -185,6 +193,8 @@ function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
       exact: isExact,
       listener: route.listener,
       pool: route.pool ?? null,
+      mode: route.mode,
+      residency: route.residency,
       respond: route.respond ?? null,
       stripPrefix: route.stripPrefix,
       hostHeader:

@@ -59,7 +59,7 @@ export interface PoolConfig extends Omit<PoolSpec, 'uid' | 'row' | 'endpoints'> 
   readonly probe: ProbeSpec;
 }
 
-export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool'> {
+export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool' | 'row'> {
   /** Name of a pool; null when `respond` answers. */
   readonly pool: string | null;
 }

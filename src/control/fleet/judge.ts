@@ -12,8 +12,9 @@ import {
   windowOf,
 } from '../../core/outlier.ts';
 import type { Known } from './known.ts';
-import { isEligible, type PoolState } from './ranking.ts';
+import type { PoolState } from './ranking.ts';
 import { type Teller, whyOf } from './teller.ts';
+import { isEligible } from './terms.ts';
 
 const RATE_TAU_MS = 5000;
 const PEERS_EVERY_MS = 1000;

@@ -100,12 +100,13 @@ export class ShareHistory {
   }
 
   /** By index in PoolSpec.endpoints; 0…1; sum 1, or all 0 when nothing would be picked. */
-  of(pool: number, width: number, nowMs: number): Float64Array {
+  of(row: number, width: number, nowMs: number): Float64Array {
     const counts = new Float64Array(width);
+    const { pool } = this.#shape.rows[row]!;
     const versions = this.#versionsOf(pool);
     const last = versions.at(-1);
-    if (last === undefined || last.ints[this.#shape.rows[pool]!.at + ROW.MODE] === MODE.DOWN) return counts;
-    const replay = new Replay(this.#shape, pool, nowMs, ratePerMs(this.#recent[pool]!), last.flows[pool]!.usage);
+    if (last === undefined || last.ints[this.#shape.rows[row]!.at + ROW.MODE] === MODE.DOWN) return counts;
+    const replay = new Replay(this.#shape, row, nowMs, ratePerMs(this.#recent[pool]!), last.flows[pool]!.usage);
     replay.run(versions[0]!, Math.min(replay.settlingDraws, DRAWS), null);
     // The younger a version, the more it says about what comes.
     const halfTicks = Math.min(versions.length / HALF_TICKS, HALF_TICKS);
@@ -157,7 +158,7 @@ function ratePerMs(recent: readonly Flow[]): number {
 /** Requests that come by chance at a rate, are picked for by workers in no order, and stay as long as requests do. */
 class Replay {
   readonly #shape: TableShape;
-  readonly #pool: number;
+  readonly #row: number;
   readonly #ratePerMs: number;
   readonly #usage: readonly Usage[];
   readonly #random = seeded(1);
@@ -167,9 +168,9 @@ class Replay {
   #nowMs = 0;
   #tickMs = 0;
 
-  constructor(shape: TableShape, pool: number, nowMs: number, perMs: number, usage: readonly Usage[]) {
+  constructor(shape: TableShape, row: number, nowMs: number, perMs: number, usage: readonly Usage[]) {
     this.#shape = shape;
-    this.#pool = pool;
+    this.#row = row;
     this.#ratePerMs = perMs;
     this.#usage = usage;
     const workers = Math.max(shape.lanes - 1, 1);
@@ -200,7 +201,7 @@ class Replay {
       const { lane, inflight } = this.#lanes[Math.floor(this.#random() * this.#lanes.length)]!;
       this.#ctx.lane = lane;
       this.#ctx.inflight = inflight;
-      const slot = selector.pick(this.#pool, this.#ctx);
+      const slot = selector.pick(this.#row, this.#ctx);
       if (slot === NONE) return;
       if (counts !== null) counts[selector.candidate]! += 1;
       const stayMs = this.#stayMs(version, selector.candidate);
@@ -236,7 +237,7 @@ class Replay {
   #stayMs({ ints, doubles }: Kept, candidate: number): number {
     const { holdMs, holdDeviationMs } = this.#usage[candidate]!;
     if (Number.isNaN(holdMs)) {
-      const row = this.#shape.rows[this.#pool]!;
+      const row = this.#shape.rows[this.#row]!;
       let at = 0;
       while (ints[row.ints + at * CANDIDATE_INTS + CI.INDEX] !== candidate) at++;
       const double = row.doubles + at * CANDIDATE_DOUBLES;

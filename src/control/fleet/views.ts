@@ -4,7 +4,8 @@ import { errorRatio } from '../../core/score/errors.ts';
 import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
 import type { CandidateView, EndpointStateName, EndpointView } from '../types.ts';
 import { type Known, measuredNetworkMs, priorOfMs } from './known.ts';
-import { isEligible, type PoolState, roleOf } from './ranking.ts';
+import { type PoolState, type RowState, roleOf } from './ranking.ts';
+import { isEligible } from './terms.ts';
 
 /** Draining outweighs ejected, which outweighs what the probes say. */
 export function stateOf(k: Known): EndpointStateName {
@@ -36,7 +37,7 @@ export function endpointView(state: PoolState, member: number, dateOf: (atMs: nu
     },
     networkMs: rounded(measuredNetworkMs(k)),
     serverMs: rounded(serverOf(k)),
-    scoreMs: scoreOf(state, member),
+    scoreMs: scoreOf(state, state.rows[0]!, member),
     inflight: k.inflight,
     requests: k.requests,
     failures: k.failures,
@@ -44,8 +45,15 @@ export function endpointView(state: PoolState, member: number, dateOf: (atMs: nu
   };
 }
 
-export function candidateView(state: PoolState, member: number, share: number, nowMs: number): CandidateView {
-  const k = state.members[member]!;
+/** `place`: in RowSpec.members. */
+export function candidateView(
+  state: PoolState,
+  row: RowState,
+  place: number,
+  share: number,
+  nowMs: number,
+): CandidateView {
+  const k = state.members[row.spec.members[place]!]!;
   return {
     id: k.spec.id,
     url: k.spec.url,
@@ -60,8 +68,8 @@ export function candidateView(state: PoolState, member: number, share: number, n
     inflight: k.inflight,
     errorRatio: rounded(errorRatio(k.errors, nowMs)) ?? 0,
     costMs: 0,
-    scoreMs: scoreOf(state, member),
-    role: state.ranking === null ? 'out' : roleOf(state.ranking, member),
+    scoreMs: scoreOf(state, row, place),
+    role: row.ranking === null ? 'out' : roleOf(row.ranking, place),
     share: Math.round(share * 1e4) / 1e4,
   };
 }
@@ -72,11 +80,12 @@ function serverOf(k: Known): number {
 }
 
 /** As ranked on the last tick, held-off challengers included; null when nothing but a guess stands behind it. */
-function scoreOf(state: PoolState, member: number): number | null {
+function scoreOf(state: PoolState, row: RowState, place: number): number | null {
+  const member = row.spec.members[place]!;
   const k = state.members[member]!;
-  if (state.ranking === null) return null;
+  if (row.ranking === null) return null;
   if (Number.isNaN(measuredNetworkMs(k)) && priorOfMs(k) === null && Number.isNaN(k.server.ms)) return null;
-  return rounded(state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + state.ranking.holdMs[member]!);
+  return rounded(state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + row.ranking.holdMs[place]!);
 }
 
 /** To a thousandth; null for what is not known. */

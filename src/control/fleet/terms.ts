@@ -1,0 +1,140 @@
+// What is known of a pool's endpoints becomes the terms of the table: one set of CD fields a member, at the load of the
+// tick. The rules are core's (score/*); here they only meet the data. How members are ordered is ranking.ts's business.
+
+import { level } from '../../core/score/alike.ts';
+import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
+import { liveScoreMs } from '../../core/score/live.ts';
+import { medianOf } from '../../core/score/network.ts';
+import { rampShare } from '../../core/score/ramp.ts';
+import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
+import type { PoolSpec } from '../../core/snapshot.ts';
+import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
+import { type Known, measuredNetworkMs, priorOfMs, probeNewsMs, rest } from './known.ts';
+
+/** Network of an endpoint of which nothing is known, in a pool of which nothing is known: far, but on this planet. */
+const UNKNOWN_NETWORK_MS = 50;
+/** Server term of a pool where nothing has answered yet. */
+const UNKNOWN_SERVER_MS = 1;
+/** What the pool has in common counts as so many answers. */
+const LEANING = 6;
+/** An answer this old no longer shows that anybody is there. */
+const ANSWERED_MS = 10_000;
+
+export function isEligible(k: Known): boolean {
+  return k.health.state === 'healthy' && !k.outlier.isEjected && !k.isDraining;
+}
+
+/** Whether traffic has told what its times are. */
+function isMeasured(k: Known): boolean {
+  return !Number.isNaN(k.server.ms);
+}
+
+/** Something came back from it lately, and nothing since has shown that nobody is there. */
+export function isAnswering(k: Known, nowMs: number): boolean {
+  return !k.isDraining && k.answeredAtMs > k.absentAtMs && nowMs - k.answeredAtMs <= ANSWERED_MS;
+}
+
+/**
+ * Brings `terms` (CD fields of every member in turn) up to date, scores included. `idleFromMs`: whoever has not answered
+ * since then is idle.
+ */
+export function writePoolTerms(
+  members: readonly Known[],
+  spec: PoolSpec,
+  terms: Float64Array,
+  idleFromMs: number,
+  nowMs: number,
+): void {
+  const common = commonOf(members);
+  members.forEach((k, i) => {
+    writeTerms(k, common, spec, terms, i * CANDIDATE_DOUBLES, idleFromMs, nowMs);
+  });
+  const measured = members.map((_, i) => i).filter((i) => isEligible(members[i]!) && isMeasured(members[i]!));
+  level(
+    terms,
+    measured,
+    Float64Array.from(members, (k) => Math.sqrt(k.server.levelVariance)),
+  );
+  members.forEach((k, i) => {
+    const at = i * CANDIDATE_DOUBLES;
+    terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k, terms[at + CD.MEAN_INFLIGHT]!));
+  });
+}
+
+/** What the pool's measured members have in common, for those that are not measured. */
+interface Common {
+  readonly networkMs: number;
+  /** What requests take beyond the quiet probe. */
+  readonly offsetMs: number;
+  readonly serverMs: number;
+}
+
+function commonOf(members: readonly Known[]): Common {
+  const known = (values: number[], none: number) => {
+    const finite = values.filter((v) => !Number.isNaN(v));
+    return finite.length === 0 ? none : medianOf(finite);
+  };
+  return {
+    networkMs: known(members.map(measuredNetworkMs), UNKNOWN_NETWORK_MS),
+    // A cheap probe would flatter whoever has no traffic; it is charged what requests cost the others on top.
+    offsetMs: known(
+      (members.some(isTold) ? members.filter(isTold) : members).map((k) => k.offsetMs),
+      0,
+    ),
+    serverMs: known(
+      members.map((k) => k.server.ms),
+      UNKNOWN_SERVER_MS,
+    ),
+  };
+}
+
+function writeTerms(
+  k: Known,
+  common: Common,
+  spec: PoolSpec,
+  terms: Float64Array,
+  at: number,
+  idleFromMs: number,
+  nowMs: number,
+): void {
+  const measured = measuredNetworkMs(k);
+  const network = Number.isNaN(measured) ? (priorOfMs(k) ?? common.networkMs) : measured;
+  const offset = offsetOf(k, common);
+  const isProbed = !Number.isNaN(k.probeMs);
+  // Without any first byte of a probe the offset is the whole term, or there is nothing but what the pool has in common.
+  const isBlank = !isProbed && Number.isNaN(k.offsetMs);
+  const base = isBlank ? common.serverMs : Math.max((isProbed ? k.probeQuietMs : 0) + offset, MIN_BASE_MS);
+  const idleMs = isProbed && !isBlank ? Math.max(base + probeNewsMs(k), MIN_BASE_MS) : base;
+  if (k.serverAtMs < idleFromMs) rest(k, idleMs, nowMs - idleFromMs);
+  const server = Number.isNaN(k.server.ms) ? idleMs : k.server.ms;
+  const ratio = errorRatio(k.errors, nowMs);
+  terms[at + CD.NETWORK] = network;
+  terms[at + CD.SERVER] = server;
+  terms[at + CD.BASE] = base;
+  terms[at + CD.GAMMA] = gammaOf(server, base);
+  terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
+  terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
+  terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
+  terms[at + CD.EXTRA] = 0;
+  terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs);
+  terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
+}
+
+/** Whether enough answers stand behind its offset for others to lean on it. */
+function isTold(k: Known): boolean {
+  return k.offsetCount >= LEANING * 2;
+}
+
+/** Few answers lean on what the pool has in common, many stand alone: one slow page at first is not a slow server. */
+function offsetOf(k: Known, common: Common): number {
+  if (Number.isNaN(k.offsetMs)) return common.offsetMs;
+  return (k.offsetMs * k.offsetCount + common.offsetMs * LEANING) / (k.offsetCount + LEANING);
+}
+
+/**
+ * The load to rank at: the usual one, which W was measured under, so that the chance of one moment moves nothing; the
+ * present one only when it is far above, which is how a silent endpoint shows before any time-out.
+ */
+function loadOf(k: Known, usual: number): number {
+  return k.inflight > Math.max(k.meanInflight, usual) * 2 + 4 ? k.inflight : usual;
+}
