@@ -10,7 +10,15 @@ import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
-import { type Known, learnFromProbe, learnFromTraffic, newKnown, place, settleBatch } from './fleet/known.ts';
+import {
+  type Known,
+  learnFromProbe,
+  learnFromTraffic,
+  newKnown,
+  place,
+  settleBatch,
+  settleRefusals,
+} from './fleet/known.ts';
 import { isInBand, type PoolState, poolStateOf, type RowState, rankPool, writePool } from './fleet/ranking.ts';
 import { flowOf, ShareHistory } from './fleet/shares.ts';
 import { type FleetCounters, Teller } from './fleet/teller.ts';
@@ -157,7 +165,10 @@ export class Fleet {
     lanes.forEach((lane) => {
       lane.drain((ring, base) => this.#take(ring, base, lane));
     });
-    for (const k of this.#known.values()) settleBatch(k);
+    for (const k of this.#known.values()) {
+      settleBatch(k);
+      settleRefusals(k, nowMs - this.#tickedMs, nowMs);
+    }
     const flows = this.#pools.map((state) => flowOf(state.members, nowMs - this.#tickedMs));
     this.#judge.tick(this.#pools, Math.max(nowMs - this.#tickedMs, 1), nowMs);
     let isChanged = false;

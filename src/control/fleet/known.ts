@@ -8,6 +8,7 @@ import { newOutlier, type Outlier } from '../../core/outlier.ts';
 import { type Errors, errorsAfter, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
 import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
+import { newSpill, type Spill, spillAfter } from '../../core/score/spill.ts';
 import {
   type Batch,
   batchAdd,
@@ -55,6 +56,11 @@ export interface Known {
   holdMs: number;
   holdSquare: number;
   readonly errors: Errors;
+  readonly spill: Spill;
+  /** Of this tick: attempts that settled, those the endpoint refused (429), and the longest pause it asked for. */
+  tickRequests: number;
+  tickRefused: number;
+  tickRetryAfterMs: number;
   /** Where it says it is. null = unknown. */
   distanceKm: number | null;
   smallestMs: number;
@@ -116,6 +122,10 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     holdMs: Number.NaN,
     holdSquare: Number.NaN,
     errors: newErrors(nowMs),
+    spill: newSpill(),
+    tickRequests: 0,
+    tickRefused: 0,
+    tickRetryAfterMs: 0,
     distanceKm: null,
     smallestMs: Number.POSITIVE_INFINITY,
     answers: 0,
@@ -244,7 +254,13 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   if (outcome === OUTCOME.CLIENT_GONE) return false;
   const isBad = outcome !== OUTCOME.OK;
   if (outcome >= OUTCOME.CONNECT_FAILED) k.failures++;
-  errorsAfter(k.errors, isBad, seen.retryAfterMs, atMs);
+  k.tickRequests++;
+  if (outcome === OUTCOME.TOO_MANY) {
+    k.tickRefused++;
+    k.tickRetryAfterMs = Math.max(k.tickRetryAfterMs, seen.retryAfterMs);
+  } else {
+    errorsAfter(k.errors, isBad, seen.retryAfterMs, atMs);
+  }
   if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
   if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
@@ -259,6 +275,21 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   k.batchAtMs = Math.max(k.batchAtMs, atMs);
   if (!isBad) k.isCold = false;
   return !isBad && sawAnswer(k, ms);
+}
+
+/**
+ * What an endpoint refused in this tick: some of many is a limit, which is kept to (spill) and no failure; most of them is
+ * a ban, and counts as one.
+ */
+export function settleRefusals(k: Known, elapsedMs: number, nowMs: number): void {
+  const { tickRequests, tickRefused } = k;
+  spillAfter(k.spill, tickRequests, tickRefused, k.spec.capacity, elapsedMs);
+  if (tickRefused * 2 >= tickRequests) {
+    for (let i = 0; i < tickRefused; i++) errorsAfter(k.errors, true, k.tickRetryAfterMs, nowMs);
+  }
+  k.tickRequests = 0;
+  k.tickRefused = 0;
+  k.tickRetryAfterMs = 0;
 }
 
 /** Takes the samples of this tick into W, its unloaded level and the mean in-flight. */

@@ -116,7 +116,7 @@ function writeTerms(
   terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
   terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
   terms[at + CD.EXTRA] = 0;
-  terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs);
+  terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs) * k.spill.share;
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
 }
 

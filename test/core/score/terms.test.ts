@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { errorFactor, errorRatio, errorsAfter, newErrors } from '../../../src/core/score/errors.ts';
+import { errorFactor, errorRatio, errorsAfter, failureRatio, newErrors } from '../../../src/core/score/errors.ts';
 import { isLocationLie, levelAfter, networkMs, newLevel } from '../../../src/core/score/network.ts';
 import { rampShare } from '../../../src/core/score/ramp.ts';
 import { gammaOf, quietAfterMs, serverAtMs, serverIdleMs } from '../../../src/core/score/server.ts';
@@ -80,19 +80,36 @@ describe('the error term', () => {
     expect(errorFactor(0)).toBe(1);
   });
 
-  it('leans on fifty good ones, and approaches the real ratio under traffic', () => {
-    const e = newErrors(0);
-    errorsAfter(e, true, 0, 0);
-    expect(errorRatio(e, 0)).toBeCloseTo(1 / 51);
-    for (let i = 1; i <= 3000; i++) errorsAfter(e, i % 10 < 3, 0, i);
-    expect(errorRatio(e, 3000)).toBeGreaterThan(0.28);
+  it('takes one failure for hardly news, several of a few for a broken endpoint, and some of many for what they are', () => {
+    expect(failureRatio(15, 1)).toBeLessThan(0.005);
+    expect(failureRatio(1, 1)).toBeLessThan(0.1);
+    expect(failureRatio(15, 4)).toBeGreaterThan(0.2);
+    expect(failureRatio(3, 3)).toBeGreaterThan(0.5);
+    expect(failureRatio(1000, 2)).toBeLessThan(0.003);
+    for (const total of [1, 2, 5, 10, 60]) {
+      let before = 0;
+      for (let bad = 0; bad <= total; bad += 0.25) {
+        const ratio = failureRatio(total, bad);
+        expect(ratio).toBeGreaterThanOrEqual(before);
+        expect(ratio).toBeLessThanOrEqual(1);
+        before = ratio;
+      }
+    }
   });
 
-  it('fades, so that home is found again', () => {
+  it('approaches the real ratio under traffic, and forgets within seconds when it ends under traffic', () => {
     const e = newErrors(0);
-    for (let i = 0; i < 200; i++) errorsAfter(e, true, 0, i);
-    expect(errorRatio(e, 200)).toBeGreaterThan(0.75);
-    expect(errorRatio(e, 30_000)).toBeLessThan(0.001);
+    for (let i = 0; i < 300; i++) errorsAfter(e, i % 10 < 3, 0, i * 10);
+    expect(errorRatio(e, 3000)).toBeGreaterThan(0.25);
+    for (let i = 0; i < 600; i++) errorsAfter(e, false, 0, 3000 + i * 10);
+    expect(errorRatio(e, 9000)).toBeLessThan(0.001);
+  });
+
+  it('fades slowly in silence, so that home is found again but not tried every few seconds', () => {
+    const e = newErrors(0);
+    for (let i = 0; i < 200; i++) errorsAfter(e, i % 10 < 3, 0, i * 10);
+    expect(errorRatio(e, 10_000)).toBeGreaterThan(0.2);
+    expect(errorRatio(e, 90_000)).toBeLessThan(0.005);
   });
 
   it('believes Retry-After, fading until it is over, a minute at most', () => {

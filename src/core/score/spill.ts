@@ -1,0 +1,49 @@
+// Spill: what part of its draws an endpoint takes when more would come than it can carry. What it does not take goes to the
+// next best, before a queue has to grow to say so. What it can carry is configured (`capacity`), or learned from its own
+// refusals (429, or 503 with Retry-After): a rate limit is not a failure, and below it the endpoint is as good as ever.
+
+export interface Spill {
+  /** 0…1. */
+  share: number;
+  /** Requests a second that would come at a share of 1; NaN before any tick. */
+  demandPerS: number;
+  /** Learned from refusals; Infinity = never refused, or long ago. */
+  limitPerS: number;
+}
+
+/** Of the capacity: the rest is for what the clock of a tick does not see. */
+const TARGET_RATIO = 0.95;
+const DEMAND_TAU_MS = 1000;
+/** Enough is left to be seen by. */
+const MIN_SHARE = 0.02;
+/** After a refusal the limit is this part of what was accepted; then it is tried upwards by this part a second. */
+const BACK_OFF = 0.95;
+const GROWTH_PER_S = 0.03;
+/** A limit this far above the demand is none. */
+const FREE_RATIO = 2;
+
+export function newSpill(): Spill {
+  return { share: 1, demandPerS: Number.NaN, limitPerS: Number.POSITIVE_INFINITY };
+}
+
+/**
+ * A tick of `elapsedMs` in which `requests` settled, `refused` of them by the endpoint itself. `capacity`: configured,
+ * requests/s; 0 = unknown. Never throws.
+ * Source: additive increase, multiplicative decrease: Chiu & Jain 1989, as in TCP.
+ */
+export function spillAfter(s: Spill, requests: number, refused: number, capacity: number, elapsedMs: number): void {
+  if (!(elapsedMs > 0)) return;
+  const perS = (requests * 1000) / elapsedMs;
+  const demand = perS / s.share;
+  const gain = 1 - Math.exp(-elapsedMs / DEMAND_TAU_MS);
+  s.demandPerS = Number.isNaN(s.demandPerS) ? demand : s.demandPerS + (demand - s.demandPerS) * gain;
+  if (refused > 0 && refused < requests) {
+    const accepted = ((requests - refused) * 1000) / elapsedMs;
+    s.limitPerS = Math.min(s.limitPerS, accepted * BACK_OFF);
+  } else if (s.limitPerS !== Number.POSITIVE_INFINITY) {
+    s.limitPerS *= 1 + (GROWTH_PER_S * elapsedMs) / 1000;
+    if (s.limitPerS > s.demandPerS * FREE_RATIO) s.limitPerS = Number.POSITIVE_INFINITY;
+  }
+  const mayPerS = Math.min(capacity > 0 ? capacity * TARGET_RATIO : Number.POSITIVE_INFINITY, s.limitPerS);
+  s.share = Math.min(Math.max(mayPerS / Math.max(s.demandPerS, 1e-9), MIN_SHARE), 1);
+}
