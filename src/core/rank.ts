@@ -19,6 +19,8 @@ export interface Ranked {
   /** Came back a moment ago: home may return to it without waiting. */
   isReturning: boolean;
   scoreMs: number;
+  /** Requests/s it can take; 0 = unknown. */
+  capacityPerS: number;
   /** Stood in the band last time; kept by `rank`. */
   isInBand: boolean;
   /** By geography, for `nearest`; Infinity when unknown. */
@@ -90,9 +92,15 @@ export function newHome(nowMs: number, freeMs: number): Home {
   };
 }
 
-/** Ranks, and moves `home` when it is time. O(n log n). */
-export function rank(candidates: readonly Ranked[], spec: RankSpec, home: Home, nowMs: number): Ranking {
-  const { chosen, mode } = admitted(candidates);
+/** Ranks, and moves `home` when it is time. `demandPerS`: requests/s that come to the row. O(n log n). */
+export function rank(
+  candidates: readonly Ranked[],
+  spec: RankSpec,
+  home: Home,
+  nowMs: number,
+  demandPerS = 0,
+): Ranking {
+  const { chosen, mode } = admitted(candidates, demandPerS);
   const holdMs = new Float64Array(candidates.length);
   const isChosen = new Set(chosen);
   const rest = candidates.map((_, i) => i).filter((i) => !isChosen.has(i));
@@ -156,16 +164,34 @@ function bandOf(
   return inside.length;
 }
 
-/** Who may be picked at all: the healthy; else those not judged yet; else, in a panic, those that answer at least. */
-function admitted(candidates: readonly Ranked[]): { chosen: number[]; mode: Mode } {
+/**
+ * Who may be picked at all: the healthy, and those that answer at least when the healthy are known to be too few; else
+ * those not judged yet; else, in a panic, those that answer.
+ */
+function admitted(candidates: readonly Ranked[], demandPerS: number): { chosen: number[]; mode: Mode } {
   const all = candidates.map((_, i) => i);
   const healthy = all.filter((i) => candidates[i]!.isEligible);
-  if (healthy.length > 0) return { chosen: healthy, mode: MODE.NORMAL };
+  if (healthy.length > 0) {
+    const isEnough = canCarry(candidates, healthy, demandPerS);
+    const chosen = isEnough ? healthy : all.filter((i) => candidates[i]!.isEligible || candidates[i]!.isAnswering);
+    return { chosen, mode: MODE.NORMAL };
+  }
   const unknown = all.filter((i) => candidates[i]!.isUnknown);
   if (unknown.length > 0) return { chosen: unknown, mode: MODE.NORMAL };
   const answering = all.filter((i) => candidates[i]!.isAnswering);
   if (answering.length > 0) return { chosen: answering, mode: MODE.PANIC };
   return { chosen: [], mode: MODE.DOWN };
+}
+
+/** Whether these could take `demandPerS`; one of unknown capacity takes anything. */
+function canCarry(candidates: readonly Ranked[], healthy: readonly number[], demandPerS: number): boolean {
+  let sum = 0;
+  for (const i of healthy) {
+    const { capacityPerS } = candidates[i]!;
+    if (capacityPerS <= 0) return true;
+    sum += capacityPerS;
+  }
+  return sum >= demandPerS;
 }
 
 /** Sorts by distance; gives how many are as near as the nearest. */

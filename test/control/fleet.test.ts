@@ -194,6 +194,17 @@ describe('when endpoints fail', () => {
     expect(world.done.length - before).toBeGreaterThan(280);
   });
 
+  it('takes those that answer back in when the healthy ones are known to be too few', () => {
+    const world = new World([origin('big', 5, { capacity: 50 }), origin('small', 5, { capacity: 20 })]);
+    world.run(3000, 100);
+    world.origins[0]!.failing = 1;
+    world.run(1000, 100);
+    world.origins[0]!.failing = 0.4;
+    const shares = sharesOf(world.run(4000, 100));
+    expect(world.fleet.endpoints().find((e) => e.id === 'big')?.state).toBe('ejected');
+    expect(shares.big).toBeGreaterThan(0.2);
+  });
+
   it('never ejects the last that answers', () => {
     const world = new World([origin('a', 10, { failing: 1 }), origin('b', 10, { failing: 1 })]);
     world.run(20_000, 50);

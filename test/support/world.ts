@@ -37,6 +37,8 @@ export interface Origin {
   region?: string;
   location?: LatLon;
   weight?: number;
+  /** Told to the proxy; nothing bounds the origin. */
+  capacity?: number;
 }
 
 export function origin(id: string, answerMs: Origin['answerMs'], more: Partial<Origin> = {}): Origin {
@@ -89,7 +91,10 @@ export function poolSpec(
   };
 }
 
-export function endpointSpec(slot: number, from: Pick<Origin, 'id' | 'region' | 'location' | 'weight'>): EndpointSpec {
+export function endpointSpec(
+  slot: number,
+  from: Pick<Origin, 'id' | 'region' | 'location' | 'weight' | 'capacity'>,
+): EndpointSpec {
   return {
     uid: slot,
     id: from.id,
@@ -104,7 +109,7 @@ export function endpointSpec(slot: number, from: Pick<Origin, 'id' | 'region' | 
     region: from.region ?? null,
     location: from.location ?? null,
     weight: from.weight ?? 1,
-    capacity: 0,
+    capacity: from.capacity ?? 0,
     egressUsdPerGb: 0,
     labels: {},
   };

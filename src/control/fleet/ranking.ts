@@ -61,6 +61,7 @@ function newRanked(k: Known, index: number): Ranked {
     isUnknown: false,
     isReturning: false,
     scoreMs: 0,
+    capacityPerS: k.spec.capacity,
     isInBand: false,
     priorMs: Number.POSITIVE_INFINITY,
   };
@@ -73,9 +74,10 @@ function newRanked(k: Known, index: number): Ranked {
 export function rankPool(state: PoolState, idleFromMs: number, nowMs: number): SwitchReason | null {
   const { members, spec, terms } = state;
   writePoolTerms(members, spec, terms, idleFromMs, nowMs);
+  const demandPerS = members.reduce((sum, k) => sum + k.requestsPerSecond, 0);
   for (const row of state.rows) {
     for (const r of row.ranked) update(r, members[r.index]!, spec, terms, nowMs);
-    row.ranking = rank(row.ranked, spec, row.home, nowMs);
+    row.ranking = rank(row.ranked, spec, row.home, nowMs, demandPerS);
   }
   return state.rows[0]!.ranking!.switched;
 }
