@@ -206,6 +206,7 @@ export class Fleet {
       inflight: ring[base + SAMPLE.INFLIGHT]! + elsewhere,
       atMs,
       retryAfterMs: ring[base + SAMPLE.RETRY_AFTER_MS]!,
+      bytes: ring[base + SAMPLE.BYTES]!,
     });
     if (lied) this.#teller.lied(k);
     const nowMs = this.#options.clock();

@@ -69,7 +69,11 @@ export class FermatNode implements ControlApi {
     this.#digest = digestOf(loaded.files);
     this.#geo = geo;
     const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
-    this.#registry = new Registry({ lanes, locate: (ip) => this.#placeOf(ip) });
+    this.#registry = new Registry({
+      lanes,
+      locate: (ip) => this.#placeOf(ip),
+      countryOf: (ip) => this.#geo.lookup(ip)?.country ?? null,
+    });
     this.#compiled = this.#registry.compile(loaded.config);
     this.#supervisor = new Supervisor({
       lanes,

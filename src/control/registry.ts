@@ -17,6 +17,7 @@ import {
 } from '../core/snapshot.ts';
 import { newTable, shapeOf } from '../core/table.ts';
 import type { Config, EndpointConfig, PoolConfig, RouteConfig } from './config/config.ts';
+import { isInside, residencyOf } from './config/residency.ts';
 import type { ProbeSpec } from './types.ts';
 
 /** uid → name. Append-only: a name stands at the same index in every later list. */
@@ -32,7 +33,7 @@ export interface Compiled {
   /** By name of the pool. */
   readonly probes: ReadonlyMap<string, ProbeSpec>;
   readonly names: Names;
-  /** What the configuration asks for and only a restart gives. For the log. */
+  /** What the configuration asks for and cannot be given, or only by a restart. For the log. */
   readonly warnings: readonly string[];
 }
 
@@ -41,6 +42,8 @@ export interface RegistryOptions {
   readonly lanes: number;
   /** Place of an address by GeoIP, for endpoints that say none. */
   readonly locate?: (ip: string) => LatLon | null;
+  /** Country of an address by GeoIP, for the same ones: residency rules ask for it. */
+  readonly countryOf?: (ip: string) => string | null;
 }
 
 /** A slot is free (`key` null), held (`leftAt` null), or left by its endpoint and waiting for the workers. */
@@ -54,6 +57,7 @@ interface Slot {
 export class Registry {
   readonly #lanes: number;
   readonly #locate: (ip: string) => LatLon | null;
+  readonly #countryOf: (ip: string) => string | null;
   readonly #slots = new Slots();
   readonly #routes = new NameList();
   readonly #endpoints = new NameList();
@@ -69,6 +73,7 @@ export class Registry {
     }
     this.#lanes = options.lanes;
     this.#locate = options.locate ?? (() => null);
+    this.#countryOf = options.countryOf ?? (() => null);
   }
 
   /**
@@ -91,19 +96,16 @@ export class Registry {
       return this.#poolOf(pool, row, first);
     });
     const indexOfPool = new Map(config.pools.map(({ name }, i) => [name, i]));
-    const rows: readonly RowSpec[] = pools.map(({ endpoints: of }, pool) => ({
-      pool,
-      members: of.map((_, i) => i),
-      residency: [],
-    }));
+    const rows = new Rows(config.pools, this.#countryOf);
+    const routes = config.routes.map((route) => this.#routeOf(route, indexOfPool, rows));
     const structure: Omit<Snapshot, 'table'> = {
       version,
       lanes: this.#lanes,
       nodeId: config.node.id,
       listeners: config.listeners.map((listener) => ({ ...listener, uid: this.#listeners.uidOf(listener.name) })),
-      routes: config.routes.map((route) => this.#routeOf(route, indexOfPool)),
+      routes,
       pools,
-      rows,
+      rows: rows.specs,
       endpoints,
       limits: config.limits,
       trustedProxies: config.trustedProxies,
@@ -115,7 +117,7 @@ export class Registry {
       snapshot: { ...structure, table: newTable(shapeOf(structure)) },
       probes: new Map(config.pools.map(({ name, probe }) => [name, probe])),
       names: this.#names(),
-      warnings: this.#warningsOf(config),
+      warnings: [...this.#warningsOf(config), ...warningsOf(routes, rows.specs)],
     };
   }
 
@@ -140,10 +142,11 @@ export class Registry {
     return { ...pool, uid: this.#pools.uidOf(pool.name), endpoints, row };
   }
 
-  #routeOf(route: RouteConfig, indexOfPool: ReadonlyMap<string, number>): RouteSpec {
+  #routeOf(route: RouteConfig, indexOfPool: ReadonlyMap<string, number>, rows: Rows): RouteSpec {
     const pool = route.pool === null ? NONE : indexOfPool.get(route.pool);
     if (pool === undefined) throw new TypeError(`expected a checked configuration, got a route to pool ${route.pool}`);
-    return { ...route, uid: this.#routes.uidOf(route.name), pool, row: pool };
+    const row = pool === NONE ? NONE : rows.of(pool, route.residency);
+    return { ...route, uid: this.#routes.uidOf(route.name), pool, row };
   }
 
   #names(): Names {
@@ -160,6 +163,46 @@ export class Registry {
     if (workers === this.#workers) return [];
     return [`workers: ${workers} takes a restart; still ${this.#workers}`];
   }
+}
+
+/** Snapshot.rows: every pool as a whole, then one for each pool and residency that a route asks for. */
+class Rows {
+  readonly specs: RowSpec[];
+  readonly #pools: readonly PoolConfig[];
+  readonly #countryOf: (ip: string) => string | null;
+  readonly #known = new Map<string, number>();
+
+  constructor(pools: readonly PoolConfig[], countryOf: (ip: string) => string | null) {
+    this.#pools = pools;
+    this.#countryOf = countryOf;
+    this.specs = pools.map(({ endpoints }, pool) => ({ pool, members: endpoints.map((_, i) => i), residency: [] }));
+  }
+
+  /** Index of the row of a pool's endpoints that are inside; routes that ask for the same set share it. */
+  of(pool: number, written: readonly string[]): number {
+    if (written.length === 0) return pool;
+    const residency = residencyOf(written);
+    const key = `${pool} ${residency.join()}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const all = this.#pools[pool]!.endpoints;
+    const members = all.map((_, i) => i).filter((i) => isInside(placedOf(all[i]!), residency, this.#countryOf));
+    this.#known.set(key, this.specs.length);
+    return this.specs.push({ pool, members, residency }) - 1;
+  }
+}
+
+function placedOf({ region, location, host }: EndpointConfig) {
+  return { region, hasLocation: location !== null, host };
+}
+
+/** What only GeoIP could tell, and so `validate` could not. */
+function warningsOf(routes: readonly RouteSpec[], rows: readonly RowSpec[]): string[] {
+  return routes
+    .filter(({ row }) => row !== NONE && rows[row]!.members.length === 0)
+    .map(
+      ({ name, residency }) => `route ${name}: no endpoint is known to be in ${residency.join(', ')}: it answers 503`,
+    );
 }
 
 /** What makes an endpoint the same one after a reload. No part of it holds a NUL. */

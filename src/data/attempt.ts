@@ -4,7 +4,7 @@
 import { CELL, OUTCOME, type Outcome } from '../core/lane.ts';
 import { NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
-import { CONNECT_PROBLEM, PROBLEM, type Problem } from './errors.ts';
+import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from './retry.ts';
 import { settleAttempt } from './settle.ts';
@@ -22,7 +22,7 @@ export function begin(ex: Exchange, next: number = NONE): void {
   const { nowMs } = plane.wheel;
   const isAgain = ex.needsNewConnection;
   const slot = isAgain ? ex.slot : next === NONE ? pick(ex, nowMs) : next;
-  if (slot === NONE) return ex.refuse(ex.books.lastProblem ?? PROBLEM.noEndpoint);
+  if (slot === NONE) return ex.refuse(ex.books.lastProblem ?? noEndpointOf(ex.route!.spec));
   if (!isAgain) ex.attempts++;
   ex.slot = slot;
   ex.state = STATE.WAITING;

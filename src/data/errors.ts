@@ -1,6 +1,7 @@
 // Every answer that Fermat makes itself because something went wrong: stable code → status → Proxy-Status error type
 // (RFC 9209 section 2.3). The one place where a refusal becomes words for a client.
 
+import type { RouteSpec } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
 
@@ -12,6 +13,8 @@ export interface Problem {
   readonly message: string;
   /** Seconds; 0 = no Retry-After. */
   readonly retryAfterS: number;
+  /** Goes into Proxy-Status where the type alone does not tell; left out = none. Quotable as it stands. */
+  readonly details?: string;
 }
 
 function problem(status: number, code: string, type: string, message: string, retryAfterS = 0): Problem {
@@ -26,6 +29,16 @@ export const PROBLEM = {
   expectation: problem(417, 'expectation_failed', 'http_request_denied', 'only 100-continue can be expected'),
   loop: problem(508, 'loop', 'proxy_loop_detected', 'this request has passed here before'),
   noEndpoint: problem(503, 'no_healthy_endpoint', 'destination_unavailable', 'no endpoint is healthy', 1),
+  noEndpointInResidency: {
+    ...problem(
+      503,
+      'no_endpoint_in_residency',
+      'destination_unavailable',
+      'no endpoint inside its residency is healthy',
+      1,
+    ),
+    details: 'residency',
+  },
   overload: problem(503, 'overload', 'connection_limit_reached', 'too many requests are waiting for this endpoint', 1),
   draining: problem(503, 'draining', 'destination_unavailable', 'this proxy is shutting down', 1),
   connectRefused: problem(502, 'connect_failed', 'connection_refused', 'the endpoint refused the connection'),
@@ -60,7 +73,9 @@ export function renderProblem(p: Problem, asJson: boolean): { fields: string; bo
     : `${p.status} ${p.message}\n`;
   const retry = p.retryAfterS > 0 ? `Retry-After: ${p.retryAfterS}\r\n` : '';
   const type = asJson ? 'application/json' : 'text/plain; charset=utf-8';
-  const fields = `Content-Type: ${type}\r\n${retry}Proxy-Status: fermat; error=${p.type}\r\nCache-Control: no-store\r\n`;
+  const details = p.details === undefined ? '' : `; details="${p.details}"`;
+  const status = `Proxy-Status: fermat; error=${p.type}${details}\r\n`;
+  const fields = `Content-Type: ${type}\r\n${retry}${status}Cache-Control: no-store\r\n`;
   return { fields, body };
 }
 
@@ -71,6 +86,11 @@ export const CONNECT_PROBLEM: readonly Problem[] = [
   PROBLEM.tlsFailed,
   PROBLEM.dnsFailed,
 ];
+
+/** Nothing can be picked for a route. */
+export function noEndpointOf({ residency }: RouteSpec): Problem {
+  return residency.length === 0 ? PROBLEM.noEndpoint : PROBLEM.noEndpointInResidency;
+}
 
 /** The client prefers JSON to plain text. */
 export function wantsJson(head: RequestHead): boolean {

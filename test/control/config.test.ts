@@ -285,11 +285,6 @@ describe('in listeners, pools and routes', () => {
       '6:24 pools.p.balance.hashOn: not supported yet',
     ],
     [
-      'cost, which is for later',
-      inPool('balance: { millisPerUsdPerMillion: 2 }'),
-      '6:40 pools.p.balance.millisPerUsdPerMillion: not supported yet, expected 0, got 2',
-    ],
-    [
       'hedging, which is for later',
       inPool('hedge: { enabled: true }'),
       '6:23 pools.p.hedge.enabled: not supported yet',
@@ -354,16 +349,6 @@ describe('in listeners, pools and routes', () => {
       'a host header that is a slip',
       route('{ path: /a, pool: shop, hostHeader: preserv }'),
       '8:41 routes[1].hostHeader: neither a keyword nor likely a host (did you mean preserve?)',
-    ],
-    [
-      'a redirect to the endpoint, which is for later',
-      route('{ path: /a, pool: shop, mode: redirect }'),
-      '8:35 routes[1].mode: not supported yet',
-    ],
-    [
-      'residency, which is for later',
-      route('{ path: /a, pool: shop, residency: [DE] }'),
-      '8:40 routes[1].residency: not supported yet',
     ],
     [
       'a header name with a blank',

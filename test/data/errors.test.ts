@@ -77,7 +77,8 @@ describe.each([...problems, ...faults])('%s', (_, problem) => {
     expect(json.fields).toContain('Content-Type: application/json\r\n');
     for (const { fields } of [text, json]) {
       expect(fields).toMatch(/^(?:[A-Za-z-]+: [\x20-\x7e]+\r\n)+$/);
-      expect(fields).toContain(`Proxy-Status: fermat; error=${problem.type}\r\n`);
+      const details = 'details' in problem ? `; details="${problem.details}"` : '';
+      expect(fields).toContain(`Proxy-Status: fermat; error=${problem.type}${details}\r\n`);
       expect(fields).toContain('Cache-Control: no-store\r\n');
       expect(fields.includes('Retry-After: ')).toBe(problem.retryAfterS > 0);
     }

@@ -5,6 +5,7 @@
 import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { isLoopback } from '../admin/gate.ts';
+import { modeProblems } from './modes.ts';
 import { type Path, type Problem, pathText } from './problems.ts';
 import { didYouMean } from './suggest.ts';
 import { isFramingHeader, isToken, parseAddress, parseDuration, parseEndpointUrl, routeHost } from './values.ts';
@@ -16,11 +17,15 @@ export function crossProblems(tree: unknown): Problem[] {
   const listeners = list(root.listeners).map(mapping);
   const pools = mapping(root.pools);
   const routes = list(root.routes).map(mapping);
+  const hasOwnDatabases = list(mapping(root.geoip).databases).length > 0;
   return [
     ...listenerProblems(listeners),
     ...poolProblems(pools),
     ...endpointIdProblems(pools),
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),
+    ...routes.flatMap((route, i) =>
+      modeProblems(route, ['routes', i], endpointsOf(route.pool, pools), hasOwnDatabases),
+    ),
     ...sameRoutes(routes),
     ...adminProblems(mapping(root.admin)),
   ];
@@ -155,6 +160,12 @@ function routeProblems(route: Tree, i: number, pools: Tree, listeners: readonly 
     problems.push(...fieldNameProblems(mapping(mapping(route[edits]).set), [...at, edits, 'set']));
   }
   return problems;
+}
+
+/** Of the pool with that name; null when there is none. */
+function endpointsOf(pool: unknown, pools: Tree): readonly Tree[] | null {
+  if (typeof pool !== 'string' || !Object.hasOwn(pools, pool)) return null;
+  return list(mapping(pools[pool]).endpoints).map(mapping);
 }
 
 function unknownName(kind: string, name: string, known: readonly string[], path: Path): Problem {

@@ -92,7 +92,9 @@ const balance = z
       .enum(['try', 'fail'])
       .default('try')
       .describe('try = one trial request per second and endpoint, the rest 503 at once'),
-    millisPerUsdPerMillion: number(0, 1e9).default(0).describe('The price of a millisecond'),
+    millisPerUsdPerMillion: number(0, 1e9)
+      .default(0)
+      .describe('Milliseconds that saving a USD per million requests is worth; weighs egressUsdPerGb'),
   })
   .prefault({})
   .describe('How an endpoint is chosen');

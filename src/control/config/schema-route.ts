@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { name, text, whole } from './leaf.ts';
+import { residence } from './schema-common.ts';
 import { didYouMean } from './suggest.ts';
 import { isAuthority, isFieldValue, isFramingHeader, isToken, routeHost } from './values.ts';
 
@@ -63,7 +64,10 @@ export const route = z.strictObject({
     .describe('Prefix on a segment boundary; "=/exact" for equality'),
   listener: name('the name of a listener').nullable().default(null).describe('Only on this listener'),
   pool: name('the name of a pool').optional().describe('Where requests go'),
-  mode: z.enum(['forward', 'redirect']).default('forward').describe('redirect = 307 to the chosen endpoint'),
+  mode: z
+    .enum(['forward', 'redirect'])
+    .default('forward')
+    .describe('redirect = 307 to the chosen endpoint, ranked from the client’s place'),
   stripPrefix: z.boolean().default(false),
   hostHeader: hostHeader
     .default('preserve')
@@ -72,8 +76,8 @@ export const route = z.strictObject({
   responseHeaders: headerEdits('response'),
   serverTiming: z.boolean().default(false).describe('Adds Server-Timing and X-Fermat-Endpoint to responses'),
   residency: z
-    .array(name('a country or region name'))
+    .array(residence)
     .default([])
-    .describe('Only endpoints in one of these countries or regions'),
+    .describe('Only endpoints in one of these countries or regions; none is a 503, never an endpoint outside'),
   respond: respond.optional(),
 });

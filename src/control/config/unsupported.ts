@@ -26,14 +26,7 @@ const RULES: readonly Rule[] = [
     asks: (v) => v === 'peak-ewma' || v === 'hash',
   },
   { path: ['pools', '*', 'balance', 'hashOn'], expected: 'null', asks: isSet },
-  {
-    path: ['pools', '*', 'balance', 'millisPerUsdPerMillion'],
-    expected: '0',
-    asks: (v) => typeof v === 'number' && v !== 0,
-  },
   { path: ['pools', '*', 'hedge', 'enabled'], expected: 'false', asks: (v) => v === true },
-  { path: ['routes', '*', 'mode'], expected: 'forward', asks: (v) => v === 'redirect' },
-  { path: ['routes', '*', 'residency'], expected: 'an empty list', asks: (v) => Array.isArray(v) && v.length > 0 },
   { path: ['state', 'redis'], expected: 'null', asks: isSet },
 ];
 

@@ -5,6 +5,7 @@ import { boundMs, distanceKm, priorMs } from '../../core/geo.ts';
 import { type Health, newHealth } from '../../core/health.ts';
 import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import { newOutlier, type Outlier } from '../../core/outlier.ts';
+import { newSizes, type Sizes, sizesAfter } from '../../core/score/cost.ts';
 import { type Errors, errorsAfter, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
 import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
@@ -56,6 +57,8 @@ export interface Known {
   holdMs: number;
   holdSquare: number;
   readonly errors: Errors;
+  /** Of its good answers' bodies. */
+  readonly sizes: Sizes;
   readonly spill: Spill;
   /** Of this tick: attempts that settled, those the endpoint refused (429), and the longest pause it asked for. */
   tickRequests: number;
@@ -122,6 +125,7 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     holdMs: Number.NaN,
     holdSquare: Number.NaN,
     errors: newErrors(nowMs),
+    sizes: newSizes(),
     spill: newSpill(),
     tickRequests: 0,
     tickRefused: 0,
@@ -245,6 +249,8 @@ export interface Seen {
   readonly inflight: number;
   readonly atMs: number;
   readonly retryAfterMs: number;
+  /** Of the response body. */
+  readonly bytes: number;
 }
 
 /** Takes an attempt's times and errors in (not its verdict: that is outlier's). Gives whether it proved a lie. */
@@ -254,6 +260,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   if (outcome === OUTCOME.CLIENT_GONE) return false;
   const isBad = outcome !== OUTCOME.OK;
   if (outcome >= OUTCOME.CONNECT_FAILED) k.failures++;
+  if (!isBad) sizesAfter(k.sizes, seen.bytes, atMs);
   k.tickRequests++;
   if (outcome === OUTCOME.TOO_MANY) {
     k.tickRefused++;

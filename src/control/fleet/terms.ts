@@ -2,6 +2,7 @@
 // tick. The rules are core's (score/*); here they only meet the data. How members are ordered is ranking.ts's business.
 
 import { level } from '../../core/score/alike.ts';
+import { costMs, meanBytes } from '../../core/score/cost.ts';
 import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { medianOf } from '../../core/score/network.ts';
@@ -67,6 +68,8 @@ interface Common {
   /** What requests take beyond the quiet probe. */
   readonly offsetMs: number;
   readonly serverMs: number;
+  /** Of an answer's body, on average. */
+  readonly bytes: number;
 }
 
 function commonOf(members: readonly Known[]): Common {
@@ -85,6 +88,7 @@ function commonOf(members: readonly Known[]): Common {
       members.map((k) => k.server.ms),
       UNKNOWN_SERVER_MS,
     ),
+    bytes: meanBytes(members.map((k) => k.sizes)),
   };
 }
 
@@ -115,7 +119,7 @@ function writeTerms(
   terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
   terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
   terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
-  terms[at + CD.EXTRA] = 0;
+  terms[at + CD.EXTRA] = costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes);
   terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs) * k.spill.share;
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
 }

@@ -1,0 +1,34 @@
+// Which two letters are a country. ISO 3166-1 alpha-2 as assigned, and XK (Kosovo), which GeoIP databases use. A list of its
+// own and not what ICU takes for a region: that knows countries that are gone (DD, SU) and unions that are none (EU, UN).
+
+import { didYouMean } from './suggest.ts';
+
+const CODES =
+  'AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ ' +
+  'CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR ' +
+  'GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP ' +
+  'KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT ' +
+  'MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW ' +
+  'SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ ' +
+  'UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW';
+const COUNTRIES: ReadonlySet<string> = new Set(CODES.split(' '));
+
+/** Written for a country by people, but no code of one. */
+const SLIPS: Readonly<Record<string, string>> = { UK: 'GB', EL: 'GR', USA: 'US', UAE: 'AE' };
+
+/** Two upper-case letters that stand for a country. */
+export function isCountry(text: string): boolean {
+  return COUNTRIES.has(text);
+}
+
+/** The code that was probably meant: another case, a common slip, or the country's English name; else null. */
+export function countryMeant(text: string): string | null {
+  const upper = text.toUpperCase();
+  if (COUNTRIES.has(upper)) return upper;
+  if (Object.hasOwn(SLIPS, upper)) return SLIPS[upper]!;
+  if (text.length <= 3) return null;
+  const names = new Intl.DisplayNames(['en'], { type: 'region' });
+  const codes = new Map([...COUNTRIES].map((code) => [names.of(code) ?? code, code]));
+  const near = didYouMean(text, [...codes.keys()]);
+  return near === null ? null : codes.get(near)!;
+}
