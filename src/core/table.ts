@@ -32,8 +32,11 @@ export type Mode = (typeof MODE)[keyof typeof MODE];
 /** Ints of a candidate. */
 export const CI = { SLOT: 0, INDEX: 1 /* in PoolSpec.endpoints */, FLAGS: 2 } as const;
 export const CANDIDATE_INTS = 4;
-/** Bits of CI.FLAGS. COLD: has not answered since it (re)appeared. OFF: draining, never picked. */
-export const FLAG = { COLD: 1, OFF: 2 } as const;
+/**
+ * Bits of CI.FLAGS. COLD: has not answered since it (re)appeared. OFF: draining, never picked. LOST: it is not where it is
+ * said to be.
+ */
+export const FLAG = { COLD: 1, OFF: 2, LOST: 4 } as const;
 
 /** Doubles of a candidate. Milliseconds unless said otherwise. */
 export const CD = {
@@ -49,8 +52,9 @@ export const CD = {
   WEIGHT: 9,
   WEIGHT_SUM: 10, // of this and all before it in the row, eligible ones only
   SCORE: 11, // as ranked, at the load of the tick
+  COST: 12, // the part of EXTRA that is money
 } as const;
-export const CANDIDATE_DOUBLES = 12;
+export const CANDIDATE_DOUBLES = 13;
 
 /** Versions side by side: current, being written, and one that a slow reader may still be in. */
 const VERSIONS = 3;

@@ -114,7 +114,7 @@ function writeRow({ members, terms }: PoolState, state: RowState, writer: TableW
     const int = row.ints + at * CANDIDATE_INTS;
     ints[int + CI.SLOT] = k.spec.slot;
     ints[int + CI.INDEX] = i;
-    ints[int + CI.FLAGS] = (k.isCold ? FLAG.COLD : 0) | (k.isDraining ? FLAG.OFF : 0);
+    ints[int + CI.FLAGS] = (k.isCold ? FLAG.COLD : 0) | (k.isDraining ? FLAG.OFF : 0) | (k.isLie ? FLAG.LOST : 0);
     const double = row.doubles + at * CANDIDATE_DOUBLES;
     const from = i * CANDIDATE_DOUBLES;
     for (let f = 0; f < CANDIDATE_DOUBLES; f++) doubles[double + f] = terms[from + f]!;

@@ -119,7 +119,8 @@ function writeTerms(
   terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
   terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
   terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
-  terms[at + CD.EXTRA] = costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes);
+  terms[at + CD.COST] = costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes);
+  terms[at + CD.EXTRA] = terms[at + CD.COST]!;
   terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs) * k.spill.share;
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
 }

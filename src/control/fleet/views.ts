@@ -67,7 +67,7 @@ export function candidateView(
     serverMs: rounded(serverOf(k)),
     inflight: k.inflight,
     errorRatio: rounded(errorRatio(k.errors, nowMs)) ?? 0,
-    costMs: rounded(state.terms[row.spec.members[place]! * CANDIDATE_DOUBLES + CD.EXTRA]!) ?? 0,
+    costMs: rounded(state.terms[row.spec.members[place]! * CANDIDATE_DOUBLES + CD.COST]!) ?? 0,
     scoreMs: scoreOf(state, row, place),
     role: row.ranking === null ? 'out' : roleOf(row.ranking, place),
     share: Math.round(share * 1e4) / 1e4,
