@@ -17,6 +17,7 @@ import {
   newKnown,
   place,
   settleBatch,
+  settleDispatch,
   settleRefusals,
 } from './fleet/known.ts';
 import { isInBand, type PoolState, poolStateOf, type RowState, rankPool, writePool } from './fleet/ranking.ts';
@@ -167,6 +168,7 @@ export class Fleet {
     });
     for (const k of this.#known.values()) {
       settleBatch(k);
+      settleDispatch(k, nowMs - this.#tickedMs);
       settleRefusals(k, nowMs - this.#tickedMs, nowMs);
     }
     const flows = this.#pools.map((state) => flowOf(state.members, nowMs - this.#tickedMs));

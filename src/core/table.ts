@@ -53,8 +53,10 @@ export const CD = {
   WEIGHT_SUM: 10, // of this and all before it in the row, eligible ones only
   SCORE: 11, // as ranked, at the load of the tick
   COST: 12, // the part of EXTRA that is money
+  KNEE: 13, // in flight from which more is a queue that nobody planned
+  EXCESS_MS: 14, // what each one beyond the knee says of the wait
 } as const;
-export const CANDIDATE_DOUBLES = 13;
+export const CANDIDATE_DOUBLES = 15;
 
 /** Versions side by side: current, being written, and one that a slow reader may still be in. */
 const VERSIONS = 3;

@@ -84,6 +84,10 @@ export interface Known {
   failures: number;
   requestsPerSecond: number;
   ratedRequests: number;
+  /** Requests sent to it, per ms, over the last half second. */
+  dispatchPerMs: number;
+  dispatchRequests: number;
+  dispatchInflight: number;
 }
 
 /** The probe's quiet level rises this slowly, so that a brownout is not taken for the nature of the server. */
@@ -145,6 +149,9 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     failures: 0,
     requestsPerSecond: 0,
     ratedRequests: 0,
+    dispatchPerMs: 0,
+    dispatchRequests: 0,
+    dispatchInflight: 0,
   };
 }
 
@@ -297,6 +304,17 @@ export function settleRefusals(k: Known, elapsedMs: number, nowMs: number): void
   k.tickRequests = 0;
   k.tickRefused = 0;
   k.tickRetryAfterMs = 0;
+}
+
+const DISPATCH_TAU_MS = 500;
+
+/** How fast requests are sent to it: what has settled in this tick, and what is in flight more than at the last. */
+export function settleDispatch(k: Known, elapsedMs: number): void {
+  if (!(elapsedMs > 0)) return;
+  const sent = Math.max(k.requests - k.dispatchRequests + k.inflight - k.dispatchInflight, 0);
+  k.dispatchRequests = k.requests;
+  k.dispatchInflight = k.inflight;
+  k.dispatchPerMs += (sent / elapsedMs - k.dispatchPerMs) * gainOf(elapsedMs, DISPATCH_TAU_MS);
 }
 
 /** Takes the samples of this tick into W, its unloaded level and the mean in-flight. */

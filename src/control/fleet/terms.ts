@@ -6,6 +6,7 @@ import { costMs, meanBytes } from '../../core/score/cost.ts';
 import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { medianOf } from '../../core/score/network.ts';
+import { excessMs, kneeOf, usualInflight } from '../../core/score/queue.ts';
 import { rampShare } from '../../core/score/ramp.ts';
 import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
 import type { PoolSpec } from '../../core/snapshot.ts';
@@ -122,6 +123,9 @@ function writeTerms(
   terms[at + CD.COST] = costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes);
   terms[at + CD.EXTRA] = terms[at + CD.COST]!;
   terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs) * k.spill.share;
+  const usual = usualInflight(k.meanInflight, k.dispatchPerMs, network + server);
+  terms[at + CD.KNEE] = kneeOf(usual);
+  terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, network + server);
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
 }
 

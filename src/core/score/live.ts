@@ -11,12 +11,9 @@ import { timeMs } from './time.ts';
  */
 export function liveScoreMs(doubles: Float64Array, at: number, inflight: number): number {
   const base = doubles[at + CD.BASE]!;
-  const server = serverAtMs(
-    doubles[at + CD.SERVER]!,
-    inflight,
-    doubles[at + CD.MEAN_INFLIGHT]!,
-    doubles[at + CD.GAMMA]!,
-  );
+  let server = serverAtMs(doubles[at + CD.SERVER]!, inflight, doubles[at + CD.MEAN_INFLIGHT]!, doubles[at + CD.GAMMA]!);
+  const excess = inflight - doubles[at + CD.KNEE]!;
+  if (excess > 0) server += excess * doubles[at + CD.EXCESS_MS]!;
   const time = timeMs(doubles[at + CD.NETWORK]!, server, base);
   return time * doubles[at + CD.ERROR_FACTOR]! + doubles[at + CD.ERROR_ADD]! + doubles[at + CD.EXTRA]!;
 }
