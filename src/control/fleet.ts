@@ -5,7 +5,7 @@
 import { probed as probedHealth } from '../core/health.ts';
 import { type LaneReader, type Outcome, SAMPLE } from '../core/lane.ts';
 import { probedOutlier } from '../core/outlier.ts';
-import { newErrors } from '../core/score/errors.ts';
+import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
@@ -44,6 +44,9 @@ export interface FleetOptions {
 }
 
 const TICK_MS = 250;
+/** How often the lanes are looked at for failures, and how many call for a tick at once. */
+const PEEK_MS = 50;
+const ALARMS = 2;
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
 const FOUNDING_MS = 10_000;
 
@@ -62,6 +65,7 @@ export class Fleet {
   readonly #drained = new Set<string>();
   readonly #foundedMs = new Map<string, number>();
   #tickedMs = 0;
+  #alarms = 0;
   #timer: NodeJS.Timeout | null = null;
   #soon: NodeJS.Immediate | null = null;
   /** What the other workers had in flight per slot when the lanes were last read. */
@@ -136,7 +140,7 @@ export class Fleet {
 
   /** Begins to tick. */
   start(): void {
-    if (this.#timer === null) this.#timer = setInterval(() => this.tick(this.#options.clock()), TICK_MS);
+    if (this.#timer === null) this.#timer = setInterval(() => this.peek(this.#options.clock()), PEEK_MS);
   }
 
   stop(): void {
@@ -153,6 +157,15 @@ export class Fleet {
       this.#soon = null;
       this.tick(this.#options.clock());
     });
+  }
+
+  /** Ticks when it is time, or when attempts have failed since the last tick. */
+  peek(nowMs: number): void {
+    let alarms = 0;
+    for (const lane of this.#options.lanes()) alarms = (alarms + lane.alarms) | 0;
+    if (nowMs - this.#tickedMs < TICK_MS - PEEK_MS / 2 && ((alarms - this.#alarms) | 0) < ALARMS) return;
+    this.#alarms = alarms;
+    this.tick(nowMs);
   }
 
   /** Takes in what the lanes have seen, judges, ranks, publishes. */
@@ -225,7 +238,7 @@ export class Fleet {
       isChanged = true;
       k.wasEligible = eligible;
       if (!eligible) continue;
-      Object.assign(k.errors, newErrors(nowMs));
+      forgiveAbsence(k.errors);
       const isFirst = !k.hasServed;
       k.hasServed = true;
       if (isFirst && isFounding) continue;

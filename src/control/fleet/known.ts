@@ -273,7 +273,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
     k.tickRefused++;
     k.tickRetryAfterMs = Math.max(k.tickRetryAfterMs, seen.retryAfterMs);
   } else {
-    errorsAfter(k.errors, isBad, seen.retryAfterMs, atMs);
+    errorsAfter(k.errors, isBad, outcome < OUTCOME.BAD_RESPONSE, seen.retryAfterMs, atMs);
   }
   if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
@@ -299,7 +299,7 @@ export function settleRefusals(k: Known, elapsedMs: number, nowMs: number): void
   const { tickRequests, tickRefused } = k;
   spillAfter(k.spill, tickRequests, tickRefused, k.spec.capacity, elapsedMs);
   if (tickRefused * 2 >= tickRequests) {
-    for (let i = 0; i < tickRefused; i++) errorsAfter(k.errors, true, k.tickRetryAfterMs, nowMs);
+    for (let i = 0; i < tickRefused; i++) errorsAfter(k.errors, true, false, k.tickRetryAfterMs, nowMs);
   }
   k.tickRequests = 0;
   k.tickRefused = 0;

@@ -5,6 +5,8 @@
 export interface Errors {
   total: number;
   bad: number;
+  /** Of the bad ones, those where nobody answered: connect, reset, time-out. */
+  absent: number;
   atMs: number;
   /** Until when, and since when, the endpoint asked to be spared. */
   retryUntilMs: number;
@@ -14,9 +16,9 @@ export interface Errors {
 /** Under traffic counts fade with this: what was, is replaced by what is. */
 const BUSY_TAU_MS = 3000;
 /** Without any they fade with this: silence is no proof of recovery, and every wrong return costs real errors. */
-const IDLE_TAU_MS = 15_000;
+const IDLE_TAU_MS = 40_000;
 /** What is remembered is no more than so many answers, so that silence can end it. */
-const MAX_TOTAL = 60;
+const MAX_TOTAL = 20;
 /** A gap between answers beyond this is silence. */
 const GAP_MS = 250;
 /**
@@ -25,7 +27,7 @@ const GAP_MS = 250;
  */
 const SOUND = { bad: 0.5, good: 500 };
 const BROKEN = { bad: 1, good: 2 };
-const LN_ODDS_BROKEN = Math.log(0.0005);
+const LN_ODDS_BROKEN = Math.log(0.001);
 const ERROR_COST_MS = 1000;
 const MAX_RATIO = 0.9;
 /** What a fresh Retry-After weighs, as a ratio of failures; and how long one is believed. */
@@ -33,18 +35,29 @@ const RETRY_RATIO = 0.5;
 const RETRY_MAX_MS = 60_000;
 
 export function newErrors(nowMs: number): Errors {
-  return { total: 0, bad: 0, atMs: nowMs, retryUntilMs: 0, retryFromMs: 0 };
+  return { total: 0, bad: 0, absent: 0, atMs: nowMs, retryUntilMs: 0, retryFromMs: 0 };
 }
 
-export function errorsAfter(e: Errors, isBad: boolean, retryAfterMs: number, atMs: number): void {
+export function errorsAfter(e: Errors, isBad: boolean, isAbsent: boolean, retryAfterMs: number, atMs: number): void {
   const keep = keepOf(atMs - e.atMs) * Math.min(1, MAX_TOTAL / (e.total + 1));
   e.total = e.total * keep + 1;
   e.bad = e.bad * keep + (isBad ? 1 : 0);
+  e.absent = e.absent * keep + (isBad && isAbsent ? 1 : 0);
   e.atMs = Math.max(e.atMs, atMs);
   if (retryAfterMs > 0 && atMs + Math.min(retryAfterMs, RETRY_MAX_MS) > e.retryUntilMs) {
     e.retryFromMs = atMs;
     e.retryUntilMs = atMs + Math.min(retryAfterMs, RETRY_MAX_MS);
   }
+}
+
+/**
+ * It answers again, says a probe. That nobody was there is history; that what was there answered badly is not: a probe does
+ * not see what requests see.
+ */
+export function forgiveAbsence(e: Errors): void {
+  e.total -= e.absent;
+  e.bad -= e.absent;
+  e.absent = 0;
 }
 
 /** What is left of the counts after `elapsedMs` without an answer. 0…1. */
