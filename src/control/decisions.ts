@@ -2,6 +2,7 @@
 // that the fleet drains anyway, so it costs the request nothing. The terms behind a choice are in `explain`.
 
 import { nowMs } from '../clock.ts';
+import { cohortName } from '../core/cohort.ts';
 import { OUTCOME, SAMPLE } from '../core/lane.ts';
 import { ROLE_NAMES } from '../core/selector.ts';
 import { NONE, type Snapshot } from '../core/snapshot.ts';
@@ -79,9 +80,4 @@ export class Decisions {
 
 function positive(ms: number): number | null {
   return ms >= 0 ? ms : null;
-}
-
-/** The inverse of data/locate's cohortOfCountry. */
-function cohortName(cohort: number): string {
-  return cohort === 0 ? 'edge' : `country:${String.fromCharCode(cohort >> 8, cohort & 0xff)}`;
 }

@@ -2,7 +2,7 @@
 // cells and a ring of samples. Every array has one writer, so there are no locks; the reader may see a count a moment
 // old, never a torn one (aligned 32- and 64-bit stores).
 //
-//   header │ in flight per slot │ directory (key → offset, append-only) │ cell values │ ring of samples
+//   header │ in flight per slot │ directory (key → offset, append-only) │ cell values │ ring of samples │ ring of decisions
 //
 // A cell is found through a private hash of the worker; the directory is what lets the reader name the cells.
 
@@ -67,7 +67,7 @@ export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
 export const SAMPLE = {
   SLOT: 0,
   GENERATION: 1,
-  COHORT: 2, // cohort key as a number; 0 = the edge itself
+  COHORT: 2, // key of the cohort whose row was picked from (cohort.ts); 0 = the edge's own
   OUTCOME: 3,
   CONNECT_MS: 4, // -1 = a pooled connection was used
   FIRST_BYTE_MS: 5, // request sent → first byte of the response; -1 = none came
@@ -78,16 +78,34 @@ export const SAMPLE = {
   RETRY_AFTER_MS: 10, // 0 = none
   BYTES: 11, // response body
   ROLE: 12, // what the endpoint was picked for: ROLE of selector.ts
+  DECISION: 13, // id of the decision in the other ring (core/decision.ts); 0 = the pick was not written down
+  COUNTRY: 14, // keys of the cohorts that the client is of (cohort.ts); 0 = not known
+  ASN: 15,
+  PREFIX: 16,
 } as const;
-export const SAMPLE_FIELDS = 13;
+export const SAMPLE_FIELDS = 17;
 
 const MAX_CELLS = 8192;
 const VALUES = 98_304;
 const RING = 8192; // samples; a power of two
+/** Doubles in the ring of decisions, a power of two: one decision among 1,000 endpoints takes a thousand. */
+const DECISIONS = 32_768;
 const HASH = 32_768; // open addressing, a power of two, ≤ 25 % full
 
 const HEADER_INTS = 32;
-const H = { CELLS: 0, VALUES: 1, RING_HEAD: 2, RING_TAIL: 3, HEARTBEAT: 4, LOST_SAMPLES: 5, CONNECTIONS: 6 } as const;
+const H = {
+  CELLS: 0,
+  VALUES: 1,
+  RING_HEAD: 2,
+  RING_TAIL: 3,
+  HEARTBEAT: 4,
+  LOST_SAMPLES: 5,
+  CONNECTIONS: 6,
+  DECISIONS_HEAD: 7,
+  DECISIONS_TAIL: 8,
+  LOST_DECISIONS: 9,
+  ALARMS: 10,
+} as const;
 const HEADER_DOUBLES = 8;
 /** Health of the worker itself, in the header's doubles. */
 export const VITAL = { LOOP_LAG_MS: 0, HEAP_BYTES: 1, LOOP_STALL_UNTIL_MS: 2 } as const;
@@ -96,7 +114,8 @@ const AT_INFLIGHT = HEADER_INTS * 4 + HEADER_DOUBLES * 8;
 const AT_KEYS = AT_INFLIGHT + MAX_SLOTS * 4;
 const AT_VALUES = AT_KEYS + MAX_CELLS * 3 * 4;
 const AT_RING = AT_VALUES + VALUES * 8;
-export const LANE_BYTES = AT_RING + RING * SAMPLE_FIELDS * 8;
+const AT_DECISIONS = AT_RING + RING * SAMPLE_FIELDS * 8;
+export const LANE_BYTES = AT_DECISIONS + DECISIONS * 8;
 
 interface LaneArrays {
   readonly header: Int32Array;
@@ -106,6 +125,7 @@ interface LaneArrays {
   readonly keys: Int32Array;
   readonly values: Float64Array;
   readonly ring: Float64Array;
+  readonly decisions: Float64Array;
 }
 
 function arraysOf(buffer: SharedArrayBuffer): LaneArrays {
@@ -116,6 +136,7 @@ function arraysOf(buffer: SharedArrayBuffer): LaneArrays {
     keys: new Int32Array(buffer, AT_KEYS, MAX_CELLS * 3),
     values: new Float64Array(buffer, AT_VALUES, VALUES),
     ring: new Float64Array(buffer, AT_RING, RING * SAMPLE_FIELDS),
+    decisions: new Float64Array(buffer, AT_DECISIONS, DECISIONS),
   };
 }
 
@@ -144,6 +165,8 @@ export class LaneWriter {
   readonly #a: LaneArrays;
   /** hash → cell + 1; private, so that the directory stays append-only and dense. */
   readonly #hash = new Int32Array(HASH);
+  /** What the decision being written takes, with the gap before it. */
+  #decisionFields = 0;
 
   constructor(buffer: SharedArrayBuffer) {
     this.#a = arraysOf(buffer);
@@ -182,8 +205,39 @@ export class LaneWriter {
   }
 
   publishSample(): void {
-    const h = this.#a.header;
+    const { header: h, ring } = this.#a;
+    // Counted apart, so that the control plane sees failures without reading every sample.
+    const base = (h[H.RING_HEAD]! & (RING - 1)) * SAMPLE_FIELDS;
+    if (ring[base + SAMPLE.OUTCOME]! >= OUTCOME.TOO_MANY) h[H.ALARMS] = (h[H.ALARMS]! + 1) | 0;
     Atomics.store(h, H.RING_HEAD, (h[H.RING_HEAD]! + 1) | 0);
+  }
+
+  /**
+   * Where a decision of `fields` doubles goes: fill `decisions[base …]`, the first with `fields`, then
+   * `publishDecision()`. -1 when the ring has no room (counted).
+   */
+  decisionBase(fields: number): number {
+    const h = this.#a.header;
+    const head = h[H.DECISIONS_HEAD]!;
+    const at = head & (DECISIONS - 1);
+    // Never over the end of the ring: what is left there is skipped.
+    const gap = at + fields > DECISIONS ? DECISIONS - at : 0;
+    if (((head - Atomics.load(h, H.DECISIONS_TAIL)) | 0) + gap + fields > DECISIONS) {
+      h[H.LOST_DECISIONS]!++;
+      return -1;
+    }
+    if (gap > 0) this.#a.decisions[at] = 0;
+    this.#decisionFields = gap + fields;
+    return gap > 0 ? 0 : at;
+  }
+
+  get decisions(): Float64Array {
+    return this.#a.decisions;
+  }
+
+  publishDecision(): void {
+    const h = this.#a.header;
+    Atomics.store(h, H.DECISIONS_HEAD, (h[H.DECISIONS_HEAD]! + this.#decisionFields) | 0);
   }
 
   /** Shows that the worker's loop still turns, and how late it was. */
@@ -259,11 +313,37 @@ export class LaneReader {
     return n;
   }
 
+  /** Like `drain`, for decisions: `take` copies what it wants to keep. */
+  drainDecisions(take: (ring: Float64Array, base: number) => void): number {
+    const { header, decisions } = this.#a;
+    const head = Atomics.load(header, H.DECISIONS_HEAD);
+    let tail = header[H.DECISIONS_TAIL]!;
+    let n = 0;
+    while (tail !== head) {
+      const at = tail & (DECISIONS - 1);
+      const fields = decisions[at]!;
+      if (fields > 0) {
+        take(decisions, at);
+        n++;
+      }
+      tail = (tail + (fields > 0 ? fields : DECISIONS - at)) | 0;
+    }
+    Atomics.store(header, H.DECISIONS_TAIL, tail);
+    return n;
+  }
+
+  get lostDecisions(): number {
+    return this.#a.header[H.LOST_DECISIONS]!;
+  }
   get heartbeat(): number {
     return this.#a.header[H.HEARTBEAT]!;
   }
   get lostSamples(): number {
     return this.#a.header[H.LOST_SAMPLES]!;
+  }
+  /** Samples published so far that count against an endpoint; wraps at 2^31. */
+  get alarms(): number {
+    return Atomics.load(this.#a.header, H.ALARMS);
   }
   get loopLagMs(): number {
     return this.#a.vitals[VITAL.LOOP_LAG_MS]!;

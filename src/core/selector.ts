@@ -2,9 +2,11 @@
 // the table that is current, sees to the special cases (nobody answers, exploration), and leaves the rest to the pool's
 // policy (core/policies.ts). Everything a pick depends on is an argument: the same draws give the same choice.
 
+import { type CohortPath, EDGE_COHORT } from './cohort.ts';
+import { rowOf } from './directory.ts';
 import { below, type Draw, isChance, isFull, POLICY, type Policy, slotAt, trial } from './policies.ts';
 import { NONE, type PolicyName, type PoolSpec, type Snapshot } from './snapshot.ts';
-import { CANDIDATE_INTS, CI, MODE, ROW, shapeOf, TableReader } from './table.ts';
+import { CANDIDATE_INTS, CI, MODE, ROW, rowShapeAt, shapeOf, TableReader, type TableShape } from './table.ts';
 
 /** What a pick was for; the `role` label of fermat_selections_total. */
 export const ROLE = { BAND: 0, OVERFLOW: 1, EXPLORE: 2, PANIC: 3, TRIAL: 4 } as const;
@@ -23,6 +25,8 @@ export interface PickContext {
   triedCount: number;
   /** The request may be sent to an endpoint that is not among the best (it is idempotent). */
   mayExplore: boolean;
+  /** Whose request it is, for a row of that cohort's own; absent or null = anybody's. */
+  place?: CohortPath | null;
 }
 
 export class Selector {
@@ -30,6 +34,12 @@ export class Selector {
   role: number = ROLE.BAND;
   /** Index in PoolSpec.endpoints of the last pick, or NONE. */
   candidate: number = NONE;
+  /** The row that the last pick was made from: the one asked for, or a cohort's that stands in for it; and whose it is. */
+  row: number = NONE;
+  cohort: number = EDGE_COHORT;
+  /** What the last pick began from: state of chance, and round-robin position of its row. With both it can be repeated. */
+  fromChance = 0;
+  fromTurn: number = NONE;
   readonly #pools: readonly PoolSpec[];
   readonly #policies: readonly Policy[];
   readonly #table: TableReader;
@@ -37,10 +47,10 @@ export class Selector {
   #isSown = false;
 
   /** Throws when a pool has a policy that does not exist yet: the configuration refuses those. */
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, shape: TableShape = shapeOf(snapshot)) {
     this.#pools = snapshot.pools;
     this.#policies = snapshot.pools.map(policyOf);
-    this.#table = new TableReader(snapshot.table, shapeOf(snapshot));
+    this.#table = new TableReader(snapshot.table, shape);
     const nothing = new Int32Array(0);
     this.#draw = {
       ints: nothing,
@@ -49,7 +59,16 @@ export class Selector {
       firstInt: 0,
       firstDouble: 0,
       others: 0,
-      ctx: { lane: 0, inflight: nothing, nowMs: 0, random: () => 0, tried: nothing, triedCount: 0, mayExplore: false },
+      ctx: {
+        lane: 0,
+        inflight: nothing,
+        nowMs: 0,
+        random: () => 0,
+        tried: nothing,
+        triedCount: 0,
+        mayExplore: false,
+        place: null,
+      },
       chance: new Int32Array(1),
       scores: new Float64Array(2),
       turns: new Int32Array(snapshot.rows.length).fill(-1),
@@ -61,6 +80,23 @@ export class Selector {
   sow(random: number): void {
     this.#draw.chance[0] = Math.floor(random * 4294967296);
     this.#isSown = true;
+  }
+
+  /** The state of chance before the next pick: `resume` takes it up again. A 32-bit integer. */
+  get chance(): number {
+    return this.#draw.chance[0]!;
+  }
+
+  /** Sets what `fromChance` and `fromTurn` told of a pick, so that the next one repeats it. */
+  resume(chance: number, turn: number): void {
+    this.#draw.chance[0] = chance;
+    this.#draw.turns.fill(turn);
+    this.#isSown = true;
+  }
+
+  /** What it picks from; `refresh` is the pick's own. */
+  get table(): TableReader {
+    return this.#table;
   }
 
   /**
@@ -85,11 +121,29 @@ export class Selector {
     return slotAt(d, at);
   }
 
-  #position(index: number, ctx: PickContext): number {
+  /** From the row of the client's cohort, if it has one and that has somebody left; else from the row itself. */
+  #position(root: number, ctx: PickContext): number {
+    const place = ctx.place ?? null;
+    const row = place === null ? root : rowOf(this.#table, root, place);
+    if (row !== root) {
+      this.row = row;
+      this.cohort = place!.seenKey;
+      const at = this.#positionIn(row, root, ctx);
+      if (at !== NONE) return at;
+    }
+    this.row = root;
+    this.cohort = EDGE_COHORT;
+    return this.#positionIn(root, root, ctx);
+  }
+
+  #positionIn(index: number, root: number, ctx: PickContext): number {
     const shape = this.#table.shape;
-    const row = shape.rows[index]!;
-    const spec = this.#pools[row.pool]!;
+    const { pool } = shape.rows[root]!;
+    const row = rowShapeAt(shape, index);
+    const spec = this.#pools[pool]!;
     const d = this.#draw;
+    this.fromChance = d.chance[0]!;
+    this.fromTurn = d.turns[root]!;
     d.ints = this.#table.ints;
     d.doubles = this.#table.doubles;
     d.row = row.at;
@@ -97,8 +151,10 @@ export class Selector {
     d.firstDouble = row.doubles;
     d.others = shape.others + ctx.lane * shape.slots;
     d.ctx = ctx;
-    d.at = index;
+    d.at = root;
     const mode = d.ints[row.at + ROW.MODE]!;
+    // Trials and panic are the whole pool's business.
+    if (mode !== MODE.NORMAL && index !== root) return NONE;
     // `whenAllDown: fail` is decided here, for trials and panic alike: nothing is sent when no endpoint is healthy.
     if (mode !== MODE.NORMAL && spec.whenAllDown === 'fail') return NONE;
     if (mode === MODE.DOWN) {
@@ -115,7 +171,7 @@ export class Selector {
         }
       }
     }
-    const at = this.#policies[row.pool]!(d);
+    const at = this.#policies[pool]!(d);
     this.role = mode === MODE.PANIC ? ROLE.PANIC : at < d.ints[row.at + ROW.BAND]! ? ROLE.BAND : ROLE.OVERFLOW;
     return at;
   }

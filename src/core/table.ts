@@ -3,12 +3,13 @@
 // overwrites what was published last. What the numbers mean is in core/score; how they are ranked, in core/rank.ts.
 //
 //   header │ trial words per slot │ version 0 │ version 1 │ version 2
-//   version = ints:    rows │ candidates of all rows │ in flight elsewhere [lane][slot]
-//             doubles: candidates of all rows
+//   version = ints:    rows │ candidates of all rows │ in flight elsewhere [lane][slot] │ directory │ cohort rows │ theirs
+//             doubles: candidates of all rows │ keys of the directory │ candidates of the cohort rows
 //
-// Row i is Snapshot.rows[i], as wide as it has members.
+// Row i is Snapshot.rows[i], as wide as it has members. Behind them are rows for cohorts whose best endpoints are others: few,
+// narrow, and lent by the control plane as need be; the directory says to whom (directory.ts).
 
-import type { Snapshot } from './snapshot.ts';
+import { NONE, type Snapshot } from './snapshot.ts';
 
 /** Ints at the head of a row. Candidates stand in order: band, overflow, other eligible ones, the rest. */
 export const ROW = {
@@ -58,12 +59,19 @@ export const CD = {
 } as const;
 export const CANDIDATE_DOUBLES = 15;
 
+/** Rows for cohorts, all pools together, and candidates in each: the best ones, since nobody is sent further down anyway. */
+export const COHORT_ROWS = 512;
+export const COHORT_WIDTH = 16;
+
 /** Versions side by side: current, being written, and one that a slow reader may still be in. */
 const VERSIONS = 3;
 const HEADER_INTS = 16;
 const SEQUENCE = 0;
+/** Generation and count: directory.ts. */
+const DIRECTORY_INTS = 2;
 
 export interface RowShape {
+  /** NONE for a cohort row: that of the row it stands in for. */
   readonly pool: number;
   /** Candidates in it. */
   readonly width: number;
@@ -76,6 +84,13 @@ export interface RowShape {
 
 export interface TableShape {
   readonly rows: readonly RowShape[];
+  /** Row `rows.length + i` is `cohorts[i]`. Empty where no pool could use one. */
+  readonly cohorts: readonly RowShape[];
+  /** Where the directory's head lies among a version's ints, its entries, and their keys among the doubles. */
+  readonly directory: number;
+  readonly entries: number;
+  readonly entryCount: number;
+  readonly entryKeys: number;
   /** Columns of in-flight counts: one a lane, and a last, empty one for a reader that is no worker and asks "what if". */
   readonly lanes: number;
   readonly slots: number;
@@ -87,8 +102,11 @@ export interface TableShape {
   readonly bytes: number;
 }
 
-/** How big a Snapshot's table is and what lies where: the same on both sides, since it follows from the structure alone. */
-export function shapeOf(snapshot: Omit<Snapshot, 'table'>): TableShape {
+/**
+ * How big a Snapshot's table is and what lies where: the same on both sides, since it follows from the structure alone. With
+ * fewer `cohortRows` the rest lies where it did: such a table is the head of the full one.
+ */
+export function shapeOf(snapshot: Omit<Snapshot, 'table'>, cohortRows: number = cohortRowsOf(snapshot)): TableShape {
   let candidates = 0;
   const headInts = snapshot.rows.length * ROW_INTS;
   const rows = snapshot.rows.map(({ pool, members }, i): RowShape => {
@@ -105,10 +123,39 @@ export function shapeOf(snapshot: Omit<Snapshot, 'table'>): TableShape {
   const slots = snapshot.endpoints.reduce((most, e) => Math.max(most, e.slot + 1), 0);
   const lanes = snapshot.lanes + 1;
   const others = headInts + candidates * CANDIDATE_INTS;
-  const ints = evenUp(others + lanes * slots);
-  const doubles = candidates * CANDIDATE_DOUBLES;
+  const directory = others + lanes * slots;
+  const entries = evenUp(directory + DIRECTORY_INTS);
+  const entryCount = cohortRows * 2;
+  const entryKeys = candidates * CANDIDATE_DOUBLES;
+  const width = Math.min(
+    rows.reduce((most, row) => Math.max(most, row.width), 0),
+    COHORT_WIDTH,
+  );
+  const cohorts = cohortShapes(cohortRows, width, entries + entryCount * 2, entryKeys + entryCount);
+  const ints = entries + entryCount * 2 + cohortRows * (ROW_INTS + width * CANDIDATE_INTS);
+  const doubles = entryKeys + entryCount + cohortRows * width * CANDIDATE_DOUBLES;
   const bytes = (HEADER_INTS + evenUp(slots)) * 4 + VERSIONS * (ints * 4 + doubles * 8);
-  return { rows, lanes, slots, others, ints, doubles, bytes };
+  return { rows, cohorts, directory, entries, entryCount, entryKeys, lanes, slots, others, ints, doubles, bytes };
+}
+
+function cohortShapes(count: number, width: number, firstInt: number, firstDouble: number): RowShape[] {
+  return Array.from({ length: count }, (_, i) => ({
+    pool: NONE,
+    width,
+    at: firstInt + i * ROW_INTS,
+    ints: firstInt + count * ROW_INTS + i * width * CANDIDATE_INTS,
+    doubles: firstDouble + i * width * CANDIDATE_DOUBLES,
+  }));
+}
+
+/** None where there is nothing to choose by measurement. */
+function cohortRowsOf({ pools }: Omit<Snapshot, 'table'>): number {
+  return pools.some((pool) => pool.policy === 'fastest' && pool.endpoints.length > 1) ? COHORT_ROWS : 0;
+}
+
+/** A row of `shape.rows`, or a cohort's behind them. */
+export function rowShapeAt({ rows, cohorts }: TableShape, index: number): RowShape {
+  return index < rows.length ? rows[index]! : cohorts[index - rows.length]!;
 }
 
 /** A zeroed table: no row has a candidate until the first publish. */
@@ -204,6 +251,21 @@ export class TableReader {
     const version = this.#versions[sequence % VERSIONS]!;
     this.ints = version.ints;
     this.doubles = version.doubles;
+  }
+
+  /** Which version was read last. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Turns to a version published before; false when it may be being overwritten. For the one who writes, between two. */
+  turnTo(sequence: number): boolean {
+    if (((Atomics.load(this.#header, SEQUENCE) - sequence) & 0x3fffffff) >= VERSIONS) return false;
+    this.#sequence = sequence;
+    const version = this.#versions[sequence % VERSIONS]!;
+    this.ints = version.ints;
+    this.doubles = version.doubles;
+    return true;
   }
 
   /** Whether what was read since `refresh` may have been overwritten meanwhile (this thread stood still for two ticks). */

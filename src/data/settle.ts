@@ -1,10 +1,12 @@
 // What is written down about an exchange: one sample and one in-flight count per attempt, settled exactly once, and the
 // request's own counters when it is over. Everything goes to the worker's lane: array stores, nothing else.
 
+import { EDGE_COHORT } from '../core/cohort.ts';
 import { bucketsOf, CELL, OTHER, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
 import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';
+import { NOWHERE, type Place } from './locate.ts';
 
 const DURATION = bucketsOf(CELL.DURATION)!;
 const OVERHEAD = bucketsOf(CELL.OVERHEAD)!;
@@ -13,7 +15,9 @@ const OVERHEAD = bucketsOf(CELL.OVERHEAD)!;
 export class Books {
   startMs = 0;
   status = 0;
-  cohort = 0;
+  /** Of the client; and the cohort whose row was picked from, EDGE_COHORT for the edge's own. */
+  place: Place = NOWHERE;
+  cohort: number = EDGE_COHORT;
   responseBytes = 0;
   lastProblem: Problem | null = null;
   /** A stale pooled connection was already forgiven once. */
@@ -25,6 +29,8 @@ export class Books {
   isOpen = false;
   endpoint: EndpointSpec | null = null;
   role = 0;
+  /** The decision that the pick was written down as; 0 = it was not. */
+  decision = 0;
   attemptMs = 0;
   sentMs = -1;
   firstByteMs = -1;
@@ -39,7 +45,8 @@ export class Books {
   reset(nowMs: number): void {
     this.startMs = nowMs;
     this.status = 0;
-    this.cohort = 0;
+    this.place = NOWHERE;
+    this.cohort = EDGE_COHORT;
     this.responseBytes = 0;
     this.lastProblem = null;
     this.wasStale = false;
@@ -59,10 +66,12 @@ export class Books {
     this.isReused = false;
     this.sawBytes = false;
     this.retryAfterMs = 0;
+    this.decision = role === NONE ? 0 : ex.plane.capture.id;
     this.inflight = lane.inflight[endpoint.slot]!;
     lane.inflight[endpoint.slot] = this.inflight + 1;
     if (role === NONE) return; // the same endpoint again: nothing was selected
     this.role = role;
+    this.cohort = ex.generation.selector.cohort;
     lane.count(CELL.SELECTIONS, ex.pool!.spec.uid, endpoint.uid, role);
   }
 }
@@ -91,6 +100,9 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   ring[base + SAMPLE.SLOT] = endpoint.slot;
   ring[base + SAMPLE.GENERATION] = endpoint.generation;
   ring[base + SAMPLE.COHORT] = books.cohort;
+  ring[base + SAMPLE.COUNTRY] = books.place.countryKey;
+  ring[base + SAMPLE.ASN] = books.place.asnKey;
+  ring[base + SAMPLE.PREFIX] = books.place.prefixKey;
   ring[base + SAMPLE.OUTCOME] = outcome;
   ring[base + SAMPLE.CONNECT_MS] = books.connectMs;
   ring[base + SAMPLE.FIRST_BYTE_MS] = firstByteMs;
@@ -101,6 +113,7 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   ring[base + SAMPLE.RETRY_AFTER_MS] = books.retryAfterMs;
   ring[base + SAMPLE.BYTES] = books.responseBytes;
   ring[base + SAMPLE.ROLE] = books.role;
+  ring[base + SAMPLE.DECISION] = books.decision;
   lane.publishSample();
 }
 

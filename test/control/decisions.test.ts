@@ -3,10 +3,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nowMs } from '../../src/clock.ts';
 import { Decisions } from '../../src/control/decisions.ts';
+import { countryKeyOf } from '../../src/core/cohort.ts';
 import { OUTCOME, SAMPLE, SAMPLE_FIELDS } from '../../src/core/lane.ts';
 import { ROLE } from '../../src/core/selector.ts';
 import type { Snapshot } from '../../src/core/snapshot.ts';
-import { cohortOfCountry } from '../../src/data/locate.ts';
 import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 
 type Field = keyof typeof SAMPLE;
@@ -40,7 +40,7 @@ describe('a decision', () => {
     take({
       SLOT: 7,
       GENERATION: 3,
-      COHORT: cohortOfCountry('DE'),
+      COHORT: countryKeyOf('DE'),
       OUTCOME: OUTCOME.TIMEOUT,
       CONNECT_MS: 1.5,
       FIRST_BYTE_MS: -1,

@@ -5,12 +5,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { loadGeoFile } from '../../geoip/load.ts';
 import { type GeoReader, openGeo } from '../../geoip/reader.ts';
+import { EDGE_COHORT, pathOf } from '../../src/core/cohort.ts';
 import { CELL, GEOIP_RESULTS, LaneReader, LaneWriter, newLane } from '../../src/core/lane.ts';
-import { cohortOfCountry, EDGE_COHORT, Locator } from '../../src/data/locate.ts';
+import { Locator, NOWHERE } from '../../src/data/locate.ts';
 
 const CITY = join(import.meta.dirname, '../fixtures/geoip/GeoLite2-City-Test.mmdb');
 const LONDON = '81.2.69.160';
-const GB = cohortOfCountry('GB');
+const GB = expect.objectContaining(pathOf(LONDON, 'GB', null));
 const { file } = await loadGeoFile(CITY);
 
 let lane: LaneReader;
@@ -48,12 +49,12 @@ async function turns(n: number): Promise<void> {
 describe('a client', () => {
   it('is of the edge at its first request and of its country from the next turn on, with one look-up', async () => {
     locator.install(reader);
-    expect(locator.cohortOf(LONDON)).toBe(EDGE_COHORT);
-    expect(locator.cohortOf(LONDON)).toBe(EDGE_COHORT);
+    expect(locator.placeOf(LONDON)).toBe(NOWHERE);
+    expect(locator.placeOf(LONDON)).toBe(NOWHERE);
     expect(looked).toEqual([]);
     await turns(2);
-    expect(locator.cohortOf(LONDON)).toBe(GB);
-    expect(locator.cohortOf(LONDON)).toBe(GB);
+    expect(locator.placeOf(LONDON)).toEqual(GB);
+    expect(locator.placeOf(LONDON)).toEqual(GB);
     expect(looked).toEqual([LONDON]);
     expect(counted()).toEqual({ hit: 1, cached: 2 });
   });
@@ -61,35 +62,44 @@ describe('a client', () => {
   it('that no database knows stays of the edge and is not looked up again', async () => {
     locator.install(reader);
     for (const address of ['127.0.0.1', '', 'not an address']) {
-      locator.cohortOf(address);
+      locator.placeOf(address);
       await turns(2);
-      expect(locator.cohortOf(address)).toBe(EDGE_COHORT);
+      expect(locator.placeOf(address)).toMatchObject({ country: null, countryKey: EDGE_COHORT, asnKey: EDGE_COHORT });
     }
     await turns(2);
     expect(looked).toHaveLength(3);
     expect(counted()).toEqual({ miss: 3, cached: 3 });
   });
 
-  it('is of the edge while there is no database, and is learned once there is one', async () => {
-    expect(locator.cohortOf(LONDON)).toBe(EDGE_COHORT);
+  it('is of its prefix alone while there is no database, and of its country once there is one', async () => {
+    expect(locator.placeOf(LONDON)).toBe(NOWHERE);
     await turns(2);
-    expect(locator.cohortOf(LONDON)).toBe(EDGE_COHORT);
+    expect(locator.placeOf(LONDON)).toEqual(expect.objectContaining(pathOf(LONDON, null, null)));
+    expect(counted()).toEqual({});
     locator.install(reader);
-    locator.cohortOf(LONDON);
+    locator.placeOf(LONDON);
     await turns(2);
-    expect(locator.cohortOf(LONDON)).toBe(GB);
+    expect(locator.placeOf(LONDON)).toEqual(GB);
+  });
+
+  it('is looked up at once for whoever cannot wait, and only the first time', () => {
+    locator.install(reader);
+    expect(locator.placeNow(LONDON)).toMatchObject({ country: 'GB', latDeg: expect.closeTo(51.5, 0) });
+    expect(locator.placeNow(LONDON)).toBe(locator.placeOf(LONDON));
+    expect(locator.placeNow('not an address')).toMatchObject({ country: null, prefixKey: EDGE_COHORT });
+    expect(looked).toEqual([LONDON, 'not an address']);
   });
 
   it('is looked up again after the database was replaced, and forgotten with the last one', async () => {
     locator.install(reader);
-    locator.cohortOf(LONDON);
+    locator.placeOf(LONDON);
     await turns(2);
     locator.install(reader);
-    expect(locator.cohortOf(LONDON)).toBe(EDGE_COHORT);
+    expect(locator.placeOf(LONDON)).toBe(NOWHERE);
     await turns(2);
-    expect(locator.cohortOf(LONDON)).toBe(GB);
+    expect(locator.placeOf(LONDON)).toEqual(GB);
     locator.install(null);
-    expect(locator.cohortOf(LONDON)).toBe(EDGE_COHORT);
+    expect(locator.placeOf(LONDON)).toBe(NOWHERE);
     expect(looked).toHaveLength(2);
   });
 });
@@ -98,22 +108,15 @@ describe('a burst of new clients', () => {
   it('is learned a few at a turn, and what is too much is left for its next request', async () => {
     locator.install(reader);
     const addresses = Array.from({ length: 1500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
-    for (const address of addresses) locator.cohortOf(address);
+    for (const address of addresses) locator.placeOf(address);
     await turns(1);
     const first = looked.length;
     expect(first).toBeLessThanOrEqual(32);
     await turns(100);
     expect(looked).toHaveLength(1024);
-    for (const address of addresses) locator.cohortOf(address);
+    for (const address of addresses) locator.placeOf(address);
     await turns(100);
     expect(new Set(looked).size).toBe(1500);
     expect(looked).toHaveLength(1500);
   });
-});
-
-it('cohorts of countries differ from each other and from the edge', () => {
-  const codes = Array.from({ length: 26 * 26 }, (_, i) => String.fromCharCode(65 + Math.floor(i / 26), 65 + (i % 26)));
-  const cohorts = new Set(codes.map(cohortOfCountry));
-  expect(cohorts.size).toBe(676);
-  expect(cohorts.has(EDGE_COHORT)).toBe(false);
 });

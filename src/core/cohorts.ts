@@ -1,0 +1,298 @@
+// What is learned of cohorts: how an endpoint's answers to their clients compare, as a ratio, with what is expected of it for
+// everybody at that moment. Few samples lean on the wider cohort, many stand alone; all fade. Pure: fed and asked by the control
+// plane, never on the request path. The same code serves where the parent estimate is a prior of geography (bench/route/cohorts).
+//
+//   ln first byte = ln expected + (what all share just now) + (what is the cohort's own) + noise
+//
+// In the ln domain, since times are log-normal and what differs is a way: a ratio of the whole, not of its noise.
+
+import { type CohortPath, EDGE_COHORT, LEVEL, type Level, levelOf } from './cohort.ts';
+
+export { cohortName } from './cohort.ts';
+
+/** What the wider cohort counts as, in samples, by level: DESIGN.md section 5. */
+const KAPPA: Readonly<Record<Level, number>> = {
+  [LEVEL.EDGE]: 0,
+  [LEVEL.COUNTRY]: 2,
+  [LEVEL.ASN]: 2,
+  [LEVEL.PREFIX]: 6,
+};
+/** A cell forgets with this, so that it follows changes even where few samples come. */
+const FADE_MS = 300_000;
+/** And counts as no more samples than this: then it is a moving average. */
+const MAX_COUNT = 64;
+/** Samples closer than this saw the same moment of the same queue: the later counts for less. */
+const SPACING_MS = 40;
+const LEAST_WEIGHT = 0.1;
+/** A sample further off than this, in deviations, is taken as no further: one lost packet is no property of a country. */
+const CLIP = 4;
+const LEAST_CLIP = 0.4;
+/** Deviation of one ln sample before any is known, and what that guess counts as. */
+const GUESS_VARIANCE = 0.09;
+const GUESS_COUNT = 8;
+const LEAST_VARIANCE = 1e-4;
+/** What all share is that of the last so many samples, begun at nothing as if so many had been seen. */
+const SHARED_COUNT = 32;
+const SHARED_PRIOR = 8;
+/** No cohort's way is more than e² = 7.4 times as long or short as everybody's. */
+const MAX_LN = 2;
+/** Beyond e⁵ it is a clock's doing. */
+const ABSURD_LN = 5;
+
+/** A cell: one endpoint as one cohort sees it. */
+const CELL = { ID: 0, COUNT: 1, MEAN: 2, VARIANCE: 3, AT_MS: 4 } as const;
+const CELL_DOUBLES = 5;
+const FIRST_CELLS = 4;
+
+interface Cohort {
+  readonly key: number;
+  /** Key of the next wider cohort, as of the last sample. */
+  parent: number;
+  cells: Float64Array;
+  used: number;
+}
+
+/** What holds for an endpoint whoever asks. */
+interface Shared {
+  /** Mean of what is left of ln samples after the cohorts' estimates. */
+  offset: number;
+  /** Mean estimate of those who send to it now: what the expectation, being theirs, already contains. */
+  mix: number;
+  count: number;
+  variance: number;
+}
+
+/** An estimate: `ln` of the ratio to what everybody gets, and its deviation if in truth there were no difference. */
+export interface Estimate {
+  ln: number;
+  deviation: number;
+  /** Samples of the narrowest cohort, faded. */
+  count: number;
+}
+
+export interface CohortLimits {
+  readonly cohorts: number;
+  readonly endpoints: number;
+}
+
+/** Per node and pool; DESIGN.md section 3. A cohort that asks for more endpoints forgets the one it knows least of. */
+export const COHORT_LIMITS: CohortLimits = { cohorts: 4096, endpoints: 16 };
+
+export class Cohorts {
+  readonly #limits: CohortLimits;
+  /** Least recently used first. */
+  readonly #cohorts = new Map<number, Cohort>();
+  readonly #shared = new Map<number, Shared>();
+
+  constructor(limits: CohortLimits = COHORT_LIMITS) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#cohorts.size;
+  }
+
+  /**
+   * Takes one sample in: `ln` of first byte to expectation. `id`: of the endpoint, never used again for another. Gives whether
+   * it was taken (finite, and of a client that is of some cohort or other). O(levels).
+   */
+  learn(path: CohortPath, id: number, ln: number, nowMs: number): boolean {
+    if (!(Math.abs(ln) <= ABSURD_LN)) return false;
+    const shared = this.#sharedOf(id);
+    const own = this.lnOf(path, id, nowMs);
+    const limit = Math.max(CLIP * Math.sqrt(shared.variance), LEAST_CLIP);
+    const left = clamp(ln - own - shared.offset, limit);
+    shared.count = Math.min(shared.count + 1, SHARED_COUNT - SHARED_PRIOR);
+    const gain = 1 / (shared.count + SHARED_PRIOR);
+    shared.offset += left * gain;
+    shared.mix += (own - shared.mix) * gain;
+    const noiseGain = 1 / (shared.count + GUESS_COUNT);
+    shared.variance = Math.max(shared.variance + (left * left - shared.variance) * noiseGain, LEAST_VARIANCE);
+    const x = ln - shared.offset;
+    this.#take(path.prefixKey, path.asnKey || path.countryKey, id, x, limit, nowMs);
+    this.#take(path.asnKey, path.countryKey, id, x, limit, nowMs);
+    this.#take(path.countryKey, EDGE_COHORT, id, x, limit, nowMs);
+    return true;
+  }
+
+  /** ln of how much longer this client's way is than everybody's; 0 when nothing is known of it or its like. */
+  lnOf(path: CohortPath, id: number, nowMs: number): number {
+    let ln = this.#leaned(path.countryKey, id, 0, nowMs);
+    ln = this.#leaned(path.asnKey, id, ln, nowMs);
+    return this.#leaned(path.prefixKey, id, ln, nowMs);
+  }
+
+  /**
+   * The same of a cohort, with how far it can be trusted, into `out`; `ln` is beside what the present traffic already has in
+   * it, so that expectation · exp(ln) is this cohort's own.
+   */
+  estimate(key: number, id: number, nowMs: number, out: Estimate): Estimate {
+    const shared = this.#shared.get(id);
+    out.ln = 0;
+    out.deviation = 0;
+    out.count = 0;
+    if (shared === undefined) return out;
+    this.#lean(key, id, Math.sqrt(shared.variance), nowMs, out);
+    out.ln = clamp(out.ln - shared.mix, MAX_LN);
+    return out;
+  }
+
+  /** Endpoints that the cohort or one it leans on knows of, into `out`; gives how many. */
+  idsOf(key: number, out: number[]): number {
+    let n = 0;
+    for (let at = key; at !== EDGE_COHORT; ) {
+      const cohort = this.#cohorts.get(at);
+      if (cohort === undefined) break;
+      for (let i = 0; i < cohort.used; i++) {
+        const id = cohort.cells[i * CELL_DOUBLES + CELL.ID]!;
+        let known = 0;
+        while (known < n && out[known] !== id) known++;
+        if (known === n) out[n++] = id;
+      }
+      at = cohort.parent;
+    }
+    return n;
+  }
+
+  /** The next wider cohort; EDGE_COHORT for a country, and for whoever is not known. */
+  parentOf(key: number): number {
+    return this.#cohorts.get(key)?.parent ?? EDGE_COHORT;
+  }
+
+  #sharedOf(id: number): Shared {
+    let shared = this.#shared.get(id);
+    if (shared === undefined) {
+      shared = { offset: 0, mix: 0, count: 0, variance: GUESS_VARIANCE };
+      this.#shared.set(id, shared);
+    }
+    return shared;
+  }
+
+  /** Forgets endpoints that are no more. */
+  keep(ids: ReadonlySet<number>): void {
+    for (const id of this.#shared.keys()) if (!ids.has(id)) this.#shared.delete(id);
+    for (const cohort of this.#cohorts.values()) {
+      for (let i = cohort.used - 1; i >= 0; i--) {
+        if (ids.has(cohort.cells[i * CELL_DOUBLES + CELL.ID]!)) continue;
+        cohort.used--;
+        cohort.cells.copyWithin(i * CELL_DOUBLES, cohort.used * CELL_DOUBLES, (cohort.used + 1) * CELL_DOUBLES);
+      }
+    }
+  }
+
+  #lean(key: number, id: number, deviation: number, nowMs: number, out: Estimate): void {
+    if (key === EDGE_COHORT) return;
+    const cohort = this.#cohorts.get(key);
+    if (cohort === undefined) return;
+    this.#lean(cohort.parent, id, deviation, nowMs, out);
+    const at = cellOf(cohort, id);
+    out.count = 0;
+    if (at < 0) return;
+    const { cells } = cohort;
+    const n = cells[at + CELL.COUNT]! * faded(nowMs - cells[at + CELL.AT_MS]!);
+    const own = n / (n + KAPPA[levelOf(key)]);
+    // Few samples say little of their own scatter: it leans on everybody's, as their mean does on the parent's.
+    const variance = (cells[at + CELL.VARIANCE]! * n + deviation * deviation * GUESS_COUNT) / (n + GUESS_COUNT);
+    out.ln += (cells[at + CELL.MEAN]! - out.ln) * own;
+    // Sums, not squares: the parent's samples are partly the child's own.
+    out.deviation = own * Math.sqrt(variance / Math.max(n, 1e-9)) + (1 - own) * out.deviation;
+    out.count = n;
+  }
+
+  /**
+   * (n · own mean + κ · the parent's estimate) / (n + κ).
+   * Source: James & Stein, "Estimation with quadratic loss", 1961; Efron & Morris, "Stein's paradox in statistics", 1977;
+   * κ = variance within / variance between, as Bühlmann's credibility, "Experience rating and credibility", 1967.
+   */
+  #leaned(key: number, id: number, parent: number, nowMs: number): number {
+    if (key === EDGE_COHORT) return parent;
+    const cohort = this.#cohorts.get(key);
+    const at = cohort === undefined ? -1 : cellOf(cohort, id);
+    if (at < 0) return parent;
+    const { cells } = cohort!;
+    const n = cells[at + CELL.COUNT]! * faded(nowMs - cells[at + CELL.AT_MS]!);
+    return parent + ((cells[at + CELL.MEAN]! - parent) * n) / (n + KAPPA[levelOf(key)]);
+  }
+
+  #take(key: number, parent: number, id: number, x: number, limit: number, nowMs: number): void {
+    if (key === EDGE_COHORT) return;
+    const cohort = this.#touch(key, parent);
+    let at = cellOf(cohort, id);
+    if (at < 0) at = this.#newCell(cohort, id, nowMs);
+    const { cells } = cohort;
+    const sinceMs = Math.max(nowMs - cells[at + CELL.AT_MS]!, 0);
+    const before = cells[at + CELL.COUNT]!;
+    const weight = before === 0 ? 1 : Math.min(Math.max(sinceMs / SPACING_MS, LEAST_WEIGHT), 1);
+    const n = Math.min(before * faded(sinceMs) + weight, MAX_COUNT);
+    const gain = weight / n;
+    const off = before === 0 ? clamp(x, limit) : clamp(x - cells[at + CELL.MEAN]!, limit);
+    cells[at + CELL.COUNT] = n;
+    cells[at + CELL.MEAN]! += off * gain;
+    // West, "Updating mean and variance estimates", 1979.
+    cells[at + CELL.VARIANCE] = (1 - gain) * (cells[at + CELL.VARIANCE]! + gain * off * off);
+    cells[at + CELL.AT_MS] = Math.max(nowMs, cells[at + CELL.AT_MS]!);
+  }
+
+  /** Most recently used from now on; the least recently used one goes when there are too many. */
+  #touch(key: number, parent: number): Cohort {
+    let cohort = this.#cohorts.get(key);
+    if (cohort === undefined) {
+      if (this.#cohorts.size >= this.#limits.cohorts) {
+        for (const oldest of this.#cohorts.keys()) {
+          this.#cohorts.delete(oldest);
+          break;
+        }
+      }
+      cohort = { key, parent, cells: new Float64Array(FIRST_CELLS * CELL_DOUBLES), used: 0 };
+    } else {
+      this.#cohorts.delete(key);
+    }
+    cohort.parent = parent;
+    this.#cohorts.set(key, cohort);
+    return cohort;
+  }
+
+  #newCell(cohort: Cohort, id: number, nowMs: number): number {
+    let i = cohort.used;
+    if (i === this.#limits.endpoints) i = leastKnown(cohort, nowMs);
+    else {
+      cohort.used++;
+      if (cohort.used * CELL_DOUBLES > cohort.cells.length) {
+        const more = new Float64Array(Math.min(cohort.cells.length * 2, this.#limits.endpoints * CELL_DOUBLES));
+        more.set(cohort.cells);
+        cohort.cells = more;
+      }
+    }
+    const at = i * CELL_DOUBLES;
+    cohort.cells.fill(0, at, at + CELL_DOUBLES);
+    cohort.cells[at + CELL.ID] = id;
+    cohort.cells[at + CELL.AT_MS] = nowMs;
+    return at;
+  }
+}
+
+function cellOf(cohort: Cohort, id: number): number {
+  for (let at = 0; at < cohort.used * CELL_DOUBLES; at += CELL_DOUBLES)
+    if (cohort.cells[at + CELL.ID] === id) return at;
+  return -1;
+}
+
+function leastKnown({ cells, used }: Cohort, nowMs: number): number {
+  let least = 0;
+  let leastCount = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < used; i++) {
+    const at = i * CELL_DOUBLES;
+    const n = cells[at + CELL.COUNT]! * faded(nowMs - cells[at + CELL.AT_MS]!);
+    if (n < leastCount) [least, leastCount] = [i, n];
+  }
+  return least;
+}
+
+/** What is left of a count after `sinceMs`; the clock may have been set back. */
+function faded(sinceMs: number): number {
+  return sinceMs <= 0 ? 1 : Math.exp(-sinceMs / FADE_MS);
+}
+
+function clamp(x: number, limit: number): number {
+  return Math.max(-limit, Math.min(limit, x));
+}
