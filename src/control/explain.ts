@@ -3,8 +3,10 @@
 // own, so it cannot say one thing while the proxy does another.
 
 import { canonicalIp } from '../core/ip.ts';
+import { Redirector } from '../core/redirect.ts';
 import { AMBIGUOUS, compileRouter, type Router } from '../core/router.ts';
-import { NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import { type LatLon, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import { redirected } from './redirects.ts';
 import type { CandidateView, CohortView, ExplainQuery, Explanation, Refusal } from './types.ts';
 
 /** The part of a GeoIP record that an explanation shows. */
@@ -35,7 +37,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]{1,64}$/;
 
 /** The answer never throws: what cannot be explained is a Refusal that says why. */
 export function createExplain(sources: ExplainSources): (query: ExplainQuery) => Explanation | Refusal {
-  let compiled: { readonly snapshot: Snapshot; readonly router: Router } | null = null;
+  let compiled: { readonly snapshot: Snapshot; readonly router: Router; redirector?: Redirector } | null = null;
 
   return (query) => {
     const client = canonicalIp(query.client.trim());
@@ -48,7 +50,9 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
     if ('status' in found) return found;
 
     const geo = typeof sources.geo === 'function' ? sources.geo() : sources.geo;
-    const answer = { route: found.route.name, cohort: cohortOf(geo?.lookup(client) ?? null) };
+    const place = geo?.lookup(client) ?? null;
+    const { name, mode, residency } = found.route;
+    const answer = { route: name, mode, residency, cohort: cohortOf(place) };
     const pool = snapshot.pools[found.route.pool];
     if (pool === undefined) {
       const status = found.route.respond?.status ?? 404;
@@ -56,8 +60,15 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
       return { ...answer, pool: null, policy: null, candidates: [], chosen: null, note };
     }
     const { candidates, chosen } = sources.fleet.candidates(found.route.row);
-    const note = join(found.note, unusual(pool, candidates, chosen));
-    return { ...answer, pool: pool.name, policy: pool.policy, candidates, chosen, note };
+    const common = { ...answer, pool: pool.name, policy: pool.policy };
+    if (mode === 'redirect') {
+      compiled.redirector ??= new Redirector(snapshot);
+      const seen = redirected(compiled.redirector, snapshot, found.route, candidates, latLonOf(place), client);
+      const note = join(found.note, seen.note, unusual(found.route, pool, seen.candidates, seen.chosen));
+      return { ...common, candidates: seen.candidates, chosen: seen.chosen, note };
+    }
+    const note = join(found.note, unusual(found.route, pool, candidates, chosen));
+    return { ...common, candidates, chosen, note };
   };
 }
 
@@ -107,10 +118,22 @@ function cohortOf(place: PlaceOfClient | null): CohortView {
   };
 }
 
-function unusual(pool: PoolSpec, candidates: readonly CandidateView[], chosen: string | null): string | null {
-  if (candidates.length === 0) return 'the pool has no endpoints';
+function latLonOf(place: PlaceOfClient | null): LatLon | null {
+  if (place === null || place.latDeg === null || place.lonDeg === null) return null;
+  return { latDeg: place.latDeg, lonDeg: place.lonDeg };
+}
+
+function unusual(
+  { mode, residency }: RouteSpec,
+  pool: PoolSpec,
+  candidates: readonly CandidateView[],
+  chosen: string | null,
+): string | null {
+  if (candidates.length === 0) {
+    return residency.length === 0 ? 'the pool has no endpoints' : `no endpoint is in ${residency.join(', ')}: 503`;
+  }
   if (!candidates.some((candidate) => candidate.healthy)) {
-    return pool.whenAllDown === 'fail'
+    return pool.whenAllDown === 'fail' || (mode === 'redirect' && chosen === null)
       ? 'no endpoint is healthy: 503 at once'
       : 'no endpoint is healthy: trial requests only';
   }

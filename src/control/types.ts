@@ -114,6 +114,9 @@ export interface Explanation {
   readonly route: string;
   readonly pool: string | null;
   readonly policy: string | null;
+  readonly mode: 'forward' | 'redirect';
+  /** Countries and region names that all candidates are in; empty = anywhere. */
+  readonly residency: readonly string[];
   readonly cohort: CohortView;
   readonly candidates: readonly CandidateView[];
   readonly chosen: string | null;

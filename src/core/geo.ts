@@ -22,6 +22,25 @@ export function distanceKm(a: LatLon, b: LatLon): number {
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.sqrt(h > 1 ? 1 : h));
 }
 
+/** The place as a point on the unit sphere, into `points[at … at + 2]`; NaN for null. */
+export function writePoint(place: LatLon | null, points: Float64Array, at: number): void {
+  const lat = (place?.latDeg ?? Number.NaN) * RAD_PER_DEG;
+  const lon = (place?.lonDeg ?? Number.NaN) * RAD_PER_DEG;
+  points[at] = Math.cos(lat) * Math.cos(lon);
+  points[at + 1] = Math.cos(lat) * Math.sin(lon);
+  points[at + 2] = Math.sin(lat);
+}
+
+/** distanceKm of two points that were written before: a third of the work, where one place meets a thousand. */
+export function pointDistanceKm(a: Float64Array, at: number, b: Float64Array, bt: number): number {
+  const x = a[at]! - b[bt]!;
+  const y = a[at + 1]! - b[bt + 1]!;
+  const z = a[at + 2]! - b[bt + 2]!;
+  // By the chord: the angle's cosine would lose all digits for places that are near.
+  const half = Math.sqrt(x * x + y * y + z * z) / 2;
+  return 2 * EARTH_RADIUS_KM * Math.asin(half > 1 ? 1 : half);
+}
+
 /** The round trip that light in fibre needs: nothing real is faster. ms. */
 export function boundMs(distanceKm: number): number {
   return distanceKm / KM_PER_RTT_MS;

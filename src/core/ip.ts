@@ -76,6 +76,16 @@ export function clientOf(forwardedFor: string, peer: string, trusted: CidrSet): 
   return client;
 }
 
+/**
+ * 32 bits that stand for the host behind an address, not mixed yet: all of an IPv4 address; of IPv6 the /64, since hosts
+ * change the rest as they like (RFC 8981). 0 for what is no address.
+ */
+export function hostBits(text: string): number {
+  if (!parse(text)) return 0;
+  if (isMapped()) return (groups[6]! << 16) | groups[7]!;
+  return Math.imul((groups[0]! << 16) | groups[1]!, 0x9e3779b1) ^ ((groups[2]! << 16) | groups[3]!);
+}
+
 /** `1.2.3.4:80`, `[::1]:80` and `[::1]` to the address in them. */
 function withoutPort(entry: string): string {
   if (entry.charCodeAt(0) === 0x5b) {

@@ -28,6 +28,7 @@ export const PROBLEM = {
   bodyTooLarge: problem(413, 'body_too_large', 'http_request_denied', 'the request body is larger than allowed'),
   expectation: problem(417, 'expectation_failed', 'http_request_denied', 'only 100-continue can be expected'),
   loop: problem(508, 'loop', 'proxy_loop_detected', 'this request has passed here before'),
+  redirectLoop: problem(508, 'redirect_loop', 'proxy_loop_detected', 'this would redirect to the very same address'),
   noEndpoint: problem(503, 'no_healthy_endpoint', 'destination_unavailable', 'no endpoint is healthy', 1),
   noEndpointInResidency: {
     ...problem(

@@ -21,6 +21,7 @@ import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { isLastHop, isProblem, refusalOf, routeOf, stripped } from './guard.ts';
 import { joined, peerLines, planRequest } from './headers.ts';
 import type { Plane } from './plane.ts';
+import { redirect } from './redirect.ts';
 import { Replay } from './replay.ts';
 import * as response from './response.ts';
 import { Books, closeBooks } from './settle.ts';
@@ -88,11 +89,13 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (route.spec.respond !== null) return respondOf(this, route);
     if (isLastHop(head)) return answerLastHop(this);
     this.pool = route.pool!;
-    deposit(this.pool.budget, nowMs);
     const path = route.spec.stripPrefix ? stripped(head.path, route.spec.path) : head.path;
     if (path === null) return this.refuse(PROBLEM.ambiguousPath);
     this.path = path;
-    this.books.cohort = plane.locator.cohortOf(this.#clientAddress());
+    const client = this.#clientAddress();
+    if (route.spec.mode === 'redirect') return redirect(this, route, client);
+    deposit(this.pool.budget, nowMs);
+    this.books.place = plane.locator.placeOf(client);
     if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on
     this.extra = planRequest(head, this.down.peer, this.#constant, plane.loopLine, route);
     this.owes100 = head.expectContinue && head.minor === 1 && hasBody;

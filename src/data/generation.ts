@@ -4,6 +4,7 @@
 
 import { type Budget, newBudget } from '../core/budget.ts';
 import { type CidrSet, compileCidrs } from '../core/ip.ts';
+import { Redirector } from '../core/redirect.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
@@ -35,6 +36,7 @@ export interface Generation {
   readonly routes: readonly RouteRuntime[];
   readonly pools: readonly PoolRuntime[];
   readonly selector: Selector;
+  readonly redirector: Redirector;
   readonly trusted: CidrSet;
   /** By slot. An exchange keeps to its generation's groups: a reload may retire them, but not take them away. */
   readonly groups: readonly (EndpointGroup | undefined)[];
@@ -61,6 +63,7 @@ export function buildGeneration(
     routes: snapshot.routes.map((spec) => routeRuntime(spec, pools)),
     pools,
     selector: new Selector(snapshot),
+    redirector: new Redirector(snapshot),
     trusted: compileCidrs(snapshot.trustedProxies),
     groups,
     exchanges: 0,

@@ -140,6 +140,8 @@ describe('explain', () => {
     );
     expect(explain({ host: 'Shop.Example:8080', path: '/api/items?x=1' })).toEqual({
       route: 'api',
+      mode: 'forward',
+      residency: [],
       pool: 'shop',
       policy: 'fastest',
       cohort: { key: 'country:DE', country: 'DE', city: 'Berlin', lat: 52.5, lon: 13.4 },

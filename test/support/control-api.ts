@@ -132,6 +132,8 @@ export function fakeApi(): FakeApi {
             route: 'shop',
             pool: 'shop',
             policy: 'fastest',
+            mode: 'forward',
+            residency: [],
             cohort: { key: 'country:DE', country: 'DE', city: 'Frankfurt am Main', lat: 50.11, lon: 8.68 },
             candidates: candidates(),
             chosen: 'fra-1',

@@ -1,0 +1,155 @@
+// Chooses where a client is redirected to. It will ask the endpoint itself, so the way from the client counts and not the
+// one from this edge: the prior of the distance between the two stands in for the network term of the score, and all other
+// terms (server, errors, cost) are the table's. Nobody measures that way for us, so there is nothing to draw and to learn
+// from: every eligible candidate is looked at, and clients that could go to several are spread by a hash of their address,
+// so that each of them finds the same endpoint again.
+
+import { pointDistanceKm, priorMs, writePoint } from './geo.ts';
+import { hostBits } from './ip.ts';
+import { liveScoreMs } from './score/live.ts';
+import { type PickContext, ROLE } from './selector.ts';
+import { type LatLon, NONE, type PoolSpec, type Snapshot } from './snapshot.ts';
+import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, FLAG, MODE, ROW, shapeOf, TableReader } from './table.ts';
+
+/** An endpoint of which nobody knows where it is: as far as two places of this planet are on average, a quarter of its girth. */
+const UNPLACED_KM = 10_008;
+/** With the policy `nearest`: priors this close are one place. */
+const SAME_PLACE_MS = 1;
+
+export class Redirector {
+  /** ROLE of the last choice. */
+  role: number = ROLE.BAND;
+  /** What the last choice looked at, by position: how many, index in PoolSpec.endpoints, km from the client, score in ms. */
+  count = 0;
+  readonly members: Int32Array;
+  readonly kms: Float64Array;
+  readonly scores: Float64Array;
+  /** Whether the candidate was among those that share clients. */
+  readonly isInBand: Uint8Array;
+  readonly #pools: readonly PoolSpec[];
+  readonly #table: TableReader;
+  /** Of the endpoints of the Snapshot: point on the unit sphere, and bits that stand for the id. */
+  readonly #points: Float64Array;
+  readonly #ids: Int32Array;
+  readonly #client = new Float64Array(3);
+
+  constructor(snapshot: Snapshot) {
+    const { endpoints, pools, rows } = snapshot;
+    const widest = rows.reduce((most, { members }) => Math.max(most, members.length), 0);
+    this.#pools = pools;
+    this.#table = new TableReader(snapshot.table, shapeOf(snapshot));
+    this.#points = new Float64Array(endpoints.length * 3);
+    endpoints.forEach(({ location }, i) => {
+      writePoint(location, this.#points, i * 3);
+    });
+    this.#ids = Int32Array.from(endpoints, ({ id }) => bitsOf(id));
+    this.members = new Int32Array(widest);
+    this.kms = new Float64Array(widest);
+    this.scores = new Float64Array(widest);
+    this.isInBand = new Uint8Array(widest);
+  }
+
+  /**
+   * Index into Snapshot.endpoints of where a client is sent to, of the candidates of `row` (Snapshot.rows), or NONE when
+   * there is none to be sent to. `place` null = unknown: then the way from this edge stands for the client's. The same client
+   * gets the same answer from the same table. O(candidates); allocates nothing; never throws.
+   */
+  choose(row: number, ctx: PickContext, place: LatLon | null, address: string): number {
+    writePoint(place, this.#client, 0);
+    const client = hostBits(address);
+    this.#table.refresh();
+    const chosen = this.#choose(row, ctx, place !== null, client);
+    if (!this.#table.isOverrun) return chosen;
+    // This thread stood still while the version was rewritten under it: once more, on the current one.
+    this.#table.refresh();
+    return this.#choose(row, ctx, place !== null, client);
+  }
+
+  #choose(index: number, ctx: PickContext, isPlaced: boolean, client: number): number {
+    const { ints, shape } = this.#table;
+    const row = shape.rows[index]!;
+    const pool = this.#pools[row.pool]!;
+    const mode = ints[row.at + ROW.MODE]!;
+    this.count = 0;
+    // A trial is for learning, and nothing is learned from a client that is gone.
+    if (mode === MODE.DOWN || (mode !== MODE.NORMAL && pool.whenAllDown === 'fail')) return NONE;
+    this.count = ints[row.at + ROW.ELIGIBLE]!;
+    const others = shape.others + ctx.lane * shape.slots;
+    let best = Number.POSITIVE_INFINITY;
+    let bestOfAll = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.count; i++) {
+      const int = row.ints + i * CANDIDATE_INTS;
+      const slot = ints[int + CI.SLOT]!;
+      const inflight = ctx.inflight[slot]! + ints[others + slot]!;
+      this.#score(i, int, row.doubles + i * CANDIDATE_DOUBLES, pool, isPlaced, inflight);
+      const ms = this.scores[i]!;
+      if (ms < bestOfAll) bestOfAll = ms;
+      if (ms < best && !this.#isHeld(i, row.doubles, pool, client)) best = ms;
+    }
+    // Those that warm up are better than nothing.
+    const anyFree = best < Number.POSITIVE_INFINITY;
+    this.role = mode === MODE.PANIC ? ROLE.PANIC : ROLE.BAND;
+    return this.#share(row.doubles, pool, client, anyFree ? best : bestOfAll, anyFree);
+  }
+
+  /** What one more request of the client would take at the candidate at position `i`, into `scores` and `kms`. */
+  #score(i: number, int: number, double: number, pool: PoolSpec, isPlaced: boolean, inflight: number): void {
+    const { ints, doubles } = this.#table;
+    const member = ints[int + CI.INDEX]!;
+    const isLost = (ints[int + CI.FLAGS]! & FLAG.LOST) !== 0;
+    const km = isLost ? Number.NaN : pointDistanceKm(this.#client, 0, this.#points, pool.endpoints[member]! * 3);
+    this.members[i] = member;
+    this.kms[i] = km;
+    const edgeMs = doubles[double + CD.NETWORK]!;
+    const wayMs = isPlaced ? priorMs(km >= 0 ? km : UNPLACED_KM) : edgeMs;
+    if (pool.policy === 'nearest') {
+      this.scores[i] = wayMs;
+      return;
+    }
+    const asOfEdge = liveScoreMs(doubles, double, inflight);
+    // The score is linear in the network term: it is exchanged. What holds challengers off for this edge's sake goes too.
+    const heldMs = isPlaced ? doubles[double + CD.EXTRA]! - doubles[double + CD.COST]! : 0;
+    this.scores[i] = asOfEdge + (wayMs - edgeMs) * doubles[double + CD.ERROR_FACTOR]! - heldMs;
+  }
+
+  /** Of all that are near enough to the best, the client's own: the highest random weight. Index into Snapshot.endpoints. */
+  #share(doubles: number, pool: PoolSpec, client: number, best: number, anyFree: boolean): number {
+    const limit = pool.policy === 'nearest' ? best + SAME_PLACE_MS : best * (1 + pool.bandRatio) + pool.bandMs;
+    let chosen: number = NONE;
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.count; i++) {
+      const isIn = this.scores[i]! <= limit && !(anyFree && this.#isHeld(i, doubles, pool, client));
+      this.isInBand[i] = isIn ? 1 : 0;
+      if (!isIn) continue;
+      const endpoint = pool.endpoints[this.members[i]!]!;
+      const weight = this.#table.doubles[doubles + i * CANDIDATE_DOUBLES + CD.WEIGHT]!;
+      // Source: Thaler & Ravishankar 1998; with weights, Schindelhauer & Schomaker 2005.
+      const lot = -Math.log(chanceOf(client, this.#ids[endpoint]!)) / weight;
+      if (lot >= least) continue;
+      least = lot;
+      chosen = endpoint;
+    }
+    return chosen;
+  }
+
+  /** An endpoint that warms up takes a part of its clients: always the same ones, and more as it goes on. */
+  #isHeld(i: number, doubles: number, pool: PoolSpec, client: number): boolean {
+    const ramp = this.#table.doubles[doubles + i * CANDIDATE_DOUBLES + CD.RAMP]!;
+    return ramp < 1 && chanceOf(client, ~this.#ids[pool.endpoints[this.members[i]!]!]!) > ramp;
+  }
+}
+
+/** 0 < x ≤ 1, the same for the same two. The finaliser of MurmurHash3 (Appleby): each bit in changes half of those out. */
+function chanceOf(client: number, id: number): number {
+  let h = client ^ Math.imul(id, 0x9e3779b1);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (((h ^ (h >>> 16)) >>> 0) + 1) / 4294967296;
+}
+
+/** FNV-1a over an id, so that all edges of a fleet agree on who goes where. */
+function bitsOf(id: string): number {
+  let hash = 0x811c9dc5 | 0;
+  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
+  return hash;
+}
