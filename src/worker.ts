@@ -129,6 +129,7 @@ function startBeat(): void {
   setInterval(() => {
     const now = nowMs();
     writer.beat(Math.max(0, now - dueMs), getHeapStatistics().used_heap_size);
+    plane.capture.beat();
     dueMs = now + BEAT_MS;
   }, BEAT_MS).unref();
 }

@@ -121,7 +121,7 @@ function buildApp(
   read('/api/v1/endpoints', () => api.endpoints());
   read('/api/v1/routes', () => api.routes());
   read('/api/v1/config', () => api.config());
-  read('/api/v1/decisions', () => api.decisions());
+  on('/api/v1/decisions', { GET: (c) => decided(api, c) });
   read('/api/v1/node', () => api.node());
   on('/api/v1/explain', { GET: (c) => explained(api, c) });
   on('/api/v1/events', { GET: (c) => streamed(streams, c) });
@@ -155,6 +155,35 @@ function explained(api: ControlApi, c: Context<Env>): Response {
     method: c.req.query('method') || 'GET',
   });
   return 'status' in answer ? problem(answer) : json(answer);
+}
+
+const MAX_DECISIONS = 1024;
+
+/** A JSON array, newest first; or, for a file, one a line and oldest first. */
+async function decided(api: ControlApi, c: Context<Env>): Promise<Response> {
+  const { limit, pool, endpoint, format } = c.req.query();
+  const most = limit === undefined ? undefined : Number(limit);
+  if (most !== undefined && !(Number.isInteger(most) && most >= 1 && most <= MAX_DECISIONS)) {
+    return problem({ status: 400, code: 'bad_request', message: `limit: expected 1 to ${MAX_DECISIONS}` });
+  }
+  if (format !== undefined && format !== 'json' && format !== 'jsonl') {
+    return problem({ status: 400, code: 'bad_request', message: 'format: expected json or jsonl' });
+  }
+  const decisions = await api.decisions({
+    ...(most === undefined ? {} : { limit: most }),
+    ...(pool === undefined ? {} : { pool }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+  });
+  const isLines = format === 'jsonl' || (format === undefined && accepts(c, NDJSON));
+  if (!isLines) return json(decisions);
+  const lines = decisions.map((decision) => `${JSON.stringify(decision)}\n`).reverse();
+  return respond(lines.join(''), 200, { 'content-type': NDJSON, 'cache-control': 'no-store' });
+}
+
+const NDJSON = 'application/x-ndjson';
+
+function accepts(c: Context<Env>, type: string): boolean {
+  return (c.req.header('accept') ?? '').toLowerCase().includes(type);
 }
 
 function streamed(streams: EventStreams, c: Context<Env>): Response {

@@ -1,83 +1,107 @@
-// A ring of sampled decisions: which endpoint a request went to, as what, and how that turned out. Taken from the samples
-// that the fleet drains anyway, so it costs the request nothing. The terms behind a choice are in `explain`.
+// Sampled decisions, as the admin API tells them: which endpoint a request went to, why, what else could have been chosen,
+// and how it turned out. Captured whole by the workers (core/decision.ts), kept as numbers (decisions/journal.ts); words and
+// propensities are made here when somebody asks, in slices, since the prober's clock runs on the same thread.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { nowMs } from '../clock.ts';
-import { cohortName } from '../core/cohort.ts';
-import { OUTCOME, SAMPLE } from '../core/lane.ts';
-import { ROLE_NAMES } from '../core/selector.ts';
-import { NONE, type Snapshot } from '../core/snapshot.ts';
+import { distanceKm } from '../core/geo.ts';
+import type { LaneReader } from '../core/lane.ts';
+import type { LatLon, Snapshot } from '../core/snapshot.ts';
+import type { Entry } from './decisions/entry.ts';
+import { Journal } from './decisions/journal.ts';
+import { type DecisionRecord, recordOf, type Setting } from './decisions/record.ts';
+import { RealisedRegret } from './decisions/regret.ts';
 
-/** One attempt. Times in ms, null where there was none. */
-export interface Decision {
-  readonly at: string;
-  readonly pool: string;
-  readonly endpoint: string;
-  readonly region: string | null;
-  readonly role: string;
-  /** `country:DE`, or `edge`. */
-  readonly cohort: string;
-  readonly outcome: string;
-  readonly status: number | null;
-  readonly connectMs: number | null;
-  readonly firstByteMs: number | null;
-  readonly totalMs: number;
-  /** In flight at that endpoint from that worker when it was chosen. */
-  readonly inflight: number;
+export type { DecisionRecord } from './decisions/record.ts';
+
+export interface DecisionsQuery {
+  /** At most; 1 … 1,024. Default 100. */
+  readonly limit?: number;
+  /** By name and by id; of all where absent. */
+  readonly pool?: string;
+  readonly endpoint?: string;
 }
 
-const KEPT = 256;
-/** One successful decision in so many is kept; every failure is. */
-const SAMPLED = 16;
-const OUTCOME_NAMES = Object.keys(OUTCOME).map((name) => name.toLowerCase());
-const FIELDS = Object.values(SAMPLE);
+export interface DecisionsOptions {
+  /** Sees what sampled decisions gave away, in ms ≥ 0: as predicted when they were made, and as exploration has shown. */
+  readonly onRegret: (pool: string, kind: 'predicted' | 'realised', ms: number) => void;
+  readonly node: () => string;
+  /** Where this node is; null = unknown. */
+  readonly edge: () => LatLon | null;
+}
+
+const LIMIT = 100;
+/** Of one answer, as JSON: a decision among 1,000 endpoints takes half a megabyte. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const CANDIDATE_BYTES = 700;
+/** Other work is let in when this long has passed. ms */
+const SLICE_MS = 4;
 
 export class Decisions {
-  readonly #snapshot: () => Snapshot;
-  readonly #rows: (readonly number[])[] = [];
-  #seen = 0;
+  readonly #options: DecisionsOptions;
+  readonly #journal: Journal;
+  readonly #realised: RealisedRegret;
 
-  constructor(snapshot: () => Snapshot) {
-    this.#snapshot = snapshot;
+  constructor(options: DecisionsOptions) {
+    const { onRegret } = options;
+    this.#options = options;
+    this.#journal = new Journal({ onRegret: (pool, ms) => onRegret(pool, 'predicted', ms) });
+    this.#realised = new RealisedRegret((pool, ms) => onRegret(pool, 'realised', ms));
   }
 
-  /** Keeps the numbers; words are made when somebody asks. */
-  take(ring: Float64Array, base: number): void {
-    if (ring[base + SAMPLE.OUTCOME] === OUTCOME.OK && this.#seen++ % SAMPLED !== 0) return;
-    this.#rows.push(FIELDS.map((field) => ring[base + field]!));
-    if (this.#rows.length > KEPT) this.#rows.shift();
+  // ── what the fleet tells ───────────────────────────────────────────────────────────────────────────────────────────
+
+  install(snapshot: Snapshot): void {
+    this.#journal.install(snapshot);
+    this.#realised.install(snapshot);
   }
 
-  /** Newest first. */
-  recent(): readonly Decision[] {
-    const snapshot = this.#snapshot();
-    const wallMs = Date.now() - nowMs();
-    const decisions: Decision[] = [];
-    for (let i = this.#rows.length - 1; i >= 0; i--) {
-      const row = this.#rows[i]!;
-      const index = snapshot.endpoints.findIndex(
-        (e) => e.slot === row[SAMPLE.SLOT] && e.generation === row[SAMPLE.GENERATION],
-      );
-      if (index === NONE) continue; // gone since
-      const endpoint = snapshot.endpoints[index]!;
-      decisions.push({
-        at: new Date(wallMs + row[SAMPLE.AT_MS]!).toISOString(),
-        pool: snapshot.pools.find((pool) => pool.endpoints.includes(index))?.name ?? '',
-        endpoint: endpoint.id,
-        region: endpoint.region,
-        role: ROLE_NAMES[row[SAMPLE.ROLE]!] ?? 'band',
-        cohort: cohortName(row[SAMPLE.COHORT]!),
-        outcome: OUTCOME_NAMES[row[SAMPLE.OUTCOME]!] ?? 'ok',
-        status: row[SAMPLE.STATUS]! || null,
-        connectMs: positive(row[SAMPLE.CONNECT_MS]!),
-        firstByteMs: positive(row[SAMPLE.FIRST_BYTE_MS]!),
-        totalMs: row[SAMPLE.TOTAL_MS]!,
-        inflight: row[SAMPLE.INFLIGHT]!,
-      });
+  drain(lanes: readonly LaneReader[]): void {
+    this.#journal.drain(lanes);
+  }
+
+  settled(ring: Float64Array, base: number): void {
+    this.#journal.settled(ring, base);
+    this.#realised.settled(ring, base);
+  }
+
+  /** Newest first; fewer than asked for when they would be too long an answer. */
+  async recent({ limit = LIMIT, pool, endpoint }: DecisionsQuery = {}): Promise<readonly DecisionRecord[]> {
+    const setting = this.#setting();
+    const records: DecisionRecord[] = [];
+    let bytes = 0;
+    let sliceAtMs = nowMs();
+    for (const entry of wanted(this.#journal.newest(), limit, pool, endpoint)) {
+      bytes += (entry.state.endpoints.length + 2) * CANDIDATE_BYTES;
+      if (bytes > MAX_ANSWER_BYTES && records.length > 0) break;
+      records.push(recordOf(entry, setting));
+      if (nowMs() - sliceAtMs < SLICE_MS) continue;
+      await nextTurn();
+      sliceAtMs = nowMs();
     }
-    return decisions;
+    return records;
+  }
+
+  #setting(): Setting {
+    const wallMs = Date.now() - nowMs();
+    const edge = this.#options.edge();
+    return {
+      node: this.#options.node(),
+      dateOf: (atMs) => new Date(wallMs + atMs).toISOString(),
+      distanceKmOf: ({ location }) => (edge === null || location === null ? null : distanceKm(edge, location)),
+    };
   }
 }
 
-function positive(ms: number): number | null {
-  return ms >= 0 ? ms : null;
+/** Copied first: the journal goes on while the answer is made. */
+function wanted(entries: Iterable<Entry>, limit: number, pool?: string, endpoint?: string): Entry[] {
+  const found: Entry[] = [];
+  for (const entry of entries) {
+    if (found.length >= limit) break;
+    const { state, place } = entry;
+    if (pool !== undefined && state.pool.name !== pool) continue;
+    if (endpoint !== undefined && state.endpoints[place]!.id !== endpoint) continue;
+    found.push(entry);
+  }
+  return found;
 }

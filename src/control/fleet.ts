@@ -39,8 +39,17 @@ export interface FleetOptions {
   readonly counters: FleetCounters;
   /** Where this node is; null = unknown. */
   readonly edge: () => LatLon | null;
-  /** Sees every sample of an endpoint that is still there; must not keep the ring. */
-  readonly onSample?: (ring: Float64Array, base: number) => void;
+  readonly decisions?: DecisionTaker;
+}
+
+/** Who keeps the decisions. Nobody keeps a ring beyond the call. */
+export interface DecisionTaker {
+  /** A new structure; what was decided in the old one has been drained. */
+  install(snapshot: Snapshot): void;
+  /** Called while every version of the table that a decision can have been made from still stands. */
+  drain(lanes: readonly LaneReader[]): void;
+  /** Every sample of an endpoint that is still there. */
+  settled(ring: Float64Array, base: number): void;
 }
 
 const TICK_MS = 250;
@@ -83,6 +92,8 @@ export class Fleet {
    */
   install(snapshot: Snapshot, probes: ReadonlyMap<string, ProbeSpec>): void {
     const nowMs = this.#options.clock();
+    if (this.#snapshot !== null) this.#options.decisions?.drain(this.#options.lanes());
+    this.#options.decisions?.install(snapshot);
     const edge = this.#options.edge();
     const known = new Map<string, Known>();
     const before = new Map(this.#pools.map((p) => [p.spec.name, p]));
@@ -174,6 +185,7 @@ export class Fleet {
     const writer = this.#writer;
     if (snapshot === null || writer === null) return;
     const lanes = this.#options.lanes();
+    this.#options.decisions?.drain(lanes);
     readInflight(lanes, this.#total);
     for (const k of this.#known.values()) k.inflight = this.#total[k.spec.slot]!;
     lanes.forEach((lane) => {
@@ -211,7 +223,7 @@ export class Fleet {
     if (k === undefined || k.spec.generation !== ring[base + SAMPLE.GENERATION]!) return;
     const atMs = ring[base + SAMPLE.AT_MS]!;
     if (!Number.isFinite(atMs)) return;
-    this.#options.onSample?.(ring, base);
+    this.#options.decisions?.settled(ring, base);
     const outcome = ring[base + SAMPLE.OUTCOME]! as Outcome;
     const elsewhere = Math.max(k.inflight - lane.inflight[slot]!, 0);
     const lied = learnFromTraffic(k, {

@@ -3,10 +3,11 @@
 // two scrapes nothing is computed. A scrape runs on the control thread, beside the prober, and therefore in slices.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import { nowMs } from '../clock.ts';
 import { bucketsOf, type LaneReader } from '../core/lane.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
+import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { type Labels, type Series, Totals } from './metrics/totals.ts';
 import type { EndpointView } from './types.ts';
 
@@ -47,6 +48,7 @@ export class Metrics {
   readonly #stateChanges: Counter<'endpoint' | 'to' | 'reason'>;
   readonly #probes: Counter<'endpoint' | 'result'>;
   readonly #switches: Counter<'pool' | 'reason'>;
+  readonly #regret: Histogram<'pool' | 'kind'>;
   readonly #locationLies: Counter<'endpoint'>;
   readonly #reloads: Counter<'result'>;
   readonly #lastReload: Gauge;
@@ -69,6 +71,13 @@ export class Metrics {
       'pool',
       'reason',
     ]);
+    this.#regret = new Histogram({
+      name: 'fermat_regret_seconds',
+      help: REGRET_HELP,
+      labelNames: ['pool', 'kind'],
+      buckets: [...REGRET_BUCKETS_S],
+      registers: [this.#registry],
+    });
     this.#locationLies = this.#counter(
       'fermat_endpoint_location_lies_total',
       'Endpoints that answered faster than light could from where they are said to be.',
@@ -109,6 +118,11 @@ export class Metrics {
 
   switched(pool: string, reason: string): void {
     this.#switches.inc({ pool, reason });
+  }
+
+  /** Of a sampled decision, or of an exploration. `ms` ≥ 0. */
+  regret(pool: string, kind: 'predicted' | 'realised', ms: number): void {
+    this.#regret.observe({ pool, kind }, ms / 1000);
   }
 
   locationLie(endpoint: string): void {

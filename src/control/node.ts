@@ -11,7 +11,7 @@ import { type AdminServer, startAdmin } from './admin.ts';
 import type { Config } from './config/config.ts';
 import { type Loaded, loadConfig, type Overrides } from './config/load.ts';
 import { redact } from './config/redact.ts';
-import { Decisions } from './decisions.ts';
+import { type DecisionRecord, Decisions, type DecisionsQuery } from './decisions.ts';
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
@@ -44,7 +44,7 @@ export class FermatNode implements ControlApi {
   readonly #prober: Prober;
   readonly #metrics: Metrics;
   readonly #explain: (query: ExplainQuery) => Explanation | Refusal;
-  readonly #decisions = new Decisions(() => this.#snapshot);
+  readonly #decisions: Decisions;
   #config: Config;
   #files: readonly string[];
   #digest: string;
@@ -94,6 +94,11 @@ export class FermatNode implements ControlApi {
       geo: () => this.#geo.info(),
       version,
     });
+    this.#decisions = new Decisions({
+      node: () => this.#config.node.id,
+      edge: () => this.#config.node.location,
+      onRegret: (pool, kind, ms) => this.#metrics.regret(pool, kind, ms),
+    });
     this.#fleet = new Fleet({
       clock: nowMs,
       random: Math.random,
@@ -101,7 +106,7 @@ export class FermatNode implements ControlApi {
       lanes: () => this.#supervisor.lanes().map(({ reader }) => reader),
       counters: this.#metrics,
       edge: () => this.#config.node.location,
-      onSample: (ring, base) => this.#decisions.take(ring, base),
+      decisions: this.#decisions,
     });
     this.#prober = new Prober({
       clock: nowMs,
@@ -291,8 +296,8 @@ export class FermatNode implements ControlApi {
     return this.#explain(query);
   }
 
-  decisions(): readonly unknown[] {
-    return this.#decisions.recent();
+  decisions(query: DecisionsQuery): Promise<readonly DecisionRecord[]> {
+    return this.#decisions.recent(query);
   }
 
   drain(id: string): Refusal | null {

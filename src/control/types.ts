@@ -174,7 +174,12 @@ export interface ControlApi {
   /** Effective configuration, secrets redacted. */
   config(): unknown;
   explain(query: ExplainQuery): Explanation | Refusal;
-  decisions(): readonly unknown[];
+  /** Sampled decisions, newest first: decisions/record.ts. */
+  decisions(query: {
+    readonly limit?: number;
+    readonly pool?: string;
+    readonly endpoint?: string;
+  }): readonly unknown[] | Promise<readonly unknown[]>;
   readonly events: EventLog;
   reload(why: string): Promise<ReloadResult>;
   /** null = done. */

@@ -45,7 +45,12 @@ function pick(ex: Exchange, nowMs: number): number {
   if (ex.triedCount > 0) ctx.tried.set(ex.tried);
   ctx.triedCount = ex.triedCount;
   ctx.mayExplore = ex.attempts === 0 && pool.retryMethods.has(ex.head.method);
-  return ex.generation.selector.pick(ex.route!.spec.row, ctx);
+  ctx.place = ex.books.place;
+  const { selector, snapshot } = ex.generation;
+  const { spec } = ex.route!;
+  const slot = selector.pick(spec.row, ctx);
+  if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec);
+  return slot;
 }
 
 /** The connection is there: the request goes out, as far as it has been read. */

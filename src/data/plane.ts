@@ -9,6 +9,7 @@ import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
 import { RequestReader } from '../wire/request.ts';
 import { ResponseReader } from '../wire/response.ts';
 import { AccessLog } from './access.ts';
+import { Capture } from './capture.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
 import { Readers } from './readers.ts';
@@ -47,6 +48,7 @@ export class Plane {
   readonly wheel: Wheel;
   readonly upstreams: Upstreams;
   readonly locator: Locator;
+  readonly capture: Capture;
   readonly access: AccessLog;
   readonly loopId: string;
   /** The whole CDN-Loop line of this process. */
@@ -74,6 +76,7 @@ export class Plane {
     this.wheel = new Wheel(options.clock);
     this.locator = new Locator(options.writer);
     this.access = new AccessLog();
+    this.capture = new Capture(options.writer, options.lane, options.random);
     this.upstreams = new Upstreams(this);
     this.pick = {
       lane: options.lane,
@@ -83,6 +86,7 @@ export class Plane {
       tried: new Int32Array(MAX_TRIED),
       triedCount: 0,
       mayExplore: false,
+      place: null,
     };
     this.requestReaders = this.#readersOf(options.snapshot.limits);
     this.responseReaders = new Readers(() => new ResponseReader(RESPONSE_LIMITS));
