@@ -62,13 +62,13 @@ export const POLICY = {
   weighted,
 } satisfies Record<Exclude<PolicyName, 'peak-ewma' | 'hash'>, Policy>;
 
-/** Two random of the band and one of the overflow, least live score. Everything else was tried: the next best. */
+/** Two random of the band and one of the overflow, its best or any, least live score. Everything else was tried: the next best. */
 function fastest(d: Draw): number {
   const band = d.ints[d.row + ROW.BAND]!;
   const overflow = d.ints[d.row + ROW.OVERFLOW]!;
   const a = drawn(d, 0, band, NONE);
   const b = a === NONE ? NONE : drawn(d, 0, band, a);
-  const c = drawn(d, band, overflow, NONE);
+  const c = overflown(d, band, overflow);
   let best = a;
   if (a !== NONE) score(d, a, BEST);
   if (b !== NONE) {
@@ -85,6 +85,12 @@ function fastest(d: Draw): number {
   score(d, c, RIVAL);
   // Nothing is gained by going far for a tie: the overflow must be better.
   return best === NONE || d.scores[RIVAL]! < d.scores[BEST]! ? c : best;
+}
+
+/** Every other time the best of the overflow: it is where the excess belongs; the rest keeps it from being everybody's. */
+function overflown(d: Draw, from: number, count: number): number {
+  if (count > 1 && isChance(d, 0.5) && !isTried(d, slotAt(d, from))) return from;
+  return drawn(d, from, count, NONE);
 }
 
 function won(d: Draw, at: number): number {

@@ -45,8 +45,10 @@ export interface Home {
   aheadSinceMs: number;
   /** Moves for latency's sake, fading: the flapping that widens the margin. */
   flaps: number;
-  /** Until when it is free to move: the measurements are only just coming in. */
+  /** Until when it is free to move: the measurements are only just coming in, or it was left in a hurry. */
   freeUntilMs: number;
+  /** Where it was before a move for latency's sake: not free to go back there. */
+  left: string | null;
 }
 
 export type SwitchReason = 'start' | 'health' | 'recovery' | 'degraded' | 'faster';
@@ -74,6 +76,8 @@ const DWELL_MS = 10_000;
 /** A challenger must have been ahead for this long: two ticks. */
 const AHEAD_MS = 250;
 const DEGRADED_RATIO = 1.5;
+/** A home left in a hurry: the load that comes along shakes the new one too, and only then it shows which is the best. */
+const HURRY_MS = 3000;
 const USUAL_TAU_MS = 30_000;
 const FLAP_TAU_MS = 60_000;
 const MAX_FLAPS = 3;
@@ -89,6 +93,7 @@ export function newHome(nowMs: number, freeMs: number): Home {
     aheadSinceMs: Number.NaN,
     flaps: 0,
     freeUntilMs: nowMs + freeMs,
+    left: null,
   };
 }
 
@@ -220,10 +225,11 @@ function settleHome(
   home: Home,
   nowMs: number,
 ): SwitchReason | null {
-  const best = candidates[chosen[0]!]!;
+  const isFree = nowMs < home.freeUntilMs;
+  const best = candidates[chosen.find((i) => !(isFree && candidates[i]!.home === home.left)) ?? chosen[0]!]!;
   const incumbentAt = chosen.find((i) => candidates[i]!.home === home.key);
   if (incumbentAt === undefined) {
-    const reason = home.key === null || nowMs < home.freeUntilMs ? 'start' : 'health';
+    const reason = home.key === null || isFree ? 'start' : 'health';
     move(home, best, nowMs, false);
     return reason;
   }
@@ -235,7 +241,10 @@ function settleHome(
     return null;
   }
   const reason = reasonToMove(best, incumbent, usualMs, spec, home, nowMs);
-  if (reason !== null) move(home, best, nowMs, reason === 'faster' || reason === 'degraded');
+  if (reason === null) return null;
+  if (isFree) resettle(home, best, nowMs);
+  else move(home, best, nowMs, reason === 'faster' || reason === 'degraded');
+  if (reason === 'degraded') home.freeUntilMs = nowMs + HURRY_MS;
   return reason;
 }
 
@@ -255,7 +264,16 @@ function reasonToMove(
   return isLong ? 'faster' : null;
 }
 
+/** A move while it is free: the same move, better informed. */
+function resettle(home: Home, to: Ranked, nowMs: number): void {
+  home.key = to.home;
+  home.usualMs = to.scoreMs;
+  home.usualAtMs = nowMs;
+  home.aheadSinceMs = Number.NaN;
+}
+
 function move(home: Home, to: Ranked, nowMs: number, isForLatency: boolean): void {
+  home.left = isForLatency ? home.key : null;
   const faded = home.flaps * Math.exp(-(nowMs - home.sinceMs) / FLAP_TAU_MS);
   home.flaps = isForLatency ? faded + 1 : faded;
   // The first move is no flapping; only one that follows another within a minute widens the margin.
@@ -274,7 +292,10 @@ function track(home: Home, scoreMs: number, nowMs: number): void {
   home.usualAtMs = nowMs;
 }
 
-/** A challenger that has to wait stands just outside the band of home: at the head of the overflow, should home be full. */
+/**
+ * A challenger that has to wait stands just outside the band of home: at the head of the overflow, should home be full. Not
+ * the home that was left: what it can still carry is its to carry, at the price its live score names.
+ */
 function hold(
   candidates: readonly Ranked[],
   chosen: readonly number[],
@@ -287,6 +308,6 @@ function hold(
   const outside = incumbent.scoreMs * (1 + spec.bandRatio) + spec.bandMs + 0.01;
   for (const i of chosen) {
     const c = candidates[i]!;
-    if (c.home !== home.key && c.scoreMs < least) holdMs[i] = outside - c.scoreMs;
+    if (c.home !== home.key && c.home !== home.left && c.scoreMs < least) holdMs[i] = outside - c.scoreMs;
   }
 }
