@@ -63,6 +63,7 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
     const common = { ...answer, pool: pool.name, policy: pool.policy };
     if (mode === 'redirect') {
       compiled.redirector ??= new Redirector(snapshot);
+      compiled.redirector.isThorough = true;
       const seen = redirected(compiled.redirector, snapshot, found.route, candidates, latLonOf(place), client);
       const note = join(found.note, seen.note, unusual(found.route, pool, seen.candidates, seen.chosen));
       return { ...common, candidates: seen.candidates, chosen: seen.chosen, note };

@@ -31,14 +31,28 @@ export function writePoint(place: LatLon | null, points: Float64Array, at: numbe
   points[at + 2] = Math.sin(lat);
 }
 
-/** distanceKm of two points that were written before: a third of the work, where one place meets a thousand. */
-export function pointDistanceKm(a: Float64Array, at: number, b: Float64Array, bt: number): number {
+/**
+ * Square of the straight line through the globe between two points that were written before, in squares of its radius: 0…4.
+ * Grows with the distance, and needs no trigonometry where one place meets a thousand. NaN when a place is unknown. Not the
+ * angle's cosine, which loses all digits for places that are near.
+ */
+export function chordSquare(a: Float64Array, at: number, b: Float64Array, bt: number): number {
   const x = a[at]! - b[bt]!;
   const y = a[at + 1]! - b[bt + 1]!;
   const z = a[at + 2]! - b[bt + 2]!;
-  // By the chord: the angle's cosine would lose all digits for places that are near.
-  const half = Math.sqrt(x * x + y * y + z * z) / 2;
+  return x * x + y * y + z * z;
+}
+
+/** distanceKm of two places by the square of their chord. */
+export function chordKm(square: number): number {
+  const half = Math.sqrt(square) / 2;
   return 2 * EARTH_RADIUS_KM * Math.asin(half > 1 ? 1 : half);
+}
+
+/** The inverse: 4 for all that is farther than the globe is wide. `km` ≥ 0. */
+export function chordSquareOf(km: number): number {
+  const angle = km / (2 * EARTH_RADIUS_KM);
+  return angle >= Math.PI / 2 ? 4 : 4 * Math.sin(angle) ** 2;
 }
 
 /** The round trip that light in fibre needs: nothing real is faster. ms. */
@@ -49,4 +63,9 @@ export function boundMs(distanceKm: number): number {
 /** The round trip to expect of an endpoint that nobody has measured yet. ms, ≥ 2. */
 export function priorMs(distanceKm: number): number {
   return PRIOR_BASE_MS + PRIOR_DETOUR * boundMs(distanceKm);
+}
+
+/** The inverse: how far away something may be that has this prior. km, ≥ 0. */
+export function priorKm(ms: number): number {
+  return Math.max(((ms - PRIOR_BASE_MS) / PRIOR_DETOUR) * KM_PER_RTT_MS, 0);
 }

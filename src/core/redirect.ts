@@ -4,7 +4,7 @@
 // from: every eligible candidate is looked at, and clients that could go to several are spread by a hash of their address,
 // so that each of them finds the same endpoint again.
 
-import { pointDistanceKm, priorMs, writePoint } from './geo.ts';
+import { chordKm, chordSquare, chordSquareOf, priorKm, priorMs, writePoint } from './geo.ts';
 import { hostBits } from './ip.ts';
 import { liveScoreMs } from './score/live.ts';
 import { type PickContext, ROLE } from './selector.ts';
@@ -24,6 +24,8 @@ export class Redirector {
   readonly members: Int32Array;
   readonly kms: Float64Array;
   readonly scores: Float64Array;
+  /** Also who is too far by the way alone gets a score and not Infinity: for people to see. */
+  isThorough = false;
   /** Whether the candidate was among those that share clients. */
   readonly isInBand: Uint8Array;
   readonly #pools: readonly PoolSpec[];
@@ -73,39 +75,44 @@ export class Redirector {
     this.count = 0;
     // A trial is for learning, and nothing is learned from a client that is gone.
     if (mode === MODE.DOWN || (mode !== MODE.NORMAL && pool.whenAllDown === 'fail')) return NONE;
+    this.role = mode === MODE.PANIC ? ROLE.PANIC : ROLE.BAND;
     this.count = ints[row.at + ROW.ELIGIBLE]!;
     const others = shape.others + ctx.lane * shape.slots;
     let best = Number.POSITIVE_INFINITY;
     let bestOfAll = Number.POSITIVE_INFINITY;
+    /** Whoever is farther than this cannot share clients with the best so far, were its server as quick as can be. */
+    let reach = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.count; i++) {
       const int = row.ints + i * CANDIDATE_INTS;
+      const member = ints[int + CI.INDEX]!;
+      const isLost = (ints[int + CI.FLAGS]! & FLAG.LOST) !== 0;
+      const square = isLost ? Number.NaN : chordSquare(this.#client, 0, this.#points, pool.endpoints[member]! * 3);
+      this.members[i] = member;
+      this.scores[i] = Number.POSITIVE_INFINITY;
+      if (square > reach) continue;
       const slot = ints[int + CI.SLOT]!;
-      const inflight = ctx.inflight[slot]! + ints[others + slot]!;
-      this.#score(i, int, row.doubles + i * CANDIDATE_DOUBLES, pool, isPlaced, inflight);
+      this.kms[i] = chordKm(square);
+      this.#score(i, row.doubles, pool, isPlaced, ctx.inflight[slot]! + ints[others + slot]!);
       const ms = this.scores[i]!;
       if (ms < bestOfAll) bestOfAll = ms;
-      if (ms < best && !this.#isHeld(i, row.doubles, pool, client)) best = ms;
+      if (ms >= best || this.#isHeld(i, row.doubles, pool, client)) continue;
+      best = ms;
+      if (!this.isThorough && isPlaced) reach = chordSquareOf(priorKm(limitOf(best, pool)));
     }
     // Those that warm up are better than nothing.
     const anyFree = best < Number.POSITIVE_INFINITY;
-    this.role = mode === MODE.PANIC ? ROLE.PANIC : ROLE.BAND;
-    return this.#share(row.doubles, pool, client, anyFree ? best : bestOfAll, anyFree);
+    return this.#share(row.doubles, pool, client, limitOf(anyFree ? best : bestOfAll, pool), anyFree);
   }
 
-  /** What one more request of the client would take at the candidate at position `i`, into `scores` and `kms`. */
-  #score(i: number, int: number, double: number, pool: PoolSpec, isPlaced: boolean, inflight: number): void {
-    const { ints, doubles } = this.#table;
-    const member = ints[int + CI.INDEX]!;
-    const isLost = (ints[int + CI.FLAGS]! & FLAG.LOST) !== 0;
-    const km = isLost ? Number.NaN : pointDistanceKm(this.#client, 0, this.#points, pool.endpoints[member]! * 3);
-    this.members[i] = member;
-    this.kms[i] = km;
+  /** What one more request of the client would take at the candidate at position `i`, into `scores`. */
+  #score(i: number, first: number, pool: PoolSpec, isPlaced: boolean, inflight: number): void {
+    const { doubles } = this.#table;
+    const double = first + i * CANDIDATE_DOUBLES;
+    const km = this.kms[i]!;
     const edgeMs = doubles[double + CD.NETWORK]!;
     const wayMs = isPlaced ? priorMs(km >= 0 ? km : UNPLACED_KM) : edgeMs;
-    if (pool.policy === 'nearest') {
-      this.scores[i] = wayMs;
-      return;
-    }
+    this.scores[i] = wayMs;
+    if (pool.policy === 'nearest') return;
     const asOfEdge = liveScoreMs(doubles, double, inflight);
     // The score is linear in the network term: it is exchanged. What holds challengers off for this edge's sake goes too.
     const heldMs = isPlaced ? doubles[double + CD.EXTRA]! - doubles[double + CD.COST]! : 0;
@@ -113,16 +120,15 @@ export class Redirector {
   }
 
   /** Of all that are near enough to the best, the client's own: the highest random weight. Index into Snapshot.endpoints. */
-  #share(doubles: number, pool: PoolSpec, client: number, best: number, anyFree: boolean): number {
-    const limit = pool.policy === 'nearest' ? best + SAME_PLACE_MS : best * (1 + pool.bandRatio) + pool.bandMs;
+  #share(first: number, pool: PoolSpec, client: number, limit: number, anyFree: boolean): number {
     let chosen: number = NONE;
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.count; i++) {
-      const isIn = this.scores[i]! <= limit && !(anyFree && this.#isHeld(i, doubles, pool, client));
+      const isIn = this.scores[i]! <= limit && !(anyFree && this.#isHeld(i, first, pool, client));
       this.isInBand[i] = isIn ? 1 : 0;
       if (!isIn) continue;
       const endpoint = pool.endpoints[this.members[i]!]!;
-      const weight = this.#table.doubles[doubles + i * CANDIDATE_DOUBLES + CD.WEIGHT]!;
+      const weight = this.#table.doubles[first + i * CANDIDATE_DOUBLES + CD.WEIGHT]!;
       // Source: Thaler & Ravishankar 1998; with weights, Schindelhauer & Schomaker 2005.
       const lot = -Math.log(chanceOf(client, this.#ids[endpoint]!)) / weight;
       if (lot >= least) continue;
@@ -133,10 +139,15 @@ export class Redirector {
   }
 
   /** An endpoint that warms up takes a part of its clients: always the same ones, and more as it goes on. */
-  #isHeld(i: number, doubles: number, pool: PoolSpec, client: number): boolean {
-    const ramp = this.#table.doubles[doubles + i * CANDIDATE_DOUBLES + CD.RAMP]!;
+  #isHeld(i: number, first: number, pool: PoolSpec, client: number): boolean {
+    const ramp = this.#table.doubles[first + i * CANDIDATE_DOUBLES + CD.RAMP]!;
     return ramp < 1 && chanceOf(client, ~this.#ids[pool.endpoints[this.members[i]!]!]!) > ramp;
   }
+}
+
+/** Up to which score candidates share clients with the best. ms. */
+function limitOf(best: number, { policy, bandRatio, bandMs }: PoolSpec): number {
+  return policy === 'nearest' ? best + SAME_PLACE_MS : best * (1 + bandRatio) + bandMs;
 }
 
 /** 0 < x ≤ 1, the same for the same two. The finaliser of MurmurHash3 (Appleby): each bit in changes half of those out. */

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { boundMs, distanceKm, priorMs } from '../../src/core/geo.ts';
+import {
+  boundMs,
+  chordKm,
+  chordSquare,
+  chordSquareOf,
+  distanceKm,
+  priorKm,
+  priorMs,
+  writePoint,
+} from '../../src/core/geo.ts';
 
 const at = (latDeg: number, lonDeg: number) => ({ latDeg, lonDeg });
 const FRANKFURT = at(50.11, 8.68);
@@ -33,4 +42,41 @@ test('light in fibre needs 1 ms there and back for every 100 km; the prior is tw
   expect(boundMs(6200)).toBe(62);
   expect(priorMs(0)).toBe(2);
   expect(priorMs(6200)).toBe(126);
+});
+
+describe('points written once', () => {
+  const points = new Float64Array(6);
+  const square = (a: ReturnType<typeof at> | null, b: ReturnType<typeof at> | null): number => {
+    writePoint(a, points, 0);
+    writePoint(b, points, 3);
+    return chordSquare(points, 0, points, 3);
+  };
+
+  test('are as far apart as the places, near ones and antipodes included', () => {
+    for (const [a, b] of [
+      [FRANKFURT, at(40.71, -74.01)],
+      [FRANKFURT, at(50.1101, 8.68)],
+      [at(0, 179.5), at(0, -179.5)],
+      [at(-33.87, 151.21), at(33.87, -28.79)],
+    ] as const) {
+      expect(chordKm(square(a, b))).toBeCloseTo(distanceKm(a, b), 3);
+    }
+    expect(chordKm(square(FRANKFURT, FRANKFURT))).toBe(0);
+  });
+
+  test('of which one is unknown have no distance', () => {
+    expect(chordKm(square(null, FRANKFURT))).toBeNaN();
+    expect(square(null, FRANKFURT) > 0).toBe(false);
+  });
+
+  test('tell by their chord alone who is farther than a distance', () => {
+    for (const km of [0, 1, 100, 5000, 12_000, 20_000]) expect(chordKm(chordSquareOf(km))).toBeCloseTo(km, 6);
+    expect(chordSquareOf(20_016)).toBe(4);
+    expect(chordSquareOf(Number.POSITIVE_INFINITY)).toBe(4);
+  });
+});
+
+test('a prior says how far away something may be; less than the least prior, not at all', () => {
+  for (const km of [0, 10, 6200]) expect(priorKm(priorMs(km))).toBeCloseTo(km, 9);
+  expect(priorKm(1)).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalIp, clientOf, compileCidrs, parseCidr } from '../../src/core/ip.ts';
+import { canonicalIp, clientOf, compileCidrs, hostBits, parseCidr } from '../../src/core/ip.ts';
 
 describe('canonicalIp', () => {
   it.each([
@@ -163,5 +163,23 @@ describe('clientOf', () => {
     expect(clientOf('[2001:db8::1]', '10.0.0.1', trusted)).toBe('2001:db8::1');
     expect(clientOf('::ffff:1.1.1.1', '10.0.0.1', trusted)).toBe('1.1.1.1');
     expect(clientOf('[::1', '10.0.0.1', trusted)).toBe('10.0.0.1');
+  });
+});
+
+describe('hostBits', () => {
+  it('is the same for all spellings of an address, and differs between IPv4 addresses', () => {
+    expect(hostBits('::ffff:192.0.2.1')).toBe(hostBits('192.0.2.1'));
+    expect(hostBits('2001:DB8:0:0:1::')).toBe(hostBits('2001:db8::1:0:0:0'));
+    expect(new Set(['192.0.2.1', '192.0.2.2', '192.0.3.1', '193.0.2.1'].map(hostBits)).size).toBe(4);
+  });
+
+  it('is that of the /64 in IPv6', () => {
+    expect(hostBits('2001:db8:1:2::1')).toBe(hostBits('2001:db8:1:2:ffff:ffff:ffff:ffff'));
+    const prefixes = ['2001:db8:1:2::', '2001:db8:1:3::', '2001:db8:2:2::', '2001:db9:1:2::', '2002:db8:1:2::'];
+    expect(new Set(prefixes.map(hostBits)).size).toBe(prefixes.length);
+  });
+
+  it('is 0 for what is no address, such as the peer of a UNIX socket', () => {
+    expect([hostBits(''), hostBits('unix'), hostBits('1.2.3')]).toEqual([0, 0, 0]);
   });
 });

@@ -3,7 +3,8 @@
 
 import { Fleet, type FleetCounters } from '../../src/control/fleet.ts';
 import type { EventLog, FermatEvent, ProbeResult, ProbeSpec } from '../../src/control/types.ts';
-import { LaneReader, LaneWriter, newLane, OUTCOME, type Outcome, SAMPLE } from '../../src/core/lane.ts';
+import type { CohortPath } from '../../src/core/cohort.ts';
+import { LaneReader, LaneWriter, newLane, OUTCOME, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../src/core/lane.ts';
 import { type PickContext, Selector, seeded } from '../../src/core/selector.ts';
 import type { EndpointSpec, LatLon, PoolSpec, Snapshot } from '../../src/core/snapshot.ts';
 import { MAX_SLOTS, NONE } from '../../src/core/snapshot.ts';
@@ -28,6 +29,8 @@ export interface Origin {
   /** Of a request, and of a probe if that differs: request sent → first byte. */
   answerMs: number | ((random: () => number) => number);
   probeMs?: number;
+  /** What a probe gets, in time. */
+  probeStatus?: number;
   connectMs: number;
   isUp: boolean;
   /** Accepts and never answers. */
@@ -36,6 +39,9 @@ export interface Origin {
   failing: number;
   region?: string;
   location?: LatLon;
+  egressUsdPerGb?: number;
+  /** Of an answer's body. */
+  bytes?: number;
   weight?: number;
   /** Told to the proxy; nothing bounds the origin. */
   capacity?: number;
@@ -93,7 +99,7 @@ export function poolSpec(
 
 export function endpointSpec(
   slot: number,
-  from: Pick<Origin, 'id' | 'region' | 'location' | 'weight' | 'capacity'>,
+  from: Pick<Origin, 'id' | 'region' | 'location' | 'weight' | 'capacity' | 'egressUsdPerGb'>,
 ): EndpointSpec {
   return {
     uid: slot,
@@ -110,7 +116,7 @@ export function endpointSpec(
     location: from.location ?? null,
     weight: from.weight ?? 1,
     capacity: from.capacity ?? 0,
-    egressUsdPerGb: 0,
+    egressUsdPerGb: from.egressUsdPerGb ?? 0,
     labels: {},
   };
 }
@@ -157,6 +163,7 @@ export interface Done {
   readonly ok: boolean;
   readonly role: number;
   readonly tookMs: number;
+  readonly client: CohortPath | null;
 }
 
 export interface WorldOptions {
@@ -165,6 +172,10 @@ export interface WorldOptions {
   readonly lanes?: number;
   readonly seed?: number;
   readonly intervalMs?: number;
+  /** Whose request the next one is; null = nobody's in particular. */
+  readonly clientOf?: (random: () => number) => CohortPath | null;
+  /** What the way is longer by for a client at an origin. ms. */
+  readonly awayMs?: (client: CohortPath | null, id: string) => number;
 }
 
 export class World {
@@ -180,12 +191,14 @@ export class World {
   readonly done: Done[] = [];
   readonly #lanes: { readonly writer: LaneWriter; readonly reader: LaneReader; readonly ctx: PickContext }[];
   readonly #intervalMs: number;
+  readonly #options: WorldOptions;
   #queue: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
   #order = 0;
   #turn = 0;
 
   constructor(origins: readonly Origin[], options: WorldOptions = {}) {
     this.random = seeded(options.seed ?? 1);
+    this.#options = options;
     this.origins = origins;
     this.#intervalMs = options.intervalMs ?? PROBE.intervalMs;
     const lanes = options.lanes ?? 1;
@@ -267,19 +280,21 @@ export class World {
   request(): void {
     const lane = this.#turn++ % this.#lanes.length;
     this.#lanes[lane]!.ctx.triedCount = 0;
-    this.#attempt(lane, this.nowMs, new Int32Array(8), 0);
+    const client = this.#options.clientOf?.(this.random) ?? null;
+    this.#attempt(lane, this.nowMs, new Int32Array(8), 0, client);
   }
 
-  #attempt(lane: number, beganMs: number, tried: Int32Array, triedCount: number): void {
+  #attempt(lane: number, beganMs: number, tried: Int32Array, triedCount: number, client: CohortPath | null): void {
     const { ctx, writer } = this.#lanes[lane]!;
     const selector = this.selectors[lane]!;
     ctx.nowMs = this.nowMs;
     ctx.tried = tried;
     ctx.triedCount = triedCount;
+    ctx.place = client;
     const slot = selector.pick(0, ctx);
-    const { role } = selector;
+    const { role, cohort } = selector;
     if (slot === NONE) {
-      this.done.push({ atMs: beganMs, id: null, ok: false, role, tookMs: this.nowMs - beganMs });
+      this.done.push({ atMs: beganMs, id: null, ok: false, role, tookMs: this.nowMs - beganMs, client });
       return;
     }
     const o = this.origins[slot]!;
@@ -287,11 +302,11 @@ export class World {
     writer.inflight[slot] = inflight + 1;
     const settle = (outcome: Outcome, firstByteMs: number, status: number) => {
       writer.inflight[slot]!--;
-      this.#sample(writer, slot, outcome, firstByteMs, inflight, status);
+      this.#sample(writer, slot, outcome, firstByteMs, inflight, status, client, cohort);
       const ok = outcome === OUTCOME.OK;
       tried[triedCount] = slot;
-      if (!ok && triedCount === 0) this.#attempt(lane, beganMs, tried, 1);
-      else this.done.push({ atMs: beganMs, id: ok ? o.id : null, ok, role, tookMs: this.nowMs - beganMs });
+      if (!ok && triedCount === 0) this.#attempt(lane, beganMs, tried, 1, client);
+      else this.done.push({ atMs: beganMs, id: ok ? o.id : null, ok, role, tookMs: this.nowMs - beganMs, client });
     };
     if (!o.isUp) return settle(OUTCOME.CONNECT_FAILED, -1, 0);
     if (o.isSilent) {
@@ -299,7 +314,8 @@ export class World {
       return;
     }
     const isBad = this.random() < o.failing;
-    const ms = isBad ? 0.2 : typeof o.answerMs === 'number' ? o.answerMs : o.answerMs(this.random);
+    const away = this.#options.awayMs?.(client, o.id) ?? 0;
+    const ms = isBad ? 0.2 : (typeof o.answerMs === 'number' ? o.answerMs : o.answerMs(this.random)) + away;
     this.#at(this.nowMs + ms, () => {
       if (!o.isUp) settle(OUTCOME.RESET, -1, 0);
       else settle(isBad ? OUTCOME.STATUS_5XX : OUTCOME.OK, ms, isBad ? 503 : 200);
@@ -313,11 +329,13 @@ export class World {
     firstByteMs: number,
     inflight: number,
     status: number,
+    client: CohortPath | null,
+    cohort: number,
   ): void {
     const base = writer.sampleBase();
     if (base < 0) return;
     const { ring } = writer;
-    ring.fill(0, base, base + 12);
+    ring.fill(0, base, base + SAMPLE_FIELDS);
     ring[base + SAMPLE.SLOT] = slot;
     ring[base + SAMPLE.GENERATION] = 1;
     ring[base + SAMPLE.OUTCOME] = outcome;
@@ -327,6 +345,11 @@ export class World {
     ring[base + SAMPLE.INFLIGHT] = inflight;
     ring[base + SAMPLE.AT_MS] = this.nowMs;
     ring[base + SAMPLE.STATUS] = status;
+    ring[base + SAMPLE.COHORT] = cohort;
+    ring[base + SAMPLE.COUNTRY] = client?.countryKey ?? 0;
+    ring[base + SAMPLE.ASN] = client?.asnKey ?? 0;
+    ring[base + SAMPLE.PREFIX] = client?.prefixKey ?? 0;
+    ring[base + SAMPLE.BYTES] = this.origins[slot]!.bytes ?? 0;
     writer.publishSample();
   }
 
@@ -350,14 +373,16 @@ export class World {
         this.#answer(slot, { ...result, connectMs: o.connectMs, error: 'no answer in 1s' }),
       );
     } else {
+      const status = o.probeStatus ?? 200;
+      const ok = status < 400;
       const result = {
         ...base,
-        ok: true,
+        ok,
         connectMs: o.connectMs,
         firstByteMs: ms,
-        status: 200,
-        error: null,
-        failure: null,
+        status,
+        error: ok ? null : `status ${status}`,
+        failure: ok ? null : ('status' as const),
       };
       this.#at(this.nowMs + ms, () => this.#answer(slot, result));
     }
