@@ -8,6 +8,7 @@ import { probedOutlier } from '../core/outlier.ts';
 import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
+import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
 import {
@@ -63,6 +64,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #teller: Teller;
   readonly #judge: Judge;
+  readonly #cohorts = new FleetCohorts();
   #snapshot: Snapshot | null = null;
   #writer: TableWriter | null = null;
   #history: ShareHistory | null = null;
@@ -125,7 +127,8 @@ export class Fleet {
     this.#snapshot = snapshot;
     this.#total = new Int32Array(shape.slots);
     this.#writer = new TableWriter(snapshot.table, shape);
-    this.#history = new ShareHistory(snapshot, shape);
+    this.#history = new ShareHistory(snapshot, shapeOf(snapshot, 0));
+    this.#cohorts.install(this.#pools, shape);
     this.tick(nowMs);
   }
 
@@ -209,6 +212,7 @@ export class Fleet {
       // Home may move within the band: then the shares are what they were.
       isChanged ||= switched !== null && !isInBand(whole, before);
     }
+    this.#cohorts.tick(writer, nowMs);
     writeInflight(lanes, this.#total, writer);
     if (isChanged) this.#history?.restart();
     this.#history?.record(writer.ints, writer.doubles, flows);
@@ -225,6 +229,7 @@ export class Fleet {
     if (!Number.isFinite(atMs)) return;
     this.#options.decisions?.settled(ring, base);
     const outcome = ring[base + SAMPLE.OUTCOME]! as Outcome;
+    this.#cohorts.take(k, ring, base);
     const elsewhere = Math.max(k.inflight - lane.inflight[slot]!, 0);
     const lied = learnFromTraffic(k, {
       outcome,
@@ -304,6 +309,11 @@ export class Fleet {
     const most = share.indexOf(Math.max(...share));
     const chosen = most === NONE || share[most] === 0 ? null : state.members[most]!.spec.id;
     return { candidates, chosen };
+  }
+
+  /** Rows lent to cohorts now. */
+  get cohortRows(): number {
+    return this.#cohorts.size;
   }
 
   /** Whether any endpoint has been judged, or there is none to judge: then the node may be sent traffic. */

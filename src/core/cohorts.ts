@@ -34,6 +34,10 @@ const LEAST_VARIANCE = 1e-4;
 /** What all share is that of the last so many samples, begun at nothing as if so many had been seen. */
 const SHARED_COUNT = 32;
 const SHARED_PRIOR = 8;
+/** A mean this many standard errors from nothing, of so many samples, is worth a look. */
+const STRIKING = 3;
+const STRIKING_COUNT = 6;
+const MAX_STRIKING = 64;
 /** No cohort's way is more than e² = 7.4 times as long or short as everybody's. */
 const MAX_LN = 2;
 /** Beyond e⁵ it is a clock's doing. */
@@ -79,13 +83,22 @@ export interface CohortLimits {
 export const COHORT_LIMITS: CohortLimits = { cohorts: 4096, endpoints: 16 };
 
 export class Cohorts {
+  /** Cohorts that a sample has just made look different, for whoever wants to look closer, and clears it. Bounded. */
+  readonly striking = new Set<number>();
   readonly #limits: CohortLimits;
   /** Least recently used first. */
-  readonly #cohorts = new Map<number, Cohort>();
-  readonly #shared = new Map<number, Shared>();
+  readonly #cohorts: Map<number, Cohort>;
+  readonly #shared: Map<number, Shared>;
 
-  constructor(limits: CohortLimits = COHORT_LIMITS) {
+  /** Takes over what `from` has learned, which must not be used any more. */
+  constructor(limits: CohortLimits = COHORT_LIMITS, from?: Cohorts) {
     this.#limits = limits;
+    this.#cohorts = from === undefined ? new Map() : from.#cohorts;
+    this.#shared = from === undefined ? new Map() : from.#shared;
+    for (const key of this.#cohorts.keys()) {
+      if (this.#cohorts.size <= limits.cohorts) break;
+      this.#cohorts.delete(key);
+    }
   }
 
   get size(): number {
@@ -109,9 +122,9 @@ export class Cohorts {
     const noiseGain = 1 / (shared.count + GUESS_COUNT);
     shared.variance = Math.max(shared.variance + (left * left - shared.variance) * noiseGain, LEAST_VARIANCE);
     const x = ln - shared.offset;
-    this.#take(path.prefixKey, path.asnKey || path.countryKey, id, x, limit, nowMs);
-    this.#take(path.asnKey, path.countryKey, id, x, limit, nowMs);
-    this.#take(path.countryKey, EDGE_COHORT, id, x, limit, nowMs);
+    this.#take(path.prefixKey, path.asnKey || path.countryKey, id, x, limit, shared.variance, nowMs);
+    this.#take(path.asnKey, path.countryKey, id, x, limit, shared.variance, nowMs);
+    this.#take(path.countryKey, EDGE_COHORT, id, x, limit, shared.variance, nowMs);
     return true;
   }
 
@@ -214,7 +227,7 @@ export class Cohorts {
     return parent + ((cells[at + CELL.MEAN]! - parent) * n) / (n + KAPPA[levelOf(key)]);
   }
 
-  #take(key: number, parent: number, id: number, x: number, limit: number, nowMs: number): void {
+  #take(key: number, parent: number, id: number, x: number, limit: number, variance: number, nowMs: number): void {
     if (key === EDGE_COHORT) return;
     const cohort = this.#touch(key, parent);
     let at = cellOf(cohort, id);
@@ -231,6 +244,8 @@ export class Cohorts {
     // West, "Updating mean and variance estimates", 1979.
     cells[at + CELL.VARIANCE] = (1 - gain) * (cells[at + CELL.VARIANCE]! + gain * off * off);
     cells[at + CELL.AT_MS] = Math.max(nowMs, cells[at + CELL.AT_MS]!);
+    const isStriking = n >= STRIKING_COUNT && cells[at + CELL.MEAN]! ** 2 * n > STRIKING ** 2 * variance;
+    if (isStriking && this.striking.size < MAX_STRIKING) this.striking.add(key);
   }
 
   /** Most recently used from now on; the least recently used one goes when there are too many. */

@@ -2,8 +2,20 @@
 // rules are core's (score/*, rank.ts); here they only meet the data.
 
 import { type Home, newHome, type Ranked, type Ranking, rank, type SwitchReason } from '../../core/rank.ts';
-import { NONE, type PoolSpec, type RowSpec } from '../../core/snapshot.ts';
-import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, FLAG, ROW, type TableWriter } from '../../core/table.ts';
+import { applyCohort } from '../../core/score/cohort.ts';
+import { MAX_SLOTS, NONE, type PoolSpec, type RowSpec } from '../../core/snapshot.ts';
+import {
+  CANDIDATE_DOUBLES,
+  CANDIDATE_INTS,
+  CD,
+  CI,
+  FLAG,
+  ROW,
+  type RowShape,
+  rowShapeAt,
+  type TableWriter,
+} from '../../core/table.ts';
+import type { CohortRow } from './cohorts.ts';
 import { type Known, priorOfMs } from './known.ts';
 import { isAnswering, isEligible, writePoolTerms } from './terms.ts';
 
@@ -96,20 +108,40 @@ export function writePool(state: PoolState, writer: TableWriter): void {
   for (const row of state.rows) writeRow(state, row, writer);
 }
 
-function writeRow({ members, terms }: PoolState, state: RowState, writer: TableWriter): void {
-  const ranking = state.ranking!;
-  const { ints, doubles } = writer;
-  const row = writer.shape.rows[state.at]!;
+function writeRow(state: PoolState, row: RowState, writer: TableWriter): void {
+  writeHead(row.ranking!, row.ranking!.mode, writer.ints, writer.shape.rows[row.at]!);
+  writeCandidates(state, row.ranked, row.ranking!, null, writer, writer.shape.rows[row.at]!);
+}
+
+/** Writes a cohort's row: the pool's terms as its clients face them. In a panic everybody is served by the root. */
+export function writeCohortRow(row: CohortRow, writer: TableWriter): void {
+  const shape = rowShapeAt(writer.shape, row.row);
+  writeHead(row.ranking!, Math.max(row.ranking!.mode, row.of.ranking!.mode), writer.ints, shape);
+  writeCandidates(row.state, row.ranked, row.ranking!, row.faced, writer, shape);
+}
+
+function writeHead(ranking: Ranking, mode: number, ints: Int32Array, row: RowShape): void {
   ints[row.at + ROW.BAND] = ranking.band;
   ints[row.at + ROW.OVERFLOW] = ranking.overflow;
   ints[row.at + ROW.ELIGIBLE] = ranking.eligible;
   ints[row.at + ROW.EXPLORABLE] = ranking.explorable;
-  ints[row.at + ROW.MODE] = ranking.mode;
+  ints[row.at + ROW.MODE] = mode;
   ints[row.at + ROW.HOME] = ranking.home;
+}
+
+/** `ratios`: what each of `ranked` costs beside what it costs everybody; null = the same. */
+function writeCandidates(
+  { members, terms }: PoolState,
+  ranked: readonly Ranked[],
+  ranking: Ranking,
+  ratios: readonly { readonly ln: number }[] | null,
+  { ints, doubles }: TableWriter,
+  row: RowShape,
+): void {
   let weights = 0;
   for (let at = 0; at < ranking.order.length; at++) {
     const r = ranking.order[at]!;
-    const i = state.ranked[r]!.index;
+    const i = ranked[r]!.index;
     const k = members[i]!;
     const int = row.ints + at * CANDIDATE_INTS;
     ints[int + CI.SLOT] = k.spec.slot;
@@ -118,10 +150,16 @@ function writeRow({ members, terms }: PoolState, state: RowState, writer: TableW
     const double = row.doubles + at * CANDIDATE_DOUBLES;
     const from = i * CANDIDATE_DOUBLES;
     for (let f = 0; f < CANDIDATE_DOUBLES; f++) doubles[double + f] = terms[from + f]!;
+    if (ratios !== null) applyCohort(doubles, double, ratios[r]!.ln);
     doubles[double + CD.EXTRA]! += ranking.holdMs[r]!;
     if (at < ranking.eligible) weights += terms[from + CD.WEIGHT]!;
     doubles[double + CD.WEIGHT_SUM] = weights;
   }
+}
+
+/** An endpoint's number in what cohorts learned: a slot that is used again is another. */
+export function idOf({ spec }: Known): number {
+  return spec.generation * MAX_SLOTS + spec.slot;
 }
 
 /** Whether an endpoint of this home key shares the band. */

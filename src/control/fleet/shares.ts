@@ -70,7 +70,7 @@ export class ShareHistory {
     for (let i = 0; i < count; i++) {
       const table = newTable(shape);
       const writer = new TableWriter(table, shape);
-      const selector = new Selector({ ...snapshot, table });
+      const selector = new Selector({ ...snapshot, table }, shape);
       this.#kept.push({ writer, ints: writer.ints, doubles: writer.doubles, selector, flows: [] });
     }
   }
@@ -80,8 +80,9 @@ export class ShareHistory {
     const kept = this.#kept[this.#next]!;
     kept.ints = kept.writer.ints;
     kept.doubles = kept.writer.doubles;
-    kept.ints.set(ints);
-    kept.doubles.set(doubles);
+    // Cohort rows, should the table have them, lie behind what is kept.
+    kept.ints.set(ints.subarray(0, this.#shape.ints));
+    kept.doubles.set(doubles.subarray(0, this.#shape.doubles));
     kept.writer.publish();
     kept.flows = flows;
     flows.forEach((flow, pool) => {
