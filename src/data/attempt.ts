@@ -47,8 +47,10 @@ function pick(ex: Exchange, nowMs: number): number {
   ctx.mayExplore = ex.attempts === 0 && pool.retryMethods.has(ex.head.method);
   ctx.place = ex.books.place;
   const { selector, snapshot } = ex.generation;
-  const { spec } = ex.route!;
+  const { spec, inside } = ex.route!;
   const slot = selector.pick(spec.row, ctx);
+  // Its row holds nobody else; but where data may go is not left to one array index that is right.
+  if (inside !== null && inside[slot] !== 1) return NONE;
   if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec);
   return slot;
 }

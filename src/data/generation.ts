@@ -13,6 +13,8 @@ import type { EndpointGroup } from './upstreams.ts';
 export interface RouteRuntime {
   readonly spec: RouteSpec;
   readonly pool: PoolRuntime | null;
+  /** By slot, 1 = inside the route's residency; null = it has none. */
+  readonly inside: Uint8Array | null;
   /** Lower-case names to drop, and whole lines to add. */
   readonly requestDrops: readonly string[];
   readonly requestLines: string;
@@ -60,7 +62,7 @@ export function buildGeneration(
   return {
     snapshot,
     router: wrap(compileRouter(snapshot.routes)),
-    routes: snapshot.routes.map((spec) => routeRuntime(spec, pools)),
+    routes: snapshot.routes.map((spec) => routeRuntime(spec, pools, snapshot)),
     pools,
     selector: new Selector(snapshot),
     redirector: new Redirector(snapshot),
@@ -70,10 +72,11 @@ export function buildGeneration(
   };
 }
 
-function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[]): RouteRuntime {
+function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: Snapshot): RouteRuntime {
   return {
     spec,
     pool: spec.pool === NONE ? null : pools[spec.pool]!,
+    inside: insideOf(spec, snapshot),
     requestDrops: dropsOf(spec.requestHeaders),
     requestLines: linesOf(spec.requestHeaders),
     responseDrops: spec.serverTiming
@@ -82,6 +85,15 @@ function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[]): RouteRunt
     responseLines: linesOf(spec.responseHeaders),
     respondBody: latin1Of(spec.respond?.body ?? ''),
   };
+}
+
+function insideOf({ row, residency }: RouteSpec, { rows, pools, endpoints }: Snapshot): Uint8Array | null {
+  if (row === NONE || residency.length === 0) return null;
+  const { pool, members } = rows[row]!;
+  const slots = members.map((member) => endpoints[pools[pool]!.endpoints[member]!]!.slot);
+  const inside = new Uint8Array(Math.max(-1, ...slots) + 1);
+  for (const slot of slots) inside[slot] = 1;
+  return inside;
 }
 
 /** What is set is dropped first, so that it replaces. */

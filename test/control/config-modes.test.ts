@@ -120,6 +120,21 @@ describe('mode: redirect', () => {
     expect(problemsOf(endpoints, `mode: redirect${more}`)).toEqual([expect.stringContaining(line)]);
   });
 
+  test.each(['round-robin', 'weighted', 'least-request', 'random-two'])('does not go with the policy %s', (policy) => {
+    const file = join(dir, 'policy.yaml');
+    writeFileSync(
+      file,
+      `listeners: [{ address: ":80" }]
+pools: { shop: { endpoints: [${FRANKFURT}], balance: { policy: ${policy} } } }
+routes: [{ pool: shop, mode: redirect }]
+`,
+    );
+    const loaded = loadConfig(file, {}, {});
+    expect(loaded.ok ? [] : loaded.problems).toEqual([
+      expect.stringContaining(`routes[0].mode: policy ${policy} of pool shop cannot say where a client should go`),
+    ]);
+  });
+
   test('does not mind what others may set: response headers, defaults written out', () => {
     const more = 'hostHeader: preserve, requestHeaders: { set: {}, remove: [] }, responseHeaders: { set: { X-A: b } }';
     expect(problemsOf([FRANKFURT], `mode: redirect, ${more}`)).toEqual([]);

@@ -17,15 +17,12 @@ export function crossProblems(tree: unknown): Problem[] {
   const listeners = list(root.listeners).map(mapping);
   const pools = mapping(root.pools);
   const routes = list(root.routes).map(mapping);
-  const hasOwnDatabases = list(mapping(root.geoip).databases).length > 0;
   return [
     ...listenerProblems(listeners),
     ...poolProblems(pools),
     ...endpointIdProblems(pools),
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),
-    ...routes.flatMap((route, i) =>
-      modeProblems(route, ['routes', i], endpointsOf(route.pool, pools), hasOwnDatabases),
-    ),
+    ...modeProblems(routes, pools, list(mapping(root.geoip).databases).length > 0),
     ...sameRoutes(routes),
     ...adminProblems(mapping(root.admin)),
   ];
@@ -160,12 +157,6 @@ function routeProblems(route: Tree, i: number, pools: Tree, listeners: readonly 
     problems.push(...fieldNameProblems(mapping(mapping(route[edits]).set), [...at, edits, 'set']));
   }
   return problems;
-}
-
-/** Of the pool with that name; null when there is none. */
-function endpointsOf(pool: unknown, pools: Tree): readonly Tree[] | null {
-  if (typeof pool !== 'string' || !Object.hasOwn(pools, pool)) return null;
-  return list(mapping(pools[pool]).endpoints).map(mapping);
 }
 
 function unknownName(kind: string, name: string, known: readonly string[], path: Path): Problem {

@@ -8,24 +8,35 @@ import { parseEndpointUrl } from './values.ts';
 
 type Tree = Readonly<Record<string, unknown>>;
 
-/** `pool`: the route's, null when it has none that exists. `hasOwnDatabases`: of GeoIP. */
-export function modeProblems(
-  route: Tree,
-  at: Path,
-  endpoints: readonly Tree[] | null,
-  hasOwnDatabases: boolean,
-): Problem[] {
-  return [...redirectProblems(route, at, endpoints), ...residencyProblems(route, at, endpoints, hasOwnDatabases)];
+/** Policies that say where a client should go; the others spread what comes here. */
+const REDIRECTING: readonly unknown[] = ['fastest', 'nearest', undefined];
+
+/** `hasOwnDatabases`: GeoIP files of the operator's are named. */
+export function modeProblems(routes: readonly Tree[], pools: Tree, hasOwnDatabases: boolean): Problem[] {
+  return routes.flatMap((route, i) => {
+    const { pool: name } = route;
+    const pool = typeof name === 'string' && Object.hasOwn(pools, name) ? mapping(pools[name]) : {};
+    const endpoints = Array.isArray(pool.endpoints) ? pool.endpoints.map(mapping) : [];
+    const at: Path = ['routes', i];
+    return [
+      ...(route.mode === 'redirect' ? redirectProblems(route, at, pool, endpoints) : []),
+      ...residencyProblems(route, at, endpoints, hasOwnDatabases),
+    ];
+  });
 }
 
 /** A client is sent to the endpoint itself: it must be able to go there, and nothing of ours goes with it. */
-function redirectProblems(route: Tree, at: Path, endpoints: readonly Tree[] | null): Problem[] {
-  if (route.mode !== 'redirect') return [];
+function redirectProblems(route: Tree, at: Path, pool: Tree, endpoints: readonly Tree[]): Problem[] {
   const problems: Problem[] = [];
   if (route.respond !== undefined) {
     problems.push({ path: [...at, 'mode'], what: 'nothing to redirect to', expected: 'a pool, or respond alone' });
   }
-  for (const { url } of endpoints ?? []) {
+  const { policy } = mapping(pool.balance);
+  if (!REDIRECTING.includes(policy)) {
+    const what = `policy ${String(policy)} of pool ${String(route.pool)} cannot say where a client should go`;
+    problems.push({ path: [...at, 'mode'], what, expected: 'a pool with the policy fastest or nearest' });
+  }
+  for (const { url } of endpoints) {
     const parsed = typeof url === 'string' ? parseEndpointUrl(url) : null;
     if (parsed === null || typeof parsed === 'string') continue;
     if (parsed.socketPath === null && parsed.scheme !== 'h2c') continue;
@@ -59,7 +70,7 @@ function isEmptyEdit(value: unknown, none: unknown): boolean {
 function residencyProblems(
   { residency, pool, respond }: Tree,
   at: Path,
-  endpoints: readonly Tree[] | null,
+  endpoints: readonly Tree[],
   hasOwnDatabases: boolean,
 ): Problem[] {
   const wanted = Array.isArray(residency) ? residency.filter((place) => typeof place === 'string') : [];
@@ -68,7 +79,7 @@ function residencyProblems(
   if (respond !== undefined && pool === undefined) {
     return [{ path, what: 'nothing that could be inside', expected: 'a pool, or respond alone', isKey: true }];
   }
-  if (endpoints === null || endpoints.length === 0) return [];
+  if (endpoints.length === 0) return [];
   const places = endpoints.map(placedOf);
   const isPossible = places.some(
     (place) => place === null || mayBeAnywhere(place, hasOwnDatabases) || isInside(place, wanted, () => null),
