@@ -5,8 +5,10 @@ import { Command, CommanderError, Option } from 'commander';
 import { address, collect, list, port, seconds, url, whole } from './cli/arguments.ts';
 import type { AdminFlags } from './cli/client.ts';
 import type { ConfigureFlags } from './cli/configure.ts';
+import type { DecisionsFlags } from './cli/decisions.ts';
 import { CliError, complain, EXIT } from './cli/exit.ts';
 import type { ExplainFlags } from './cli/explain.ts';
+import type { ReplayFlags } from './cli/replay.ts';
 import type { TopFlags } from './cli/status.ts';
 import { ownVersion } from './cli/version.ts';
 
@@ -152,6 +154,26 @@ function asking(fermat: Command): void {
       ),
     )
     .action(act(async (flags: ExplainFlags) => (await import('./cli/explain.ts')).explain(flags)));
+
+  adminFlags(fermat.command('decisions'))
+    .description('sampled decisions of the running node: which endpoint, why, and how it went')
+    .option('--follow', 'go on, a record a line', false)
+    .option('--limit <n>', 'at most; 1 to 1024 (default: 20 on a terminal, else 1024)', whole)
+    .option('--pool <name>', 'of this pool only')
+    .option('--endpoint <id>', 'that chose this endpoint')
+    .addHelpText('after', '\nWith --json, --follow or into a file: one record a line, for `fermat replay`.')
+    .addHelpText('after', examples('decisions', 'decisions --pool shop > decisions.jsonl', 'decisions --follow --json'))
+    .action(act(async (flags: DecisionsFlags) => (await import('./cli/decisions.ts')).decisions(flags)));
+
+  fermat
+    .command('replay <file>')
+    .description('decide recorded decisions again: as they were, or under another configuration; - reads stdin')
+    .option('-c, --config <file>', 'the other configuration: tells what would have changed')
+    .option('--drain <endpoint>', 'without this endpoint; may be repeated', collect, [])
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nWithout --config: 1 when a choice is not reproduced bit by bit.')
+    .addHelpText('after', examples('replay decisions.jsonl', 'replay decisions.jsonl --config other.yaml --json'))
+    .action(act(async (file: string, flags: ReplayFlags) => (await import('./cli/replay.ts')).replay(file, flags)));
 }
 
 function operating(fermat: Command): void {
