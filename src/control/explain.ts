@@ -2,6 +2,7 @@
 // candidate of the pool with the terms of its score. It asks the code that routes real requests and has no opinion of its
 // own, so it cannot say one thing while the proxy does another.
 
+import { type CohortPath, cohortName, cohortPath, EDGE_COHORT, pathOf } from '../core/cohort.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { Redirector } from '../core/redirect.ts';
 import { AMBIGUOUS, compileRouter, type Router } from '../core/router.ts';
@@ -12,6 +13,8 @@ import type { CandidateView, CohortView, ExplainQuery, Explanation, Refusal } fr
 /** The part of a GeoIP record that an explanation shows. */
 interface PlaceOfClient {
   readonly country: string | null;
+  /** Absent = not known. */
+  readonly asn?: number | null;
   readonly city: string | null;
   readonly latDeg: number | null;
   readonly lonDeg: number | null;
@@ -20,8 +23,15 @@ interface PlaceOfClient {
 export interface ExplainSources {
   readonly snapshot: () => Snapshot;
   readonly fleet: {
-    /** By index into `Snapshot.rows`. */
-    candidates(row: number): { readonly candidates: readonly CandidateView[]; readonly chosen: string | null };
+    /** By index into `Snapshot.rows`; of the row that serves this client, and the key of the cohort whose that is. */
+    candidates(
+      row: number,
+      client: CohortPath,
+    ): {
+      readonly candidates: readonly CandidateView[];
+      readonly chosen: string | null;
+      readonly cohort?: number;
+    };
   };
   /** null = no database. A function where the reader is replaced while the node runs. */
   readonly geo: GeoLookup | (() => GeoLookup | null) | null;
@@ -52,15 +62,18 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
     const geo = typeof sources.geo === 'function' ? sources.geo() : sources.geo;
     const place = geo?.lookup(client) ?? null;
     const { name, mode, residency } = found.route;
-    const answer = { route: name, mode, residency, cohort: cohortOf(place) };
+    const answer = { route: name, mode, residency, cohort: cohortOf(EDGE_COHORT, place) };
     const pool = snapshot.pools[found.route.pool];
     if (pool === undefined) {
       const status = found.route.respond?.status ?? 404;
       const note = join(found.note, `Fermat answers ${status} itself, no endpoint is asked`);
       return { ...answer, pool: null, policy: null, candidates: [], chosen: null, note };
     }
-    const { candidates, chosen } = sources.fleet.candidates(found.route.row);
-    const common = { ...answer, pool: pool.name, policy: pool.policy };
+    const path = pathOf(client, place?.country ?? null, place?.asn ?? null);
+    // A redirect is ranked from the client's own place: no cohort's row has a part in it.
+    const asked = mode === 'redirect' ? cohortPath(EDGE_COHORT, EDGE_COHORT, EDGE_COHORT) : path;
+    const { candidates, chosen, cohort = EDGE_COHORT } = sources.fleet.candidates(found.route.row, asked);
+    const common = { ...answer, cohort: cohortOf(cohort, place), pool: pool.name, policy: pool.policy };
     if (mode === 'redirect') {
       compiled.redirector ??= new Redirector(snapshot);
       compiled.redirector.isThorough = true;
@@ -107,12 +120,11 @@ function routeOf(snapshot: Snapshot, router: Router, host: string, path: string)
   return { status: 404, code: 'no_route', message: `no route for host ${show(host)} and path ${show(path)}` };
 }
 
-/** Who shares measurements with this client. */
-function cohortOf(place: PlaceOfClient | null): CohortView {
-  const country = place?.country ?? null;
+/** Whose row serves this client, and where it is. */
+function cohortOf(cohort: number, place: PlaceOfClient | null): CohortView {
   return {
-    key: country === null ? 'edge' : `country:${country}`,
-    country,
+    key: cohortName(cohort),
+    country: place?.country ?? null,
     city: place?.city ?? null,
     lat: place?.latDeg ?? null,
     lon: place?.lonDeg ?? null,

@@ -2,12 +2,14 @@
 // when somebody's health changed) the pools are ranked and a new version of the table goes out to the workers. Health and
 // score rules are core's; this file decides when they are applied and tells the world what came of it.
 
+import { type CohortPath, EDGE_COHORT } from '../core/cohort.ts';
 import { probed as probedHealth } from '../core/health.ts';
 import { type LaneReader, type Outcome, SAMPLE } from '../core/lane.ts';
 import { probedOutlier } from '../core/outlier.ts';
 import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
+import { cohortCandidates } from './fleet/cohort-view.ts';
 import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
@@ -59,6 +61,12 @@ const PEEK_MS = 50;
 const ALARMS = 2;
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
 const FOUNDING_MS = 10_000;
+
+interface Candidates {
+  readonly candidates: readonly CandidateView[];
+  readonly chosen: string | null;
+  readonly cohort: number;
+}
 
 export class Fleet {
   readonly #options: FleetOptions;
@@ -298,17 +306,30 @@ export class Fleet {
     return this.#pools.flatMap((state) => state.members.map((_, i) => endpointView(state, i, dateOf)));
   }
 
-  /** The candidates of a row (Snapshot.rows) with every term, best first, and the one most requests go to. Sends nothing. */
-  candidates(at: number): { candidates: CandidateView[]; chosen: string | null } {
+  /**
+   * The candidates of a row (Snapshot.rows) with every term, best first, and the one most requests go to; of the row of the
+   * client's narrowest cohort that has one in its place, and the key of that (EDGE_COHORT = none has). Sends nothing.
+   */
+  candidates(at: number, client: CohortPath | null = null): Candidates {
     const state = this.#pools[this.#snapshot?.rows[at]?.pool ?? NONE];
     const row = state?.rows.find((r) => r.at === at);
-    if (state === undefined || row?.ranking == null || this.#history === null) return { candidates: [], chosen: null };
+    if (state === undefined || row?.ranking == null || this.#history === null)
+      return { candidates: [], chosen: null, cohort: EDGE_COHORT };
     const nowMs = this.#options.clock();
-    const share = this.#history.of(at, state.members.length, nowMs);
-    const candidates = row.ranking.order.map((i) => candidateView(state, row, i, share[row.spec.members[i]!]!, nowMs));
+    const lent = client === null ? null : this.#cohorts.find(at, client);
+    const { candidates, share } =
+      lent === null
+        ? this.#candidatesOf(state, row, this.#history, nowMs)
+        : cohortCandidates(lent, this.#snapshot!, nowMs);
     const most = share.indexOf(Math.max(...share));
     const chosen = most === NONE || share[most] === 0 ? null : state.members[most]!.spec.id;
-    return { candidates, chosen };
+    return { candidates, chosen, cohort: lent?.key ?? EDGE_COHORT };
+  }
+
+  #candidatesOf(state: PoolState, row: RowState, history: ShareHistory, nowMs: number) {
+    const share = history.of(row.at, state.members.length, nowMs);
+    const viewOf = (i: number) => candidateView(state, row, i, share[row.spec.members[i]!]!, nowMs);
+    return { candidates: row.ranking!.order.map(viewOf), share };
   }
 
   /** Rows lent to cohorts now. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createExplain, type ExplainSources } from '../../src/control/explain.ts';
 import type { CandidateView, ExplainQuery, Explanation, Refusal } from '../../src/control/types.ts';
+import { cohortName, countryKeyOf } from '../../src/core/cohort.ts';
 import { NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../../src/core/snapshot.ts';
 
 function route(name: string, fields: Partial<RouteSpec>): RouteSpec {
@@ -126,14 +127,21 @@ describe('explain', () => {
     const asked: number[] = [];
     const explain = explainer(
       snapshot(
-        [route('blog', { pool: 0, path: '/blog/' }), route('api', { pool: 1, row: 1, host: 'shop.example', path: '/api/' })],
+        [
+          route('blog', { pool: 0, path: '/blog/' }),
+          route('api', { pool: 1, row: 1, host: 'shop.example', path: '/api/' }),
+        ],
         [pool('blog'), pool('shop')],
       ),
       {
         fleet: {
           candidates(index) {
             asked.push(index);
-            return { candidates: [candidate('fra-1'), candidate('iad-1')], chosen: 'iad-1' };
+            return {
+              candidates: [candidate('fra-1'), candidate('iad-1')],
+              chosen: 'iad-1',
+              cohort: countryKeyOf('DE'),
+            };
           },
         },
       },
@@ -162,7 +170,23 @@ describe('explain', () => {
 
   it('looks a mapped IPv6 address up as the IPv4 address it is', () => {
     const explain = explainer(snapshot([route('all', { pool: 0 })]));
-    expect(explain({ client: '::ffff:192.0.2.7' })).toMatchObject({ cohort: { key: 'country:DE' } });
+    expect(explain({ client: '::ffff:192.0.2.7' })).toMatchObject({ cohort: { key: 'edge', country: 'DE' } });
+  });
+
+  it('asks for the row of the client, and names the cohort whose it is', () => {
+    const asked: string[] = [];
+    const place = { ...BERLIN, asn: 3320 };
+    const explain = explainer(snapshot([route('all', { pool: 0 })]), {
+      geo: { lookup: () => place },
+      fleet: {
+        candidates(_, client) {
+          asked.push(cohortName(client.prefixKey), cohortName(client.asnKey), cohortName(client.countryKey));
+          return { candidates: [candidate('fra-1')], chosen: 'fra-1', cohort: client.asnKey };
+        },
+      },
+    });
+    expect(explain({})).toMatchObject({ cohort: { key: 'asn:3320', country: 'DE', city: 'Berlin', lat: 52.5 } });
+    expect(asked).toEqual(['prefix:192.0.2.0/24', 'asn:3320', 'country:DE']);
   });
 
   it('says that Fermat answers itself where a route responds', () => {

@@ -107,7 +107,7 @@ describe('a start', () => {
 
   it('with one good file among broken ones uses the good one', async () => {
     await using fermat = await run(place(), place(CITY), place(BROKEN_DOUBLE));
-    expect(await cohortOf(fermat, LONDON)).toMatchObject({ key: 'country:GB', city: 'London' });
+    expect(await cohortOf(fermat, LONDON)).toMatchObject({ key: 'edge', country: 'GB', city: 'London' });
     expect(told(fermat, 'geoip.missing')).toHaveLength(2);
   });
 });

@@ -88,13 +88,11 @@ export class FleetCohorts {
     return this.#rows.length;
   }
 
-  /** The row lent to the first of these cohorts that has one in place of `root`; null = none has. */
-  find(root: number, keys: readonly number[]): CohortRow | null {
-    for (const key of keys) {
-      const row = this.#lent.get(root)?.get(key);
-      if (row !== undefined) return row;
-    }
-    return null;
+  /** The row that serves this client in place of `root`: of its narrowest cohort that has one; null = `root` itself. */
+  find(root: number, { prefixKey, asnKey, countryKey }: CohortPath): CohortRow | null {
+    const rows = this.#lent.get(root);
+    const row = rows?.get(prefixKey) ?? rows?.get(asnKey) ?? rows?.get(countryKey);
+    return row?.ranking?.mode === MODE.NORMAL && row.of.ranking!.mode === MODE.NORMAL ? row : null;
   }
 
   /** Takes a sample of `k` in. Only answers say how long a way is: failures are everybody's, and their times no times. */
