@@ -43,7 +43,7 @@ export async function explain(flags: ExplainFlags): Promise<ExitCode> {
   return answer.pool !== null && answer.chosen === null ? EXIT.FAILED : EXIT.OK;
 }
 
-function linesOf({ route, pool, policy, cohort, candidates, chosen, note }: Explanation): string[] {
+function linesOf({ route, pool, policy, residency, cohort, candidates, chosen, note }: Explanation): string[] {
   const place = [cohort.city, cohort.country].filter((part) => part !== null).join(', ');
   const coordinates = cohort.lat === null || cohort.lon === null ? '' : ` (${cohort.lat}, ${cohort.lon})`;
   const lines = [
@@ -51,6 +51,7 @@ function linesOf({ route, pool, policy, cohort, candidates, chosen, note }: Expl
     `pool    ${pool === null ? 'none' : `${pool}, ${policy}`}`,
     `cohort  ${cohort.key}${place === '' ? '' : `  ${place}${coordinates}`}`,
   ];
+  if (residency.length > 0) lines.push(`inside  ${residency.join(', ')}: nobody else is a candidate`);
   if (note !== null) lines.push(`note    ${note}`);
   if (candidates.length > 0) {
     lines.push(

@@ -167,10 +167,11 @@ async function explain() {
   try {
     const answer = await get(`/api/v1/explain?${query}`);
     const who = [answer.cohort.city, answer.cohort.country].filter(Boolean).join(', ') || 'an unknown place';
-    const goal = answer.chosen ? `goes to ${answer.chosen}` : 'goes nowhere';
+    const goal = answer.chosen ? ` and goes to ${answer.chosen}` : answer.note ? '' : ' and goes nowhere';
+    const note = answer.note ? `: ${answer.note}` : '';
     const pool = answer.pool ? ` (pool ${answer.pool}, ${answer.policy})` : '';
     verdict.className = '';
-    verdict.textContent = `A client from ${who} takes route ${answer.route}${pool} and ${answer.note ? `: ${answer.note}` : goal}.`;
+    verdict.textContent = `A client from ${who} takes route ${answer.route}${pool}${goal}${note}.`;
     show($('candidates'), CANDIDATES, answer.candidates, (c) => c.id === answer.chosen);
   } catch (error) {
     verdict.className = 'failed';

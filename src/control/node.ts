@@ -11,6 +11,7 @@ import { type AdminServer, startAdmin } from './admin.ts';
 import type { Config } from './config/config.ts';
 import { type Loaded, loadConfig, type Overrides } from './config/load.ts';
 import { redact } from './config/redact.ts';
+import { isPlacedByGeo } from './config/residency.ts';
 import { type DecisionRecord, Decisions, type DecisionsQuery } from './decisions.ts';
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
@@ -190,14 +191,30 @@ export class FermatNode implements ControlApi {
     this.#digest = digestOf(loaded.files);
     this.#watchFiles();
     this.#metrics.reload(true);
-    for (const warning of this.#compiled.warnings) this.events.emit('warn', 'config.warning', warning);
     const { version } = this.#snapshot;
     this.events.emit('info', 'config.reload', `configuration reloaded (${why})`, { version });
     return { ok: true, version, problems: [] };
   }
 
-  /** Everything or nothing: on a rejection all is as it was. */
+  /** Everything or nothing: on a rejection all is as it was. New databases first: they say where endpoints are. */
   async #apply(config: Config): Promise<void> {
+    const before = this.#geo;
+    const isSameGeo = config.geoipDatabases.join('\n') === this.#config.geoipDatabases.join('\n');
+    if (!isSameGeo) this.#geo = await GeoDb.open([...config.geoipDatabases], this.events);
+    try {
+      await this.#install(config);
+    } catch (error) {
+      if (!isSameGeo) this.#geo.close();
+      this.#geo = before;
+      throw error;
+    }
+    if (isSameGeo) return;
+    before.close();
+    this.#watchGeo();
+    this.#supervisor.setGeo(this.#geo.files);
+  }
+
+  async #install(config: Config): Promise<void> {
     const old = this.#config;
     const compiled = this.#registry.compile(config);
     await this.#replaceAdmin(old, config); // what may fail comes first
@@ -213,7 +230,7 @@ export class FermatNode implements ControlApi {
     }
     this.#compiled = compiled;
     this.#prober.install(compiled.snapshot, compiled.probes);
-    if (config.geoipDatabases.join('\n') !== old.geoipDatabases.join('\n')) await this.#replaceGeo(config);
+    for (const warning of compiled.warnings) this.events.emit('warn', 'config.warning', warning);
   }
 
   #reloadFailed(why: string, problems: readonly string[]): ReloadResult {
@@ -233,16 +250,24 @@ export class FermatNode implements ControlApi {
     for (const file of this.#files) watchFile(file, { interval: WATCH_MS, persistent: false }, onChange);
   }
 
-  async #replaceGeo(config: Config): Promise<void> {
-    const next = await GeoDb.open([...config.geoipDatabases], this.events);
-    this.#geo.close();
-    this.#geo = next;
-    this.#watchGeo();
-    this.#supervisor.setGeo(next.files);
+  #watchGeo(): void {
+    this.#geo.onReplaced((files) => {
+      this.#supervisor.setGeo(files);
+      void this.#placeAnew();
+    });
   }
 
-  #watchGeo(): void {
-    this.#geo.onReplaced((files) => this.#supervisor.setGeo(files));
+  /** Endpoints that only GeoIP can place may be elsewhere by new databases: the same configuration, compiled once more. */
+  #placeAnew(): Promise<void> {
+    const placed = this.#reloading.then(async () => {
+      const isRunning = this.#notReady === null;
+      if (isRunning && this.#config.pools.some(({ endpoints }) => endpoints.some(isPlacedByGeo)))
+        await this.#install(this.#config);
+    });
+    this.#reloading = placed.catch((error: unknown) => {
+      this.events.emit('error', 'geoip.endpoints', `endpoints stay where the old databases had them: ${error}`);
+    });
+    return placed.catch(() => {});
   }
 
   /** Rejects with the old one still, or again, open. */

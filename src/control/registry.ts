@@ -2,7 +2,6 @@
 // reloads, and what was ever named keeps its uid. Slots are few and reused, uids are many and never: statistics live by slot,
 // metrics by uid. The one writer of both; nothing here is known to the workers.
 
-import { isIP } from 'node:net';
 import { OTHER } from '../core/lane.ts';
 import {
   type EndpointSpec,
@@ -17,7 +16,7 @@ import {
 } from '../core/snapshot.ts';
 import { newTable, shapeOf } from '../core/table.ts';
 import type { Config, EndpointConfig, PoolConfig, RouteConfig } from './config/config.ts';
-import { isInside, residencyOf } from './config/residency.ts';
+import { isInside, isPlacedByGeo, residencyOf } from './config/residency.ts';
 import type { ProbeSpec } from './types.ts';
 
 /** uid → name. Append-only: a name stands at the same index in every later list. */
@@ -127,13 +126,12 @@ export class Registry {
   }
 
   #endpointOf(endpoint: EndpointConfig, { slot, generation }: Assigned): EndpointSpec {
-    const isLiteral = endpoint.location === null && isIP(endpoint.host) !== 0;
     return {
       ...endpoint,
       uid: this.#endpoints.uidOf(endpoint.id),
       slot,
       generation,
-      location: isLiteral ? this.#locate(endpoint.host) : endpoint.location,
+      location: isPlacedByGeo(endpoint) ? this.#locate(endpoint.host) : endpoint.location,
     };
   }
 

@@ -1,12 +1,15 @@
 // `residency` in the real process: a route never uses an endpoint outside, not for a retry, not in a panic, not when nobody
 // else is there; and explain and the decisions show that none was looked at.
 
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Explanation } from '../../src/control/types.ts';
 import { type Config, type Fermat, runFermat, startFermat } from '../support/fermat.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { type Answer, exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
+
+const CITY = join(import.meta.dirname, '../fixtures/geoip/GeoLite2-City-Test.mmdb');
 
 const origins: Origin[] = [];
 let frankfurt: Origin;
@@ -41,6 +44,12 @@ function config(residency: readonly string[], pool: Config = {}, route: Config =
   };
 }
 
+interface Decision {
+  readonly route: string;
+  readonly residency: readonly string[];
+  readonly candidates: readonly { readonly id: string }[];
+}
+
 const ask = (fermat: Fermat, path = '/kept', fields = ''): Promise<Answer> => exchange(fermat.port, get(path, fields));
 
 const explained = (fermat: Fermat, path = '/kept'): Promise<Explanation> =>
@@ -70,8 +79,13 @@ it('keeps every request inside, exploration and retries included, while the rest
     await ask(fermat, '/free');
     return virginia.requests.length > 0;
   }, 'another route to use the rest of the pool');
-  const decisions = await fermat.json<{ endpoint: string }[]>('/api/v1/decisions');
-  expect(decisions.length).toBeGreaterThan(0);
+  const decisions = await fermat.json<Decision[]>('/api/v1/decisions?limit=200');
+  const kept = decisions.filter(({ route }) => route === 'kept');
+  expect(kept.length).toBeGreaterThan(0);
+  for (const { residency, candidates } of kept) {
+    expect(residency).toEqual(['DE', 'FR']);
+    expect(candidates.map(({ id }) => id).sort()).toEqual(['fra', 'par']);
+  }
 });
 
 it('answers 503 with its own code when none inside is healthy, and never asks the one outside that is', async () => {
@@ -161,4 +175,17 @@ it('holds for redirects too', async () => {
   } finally {
     await virginia.listen();
   }
+});
+
+it('takes nobody for inside whose place only GeoIP could tell and does not: 503, and a warning at start', async () => {
+  const pools = { main: { endpoints: [{ id: 'lost', url: frankfurt.url }], probe: { type: 'tcp', interval: '50ms' } } };
+  const routes = [{ name: 'kept', pool: 'main', residency: ['DE'] }];
+  await using fermat = await startFermat({ geoip: { databases: [CITY] }, pools, routes });
+  await areHealthy(fermat, 'lost');
+  const answer = await ask(fermat, '/', 'Accept: application/json\r\n');
+  expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([503, 'no_endpoint_in_residency']);
+  expect(frankfurt.requests).toEqual([]);
+  const warning = fermat.events.find(({ type }) => type === 'config.warning');
+  expect(warning?.message).toBe('route kept: no endpoint is known to be in DE: it answers 503');
+  expect(await explained(fermat, '/')).toMatchObject({ candidates: [], note: 'no endpoint is in DE: 503' });
 });

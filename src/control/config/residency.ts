@@ -28,6 +28,11 @@ const PRIVATE = compileCidrs([
   'fe80::/10',
 ]);
 
+/** No region and no coordinates were given, but an address. */
+export function isPlacedByGeo({ location, host }: { readonly location: unknown; readonly host: string }): boolean {
+  return location === null && isIP(host) !== 0;
+}
+
 /** Whether one of the countries and region names holds the endpoint. `countryOf`: by GeoIP, null = unknown. */
 export function isInside(
   endpoint: Placed,
