@@ -216,7 +216,7 @@ export class Fleet {
       const before = whole.home.key;
       const switched = rankPool(state, this.#tickedMs, nowMs);
       writePool(state, writer);
-      if (switched !== null && switched !== 'start') this.#teller.switched(state.spec.name, whole.home.key, switched);
+      if (switched !== null && switched !== 'start') this.#teller.switched(whole, state.spec.name, before, switched);
       // Home may move within the band: then the shares are what they were.
       isChanged ||= switched !== null && !isInBand(whole, before);
     }

@@ -5,18 +5,7 @@
 import { liveScoreMs } from './score/live.ts';
 import { type PickContext, ROLE, Selector } from './selector.ts';
 import { type EndpointSpec, NONE, type PoolSpec, type Snapshot } from './snapshot.ts';
-import {
-  CANDIDATE_DOUBLES,
-  CANDIDATE_INTS,
-  CI,
-  newTable,
-  ROW,
-  ROW_INTS,
-  type RowShape,
-  shapeOf,
-  type TableShape,
-  TableWriter,
-} from './table.ts';
+import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CI, newTable, ROW, ROW_INTS, shapeOf, TableWriter } from './table.ts';
 
 /** Doubles at the head of a decision in the lane. Slots tried before, and what follows by place in the row, come after. */
 export const DECISION = {
@@ -77,11 +66,6 @@ export interface Choice {
 interface Stage {
   readonly selector: Selector;
   readonly ctx: PickContext;
-}
-
-/** Where row `index` lies: a Snapshot's own, or one lent to a cohort. */
-export function rowShapeOf(shape: TableShape, index: number): RowShape {
-  return index < shape.rows.length ? shape.rows[index]! : shape.cohorts[index - shape.rows.length]!;
 }
 
 /** Trial times are kept modulo 2^30 ms, and odd. */
@@ -170,6 +154,7 @@ function stageOf(state: PickState, spec: PoolSpec): Stage {
     const int = row.ints + i * CANDIDATE_INTS;
     writer.ints[int + CI.SLOT] = endpoints[i]!.slot;
     writer.ints[int + CI.INDEX] = i;
+    writer.ints[int + CI.PLACE] = i;
     writer.ints[int + CI.FLAGS] = flags[i]!;
   }
   writer.doubles.set(terms, row.doubles);
@@ -189,6 +174,7 @@ function stageOf(state: PickState, spec: PoolSpec): Stage {
     tried,
     triedCount: tried.length,
     mayExplore: state.mayExplore,
+    hash: state.hash,
   };
   return { selector, ctx };
 }

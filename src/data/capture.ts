@@ -2,11 +2,11 @@
 // chance, so that some tens a second come of it whatever the load; and every exploration and every retry, as long as there
 // is room. A pick that is not written down pays for two compares. Nothing is allocated.
 
-import { DECISION, DECISION_FIELDS, rowShapeOf, trialAgeMs } from '../core/decision.ts';
+import { DECISION, DECISION_FIELDS, trialAgeMs } from '../core/decision.ts';
 import type { LaneWriter } from '../core/lane.ts';
 import { type PickContext, ROLE, type Selector } from '../core/selector.ts';
 import { MAX_LANES, NONE, type RouteSpec } from '../core/snapshot.ts';
-import { CANDIDATE_INTS, CI, ROW } from '../core/table.ts';
+import { CANDIDATE_INTS, CI, ROW, rowShapeAt } from '../core/table.ts';
 
 /** Decisions from one beat (250 ms) to the next: what chance is set to take, and what is written at most. */
 const WANTED_PER_BEAT = 8;
@@ -75,7 +75,7 @@ export class Capture {
   /** What the selector saw, and what came of it. Where it lies, or -1: no room, or the table has been rewritten meanwhile. */
   #write(selector: Selector, ctx: PickContext, root: number): number {
     const { table, role, row } = selector;
-    const { at, ints, width: most } = rowShapeOf(table.shape, row);
+    const { at, ints, width: most } = rowShapeAt(table.shape, row);
     // A cohort's row holds those that may be picked and nobody else; the rest of its room is what others left there.
     const width = row === root ? most : Math.min(table.ints[at + ROW.ELIGIBLE]!, most);
     const isTrial = role === ROLE.TRIAL;
@@ -100,7 +100,7 @@ export class Capture {
     ring[base + DECISION.AT_MS] = ctx.nowMs;
     ring[base + DECISION.CHANCE] = selector.fromChance;
     ring[base + DECISION.TURN] = selector.fromTurn;
-    ring[base + DECISION.HASH] = NONE;
+    ring[base + DECISION.HASH] = ctx.hash ?? 0;
     ring[base + DECISION.MAY_EXPLORE] = ctx.mayExplore ? 1 : 0;
     ring[base + DECISION.ROLE] = role;
     ring[base + DECISION.PLACE] = place;

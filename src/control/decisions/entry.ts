@@ -1,9 +1,9 @@
 // One captured decision in memory: what the worker wrote (core/decision.ts) and the row of the table it was made from,
 // joined. Numbers and references only; words are made when somebody asks (record.ts).
 
-import { DECISION, DECISION_FIELDS, type PickState, rowShapeOf } from '../../core/decision.ts';
+import { DECISION, DECISION_FIELDS, type PickState } from '../../core/decision.ts';
 import { MAX_LANES, type PoolSpec, type Snapshot } from '../../core/snapshot.ts';
-import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CI, ROW_INTS, type TableReader } from '../../core/table.ts';
+import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CI, ROW_INTS, rowShapeAt, type TableReader } from '../../core/table.ts';
 
 /** How the attempt went. Times in ms, -1 = there was none. */
 export interface Settled {
@@ -45,7 +45,7 @@ const OVERHEAD_BYTES = 1024;
 
 /** Copies a row from the version that `table` has been turned to. `width`: candidates that count. */
 export function copyRow(snapshot: Snapshot, table: TableReader, pool: PoolSpec, index: number, width: number): RowCopy {
-  const { at, ints, doubles } = rowShapeOf(table.shape, index);
+  const { at, ints, doubles } = rowShapeAt(table.shape, index);
   const endpoints = Array.from(
     { length: width },
     (_, i) => snapshot.endpoints[pool.endpoints[table.ints[ints + i * CANDIDATE_INTS + CI.INDEX]!]!]!,

@@ -4,6 +4,7 @@ import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import type { EjectReason } from '../../core/outlier.ts';
 import type { EventLog } from '../types.ts';
 import type { Known } from './known.ts';
+import type { RowState } from './ranking.ts';
 import { stateOf } from './views.ts';
 
 /** What the fleet counts, in the words of the metrics. */
@@ -34,11 +35,18 @@ export class Teller {
     this.#events.emit(level, 'endpoint.state', `${k.spec.id} is ${to}: ${why}`, fields);
   }
 
-  /** Most traffic of a pool lives elsewhere now: in a region, or at an endpoint without one. */
-  switched(pool: string, home: string | null, reason: string): void {
-    const to = home?.replace(/^#/, '') ?? null;
+  /**
+   * Most traffic of a pool lives elsewhere now: in a region, or at an endpoint without one. `reason` is core/rank.ts's: health
+   * (the old home is no candidate), recovery, degraded (it got worse), faster (the new one has long been better).
+   */
+  switched(row: RowState, pool: string, before: string | null, reason: string): void {
+    const from = nameOf(before);
+    const to = nameOf(row.home.key);
+    const fromMs = bestMs(row, before);
+    const toMs = bestMs(row, row.home.key);
     this.#counters.switched(pool, reason);
-    this.#events.emit('info', 'route.switch', `${pool} moves to ${to}: ${reason}`, { pool, home: to, reason });
+    const message = `${pool} moves from ${from} (${msText(fromMs)}) to ${to} (${msText(toMs)}): ${reason}`;
+    this.#events.emit('info', 'route.switch', message, { pool, home: to, reason, from, to, fromMs, toMs });
   }
 
   lied(k: Known): void {
@@ -47,6 +55,21 @@ export class Teller {
     const what = 'answers faster than light could from where it is said to be; its location is not used';
     this.#events.emit('warn', 'endpoint.location', `${k.spec.id} ${what}`, fields);
   }
+}
+
+/** A home as people call it: the region, or the endpoint that has none. */
+function nameOf(home: string | null): string | null {
+  return home?.replace(/^#/, '') ?? null;
+}
+
+/** The least score of a home's candidates, as ranked just now: ms to a thousandth; null when none of them may be chosen. */
+function bestMs({ ranked }: RowState, home: string | null): number | null {
+  const scores = ranked.filter((r) => r.home === home && r.isEligible).map((r) => r.scoreMs);
+  return scores.length === 0 ? null : Math.round(Math.min(...scores) * 1000) / 1000;
+}
+
+function msText(ms: number | null): string {
+  return ms === null ? 'no candidate' : `${ms.toFixed(1)} ms`;
 }
 
 const OUTCOMES: Readonly<Record<Outcome, string>> = {
