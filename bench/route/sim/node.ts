@@ -1,0 +1,180 @@
+// One Fermat node of the simulation: the product's own Fleet, table, lane and Selector on a clock that is told to it. All
+// contact with them is in this file. Peers' policies run on the same node: they see who is eligible from the same table.
+
+import { Fleet } from '../../../src/control/fleet.ts';
+import type { CandidateView, ProbeResult } from '../../../src/control/types.ts';
+import { LaneReader, LaneWriter, newLane, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/lane.ts';
+import { type PickContext, Selector, seeded } from '../../../src/core/selector.ts';
+import { type LatLon, MAX_SLOTS, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
+import { CANDIDATE_INTS, CI, ROW } from '../../../src/core/table.ts';
+import { endpointSpec, PROBE, poolSpec, snapshotOf } from '../../../test/support/world.ts';
+import type { Place } from './network.ts';
+
+export const PROBE_SPEC = PROBE;
+/** The node's clock when the simulation's is 0: nothing may depend on beginning at 0. */
+const EPOCH_MS = 1_000_000;
+
+export interface NodeOptions {
+  readonly seed: number;
+  readonly edge: LatLon | null;
+  readonly endpoints: readonly Place[];
+  readonly capacityPerS: number;
+  readonly policy: PolicyName;
+  /** Which endpoints are there at first. */
+  readonly isPresent: (e: number) => boolean;
+}
+
+export class Node {
+  readonly inflight: Int32Array;
+  /** Endpoints that may be sent to, ascending; the first `count` are meant. */
+  readonly eligible: Int32Array;
+  count = 0;
+  switches = 0;
+  ejections = 0;
+  readonly random: () => number;
+  nowMs = EPOCH_MS;
+  /** The node's clock less the simulation's. */
+  skewMs = EPOCH_MS;
+  stalledUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #options: NodeOptions;
+  readonly #fleet: Fleet;
+  readonly #writer: LaneWriter;
+  readonly #context: PickContext;
+  readonly #present: boolean[];
+  #selector: Selector;
+  #version = 0;
+  #hasChanged = false;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.random = seeded(options.seed);
+    const lane = newLane();
+    this.#writer = new LaneWriter(lane);
+    this.inflight = this.#writer.inflight;
+    const readers = [new LaneReader(lane)];
+    this.eligible = new Int32Array(options.endpoints.length);
+    this.#present = options.endpoints.map((_, e) => options.isPresent(e));
+    this.#context = {
+      lane: 0,
+      inflight: this.inflight,
+      nowMs: 0,
+      random: this.random,
+      tried: new Int32Array(8),
+      triedCount: 0,
+      mayExplore: true,
+    };
+    this.#fleet = new Fleet({
+      clock: () => this.nowMs,
+      random: this.random,
+      events: { emit: () => {}, subscribe: () => () => {}, recent: () => [] },
+      lanes: () => readers,
+      counters: {
+        stateChanged: (_id, to) => {
+          this.#hasChanged = true;
+          if (to === 'ejected') this.ejections++;
+        },
+        probed: () => {},
+        switched: (_pool, reason) => {
+          if (reason !== 'start') this.switches++;
+        },
+        locationLie: () => {},
+      },
+      edge: () => options.edge,
+    });
+    this.#selector = this.#install();
+  }
+
+  /** The node's clock at a moment of the simulation. */
+  at(ms: number): number {
+    this.nowMs = ms + this.skewMs;
+    return this.nowMs;
+  }
+
+  /** An endpoint is added to the configuration. */
+  add(e: number): void {
+    this.#present[e] = true;
+    this.#selector = this.#install();
+  }
+
+  peek(): void {
+    this.#fleet.peek(this.nowMs);
+    this.#readEligible();
+  }
+
+  probed(e: number, result: Omit<ProbeResult, 'atMs'>): void {
+    this.#hasChanged = false;
+    this.#fleet.probed(e, 1, { ...result, atMs: this.nowMs });
+    // As the running fleet does: a change of health is a tick at once.
+    if (!this.#hasChanged) return;
+    this.#fleet.tick(this.nowMs);
+    this.#readEligible();
+  }
+
+  /** The product's own choice: an endpoint or NONE. */
+  pick(): number {
+    this.#context.nowMs = this.nowMs;
+    return this.#selector.pick(0, this.#context);
+  }
+
+  /** One attempt has ended; `sentMs` on the node's clock, `inflight` when it was picked. */
+  settled(
+    e: number,
+    outcome: Outcome,
+    status: number,
+    sentMs: number,
+    hasAnswer: boolean,
+    inflight: number,
+    retryAfterMs: number,
+  ): void {
+    const base = this.#writer.sampleBase();
+    if (base < 0) return;
+    const { ring } = this.#writer;
+    ring.fill(0, base, base + SAMPLE_FIELDS);
+    ring[base + SAMPLE.SLOT] = e;
+    ring[base + SAMPLE.GENERATION] = 1;
+    ring[base + SAMPLE.OUTCOME] = outcome;
+    ring[base + SAMPLE.CONNECT_MS] = -1;
+    ring[base + SAMPLE.FIRST_BYTE_MS] = hasAnswer ? this.nowMs - sentMs : -1;
+    ring[base + SAMPLE.TOTAL_MS] = this.nowMs - sentMs;
+    ring[base + SAMPLE.INFLIGHT] = inflight;
+    ring[base + SAMPLE.AT_MS] = this.nowMs;
+    ring[base + SAMPLE.STATUS] = status;
+    ring[base + SAMPLE.RETRY_AFTER_MS] = retryAfterMs;
+    this.#writer.publishSample();
+  }
+
+  /** Why: every candidate with its terms, best first. */
+  candidates(): readonly CandidateView[] {
+    return this.#fleet.candidates(0).candidates;
+  }
+
+  #install(): Selector {
+    const snapshot = this.#snapshot();
+    this.#fleet.install(snapshot, new Map([['pool', PROBE_SPEC]]));
+    const selector = new Selector(snapshot);
+    this.#selector = selector;
+    this.#readEligible();
+    return selector;
+  }
+
+  #snapshot(): Snapshot {
+    const { endpoints, capacityPerS, policy } = this.#options;
+    const specs = endpoints.flatMap(({ region, location }, e) =>
+      this.#present[e]
+        ? [endpointSpec(e, { id: `e${e}`, region, ...(location && { location }), capacity: capacityPerS })]
+        : [],
+    );
+    const all = specs.map((_, i) => i);
+    if (specs.length > MAX_SLOTS) throw new RangeError(`expected at most ${MAX_SLOTS} endpoints, got ${specs.length}`);
+    return snapshotOf(specs, [poolSpec('pool', all, 0, { policy })], 1, ++this.#version);
+  }
+
+  #readEligible(): void {
+    const { table } = this.#selector;
+    table.refresh();
+    const row = table.shape.rows[0]!;
+    this.count = table.ints[row.at + ROW.ELIGIBLE]!;
+    for (let i = 0; i < this.count; i++) this.eligible[i] = table.ints[row.ints + i * CANDIDATE_INTS + CI.SLOT]!;
+    this.eligible.subarray(0, this.count).sort();
+  }
+}
