@@ -78,6 +78,9 @@ export interface RouteView {
   readonly listener: string | null;
   readonly pool: string | null;
   readonly policy: string | null;
+  readonly mode: 'forward' | 'redirect';
+  /** Countries and region names; empty = anywhere. */
+  readonly residency: readonly string[];
   readonly respond: number | null;
 }
 

@@ -9,7 +9,7 @@ export interface ListenerView {
 }
 
 export function routeViews(snapshot: Snapshot): readonly RouteView[] {
-  return snapshot.routes.map(({ name, host, path, exact, listener, pool, respond }) => ({
+  return snapshot.routes.map(({ name, host, path, exact, listener, pool, mode, residency, respond }) => ({
     name,
     host,
     path,
@@ -17,6 +17,8 @@ export function routeViews(snapshot: Snapshot): readonly RouteView[] {
     listener,
     pool: snapshot.pools[pool]?.name ?? null,
     policy: snapshot.pools[pool]?.policy ?? null,
+    mode,
+    residency,
     respond: respond?.status ?? null,
   }));
 }

@@ -101,6 +101,8 @@ export function fakeApi(): FakeApi {
         listener: null,
         pool: 'shop',
         policy: 'fastest',
+        mode: 'forward',
+        residency: [],
         respond: null,
       },
       {
@@ -111,6 +113,8 @@ export function fakeApi(): FakeApi {
         listener: null,
         pool: 'images',
         policy: 'least-request',
+        mode: 'forward',
+        residency: [],
         respond: null,
       },
       {
@@ -121,6 +125,8 @@ export function fakeApi(): FakeApi {
         listener: 'http',
         pool: null,
         policy: null,
+        mode: 'forward',
+        residency: [],
         respond: 403,
       },
     ],
