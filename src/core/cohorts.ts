@@ -135,6 +135,11 @@ export class Cohorts {
     return this.#leaned(path.prefixKey, id, ln, nowMs);
   }
 
+  /** The same, with what all clients share: where the expectation is a guess (geography) and follows nothing. */
+  wholeLnOf(path: CohortPath, id: number, nowMs: number): number {
+    return (this.#shared.get(id)?.offset ?? 0) + this.lnOf(path, id, nowMs);
+  }
+
   /**
    * The same of a cohort, with how far it can be trusted, into `out`; `ln` is beside what the present traffic already has in
    * it, so that expectation · exp(ln) is this cohort's own.
