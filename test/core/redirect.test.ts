@@ -2,7 +2,7 @@
 // what health, load and money are worth. The real fleet on a clock of its own ranks; the real table is read.
 
 import { describe, expect, it } from 'vitest';
-import { findRegion } from '../../geoip/regions.ts';
+import { findRegion, regionNames } from '../../geoip/regions.ts';
 import { Redirector } from '../../src/core/redirect.ts';
 import { ROLE, seeded } from '../../src/core/selector.ts';
 import type { LatLon, PoolSpec } from '../../src/core/snapshot.ts';
@@ -209,6 +209,27 @@ describe('when none is healthy', () => {
       if (id !== null) expect(redirector.role).toBe(ROLE.PANIC);
     }
   });
+});
+
+it('leaves out those beyond reach without another choice than if it had looked at all of them', () => {
+  const random = seeded(11);
+  const regions = regionNames().filter((_, i) => i % 2 === 0);
+  const origins = regions.map((name) => {
+    const place = random() < 0.1 ? {} : { location: placeOf(name) };
+    return origin(name, 5 + random() * 120, { region: name, weight: 1 + random(), ...place });
+  });
+  const { to, redirector, world } = sent(origins, { edge: BERLIN }, 100);
+  for (let i = 0; i < 10; i++) world.fleet.drain(regions[i * 3]!);
+  let looked = 0;
+  for (const address of addresses(500)) {
+    const place = { latDeg: random() * 170 - 85, lonDeg: random() * 360 - 180 };
+    redirector.isThorough = false;
+    const quick = to(place, address);
+    looked += redirector.scores.subarray(0, redirector.count).filter(Number.isFinite).length;
+    redirector.isThorough = true;
+    expect(to(place, address)).toBe(quick);
+  }
+  expect(looked / 500).toBeLessThan(redirector.count * 0.75);
 });
 
 it('a client of an unknown place goes where this edge would go', () => {
