@@ -4,8 +4,12 @@
 
 import { type CohortPath, EDGE_COHORT } from './cohort.ts';
 import { rowOf } from './directory.ts';
-import { below, type Draw, isChance, isFull, POLICY, type Policy, slotAt, trial } from './policies.ts';
-import { NONE, type PolicyName, type PoolSpec, type Snapshot } from './snapshot.ts';
+import { below, type Draw, isChance, isFull, type Policy, slotAt } from './policies/draw.ts';
+import { hashText } from './policies/mix.ts';
+import { type Ring, ringOf } from './policies/ring.ts';
+import { trial } from './policies/trial.ts';
+import { POLICY } from './policies.ts';
+import { NONE, type PoolSpec, type Snapshot } from './snapshot.ts';
 import { CANDIDATE_INTS, CI, MODE, ROW, rowShapeAt, shapeOf, TableReader, type TableShape } from './table.ts';
 
 /** What a pick was for; the `role` label of fermat_selections_total. */
@@ -25,6 +29,8 @@ export interface PickContext {
   triedCount: number;
   /** The request may be sent to an endpoint that is not among the best (it is idempotent). */
   mayExplore: boolean;
+  /** What the request is hashed by (data/sticky.ts), a 32-bit integer; 0 or absent = nothing. */
+  hash?: number;
   /** Whose request it is, for a row of that cohort's own; absent or null = anybody's. */
   place?: CohortPath | null;
 }
@@ -42,14 +48,15 @@ export class Selector {
   fromTurn: number = NONE;
   readonly #pools: readonly PoolSpec[];
   readonly #policies: readonly Policy[];
+  readonly #hashing: Hashing;
   readonly #table: TableReader;
   readonly #draw: Draw;
   #isSown = false;
 
-  /** Throws when a pool has a policy that does not exist yet: the configuration refuses those. */
   constructor(snapshot: Snapshot, shape: TableShape = shapeOf(snapshot)) {
     this.#pools = snapshot.pools;
-    this.#policies = snapshot.pools.map(policyOf);
+    this.#policies = snapshot.pools.map((pool) => POLICY[pool.policy]);
+    this.#hashing = hashingOf(snapshot);
     this.#table = new TableReader(snapshot.table, shape);
     const nothing = new Int32Array(0);
     this.#draw = {
@@ -67,12 +74,16 @@ export class Selector {
         tried: nothing,
         triedCount: 0,
         mayExplore: false,
+        hash: 0,
         place: null,
       },
       chance: new Int32Array(1),
       scores: new Float64Array(2),
       turns: new Int32Array(snapshot.rows.length).fill(-1),
       at: 0,
+      isSticky: false,
+      ring: null,
+      idHash: this.#hashing.idHash,
     };
   }
 
@@ -152,6 +163,8 @@ export class Selector {
     d.others = shape.others + ctx.lane * shape.slots;
     d.ctx = ctx;
     d.at = root;
+    d.isSticky = spec.hashOn !== null;
+    d.ring = index === root ? this.#hashing.rings[root]! : null;
     const mode = d.ints[row.at + ROW.MODE]!;
     // Trials and panic are the whole pool's business.
     if (mode !== MODE.NORMAL && index !== root) return NONE;
@@ -161,7 +174,9 @@ export class Selector {
       this.role = ROLE.TRIAL;
       return trial(d, row.width, this.#table.trials);
     }
-    if (ctx.mayExplore && ctx.triedCount === 0 && spec.exploreRatio > 0) {
+    // Whose request belongs to one endpoint is not sent to another to see how it does.
+    const isBound = d.isSticky && (ctx.hash ?? 0) !== 0;
+    if (ctx.mayExplore && !isBound && ctx.triedCount === 0 && spec.exploreRatio > 0) {
       const explorable = d.ints[row.at + ROW.EXPLORABLE]!;
       if (explorable > 0 && isChance(d, spec.exploreRatio)) {
         const at = d.ints[row.at + ROW.BAND]! + below(d, explorable);
@@ -211,10 +226,26 @@ export function seeded(seed: number): () => number {
   };
 }
 
-function policyOf(pool: PoolSpec): Policy {
-  const policy = (POLICY as Partial<Record<PolicyName, Policy>>)[pool.policy];
-  if (policy === undefined) {
-    throw new Error(`pool ${pool.name}: expected a policy of ${Object.keys(POLICY).join(', ')}, got ${pool.policy}`);
-  }
-  return policy;
+/** What consistent choices are made from; follows from the structure alone. */
+interface Hashing {
+  readonly idHash: Int32Array;
+  /** By root row; null where nothing is hashed. */
+  readonly rings: readonly (Ring | null)[];
+}
+
+/** By Snapshot.rows, which all copies of a Snapshot share: explaining keeps dozens of them. */
+const known = new WeakMap<Snapshot['rows'], Hashing>();
+
+function hashingOf(snapshot: Snapshot): Hashing {
+  const before = known.get(snapshot.rows);
+  if (before !== undefined) return before;
+  const slots = snapshot.endpoints.reduce((most, e) => Math.max(most, e.slot + 1), 0);
+  const idHash = new Int32Array(slots);
+  for (const e of snapshot.endpoints) idHash[e.slot] = hashText(e.id);
+  const rings = snapshot.rows.map(({ pool }, row) =>
+    snapshot.pools[pool]!.policy === 'hash' ? ringOf(snapshot, row, idHash) : null,
+  );
+  const hashing = { idHash, rings };
+  known.set(snapshot.rows, hashing);
+  return hashing;
 }

@@ -31,7 +31,13 @@ export const MODE = {
 export type Mode = (typeof MODE)[keyof typeof MODE];
 
 /** Ints of a candidate. */
-export const CI = { SLOT: 0, INDEX: 1 /* in PoolSpec.endpoints */, FLAGS: 2 } as const;
+export const CI = {
+  SLOT: 0,
+  INDEX: 1, // in PoolSpec.endpoints
+  FLAGS: 2,
+  /** Not of this candidate: where in the row the member stands whose place in RowSpec.members is this one's position. */
+  PLACE: 3,
+} as const;
 export const CANDIDATE_INTS = 4;
 /**
  * Bits of CI.FLAGS. COLD: has not answered since it (re)appeared. OFF: draining, never picked. LOST: it is not where it is
@@ -56,8 +62,9 @@ export const CD = {
   COST: 12, // the part of EXTRA that is money
   KNEE: 13, // in flight from which more is a queue that nobody planned
   EXCESS_MS: 14, // what each one beyond the knee says of the wait
+  PEAK: 15, // peak-sensitive time to the first byte, for `peak-ewma`
 } as const;
-export const CANDIDATE_DOUBLES = 15;
+export const CANDIDATE_DOUBLES = 16;
 
 /** Rows for cohorts, all pools together, and candidates in each: the best ones, since nobody is sent further down anyway. */
 export const COHORT_ROWS = 512;

@@ -46,6 +46,7 @@ function pick(ex: Exchange, nowMs: number): number {
   ctx.triedCount = ex.triedCount;
   ctx.mayExplore = ex.attempts === 0 && pool.retryMethods.has(ex.head.method);
   ctx.place = ex.books.place;
+  ctx.hash = ex.hash;
   const { selector, snapshot } = ex.generation;
   const { spec, inside } = ex.route!;
   const slot = selector.pick(spec.row, ctx);

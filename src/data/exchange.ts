@@ -26,6 +26,7 @@ import { Replay } from './replay.ts';
 import * as response from './response.ts';
 import { Books, closeBooks } from './settle.ts';
 import type { ConnectFailure, Downstream, Upstream, UpstreamEvents } from './sides.ts';
+import { hashKeyOf } from './sticky.ts';
 import { NEVER, Timed } from './wheel.ts';
 
 export const STATE = { IDLE: 0, WAITING: 1, SENT: 2, ANSWERING: 3, TUNNEL: 4 } as const;
@@ -63,6 +64,8 @@ export class Exchange extends Timed implements UpstreamEvents {
   readonly books = new Books();
   /** What the endpoint is asked for, and the lines of ours it gets beside the client's. */
   path = '';
+  /** What it is hashed by, when its pool hashes; 0 = nothing. */
+  hash = 0;
   extra = '';
   /** The last attempt met a stale pooled connection: the same endpoint again, over a new one. */
   needsNewConnection = false;
@@ -96,6 +99,8 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (route.spec.mode === 'redirect') return redirect(this, route, client);
     deposit(this.pool.budget, nowMs);
     this.books.place = plane.locator.placeOf(client);
+    const { hashOn } = this.pool.spec;
+    this.hash = hashOn === null ? 0 : hashKeyOf(hashOn, head, client);
     if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on
     this.extra = planRequest(head, this.down.peer, this.#constant, plane.loopLine, route);
     this.owes100 = head.expectContinue && head.minor === 1 && hasBody;

@@ -86,6 +86,7 @@ export class Plane {
       tried: new Int32Array(MAX_TRIED),
       triedCount: 0,
       mayExplore: false,
+      hash: 0,
       place: null,
     };
     this.requestReaders = this.#readersOf(options.snapshot.limits);

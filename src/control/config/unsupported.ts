@@ -20,12 +20,6 @@ const RULES: readonly Rule[] = [
     expected: 'http, https or unix',
     asks: (v) => typeof v === 'string' && /^h2c?:/i.test(v),
   },
-  {
-    path: ['pools', '*', 'balance', 'policy'],
-    expected: 'fastest, least-request, random-two, round-robin, weighted or nearest',
-    asks: (v) => v === 'peak-ewma' || v === 'hash',
-  },
-  { path: ['pools', '*', 'balance', 'hashOn'], expected: 'null', asks: isSet },
   { path: ['pools', '*', 'hedge', 'enabled'], expected: 'false', asks: (v) => v === true },
   { path: ['state', 'redis'], expected: 'null', asks: isSet },
 ];

@@ -8,6 +8,7 @@ import { newOutlier, type Outlier } from '../../core/outlier.ts';
 import { newSizes, type Sizes, sizesAfter } from '../../core/score/cost.ts';
 import { type Errors, errorsAfter, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
+import { peakAfter } from '../../core/score/peak.ts';
 import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
 import { newSpill, type Spill, spillAfter } from '../../core/score/spill.ts';
 import {
@@ -86,6 +87,9 @@ export interface Known {
   ratedRequests: number;
   /** Requests sent to it, per ms, over the last half second. */
   dispatchPerMs: number;
+  /** For `peak-ewma`: time to the first byte, and when it was last brought up to date. */
+  peakMs: number;
+  peakAtMs: number;
   dispatchRequests: number;
   dispatchInflight: number;
 }
@@ -150,6 +154,8 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     requestsPerSecond: 0,
     ratedRequests: 0,
     dispatchPerMs: 0,
+    peakMs: Number.NaN,
+    peakAtMs: nowMs,
     dispatchRequests: 0,
     dispatchInflight: 0,
   };
@@ -286,6 +292,8 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   // Failing quickly is no merit: it may raise the level, never lower it (linkerd2-proxy#4537).
   if (isBad && !(x > k.server.ms)) return false;
   batchAdd(k.batch, x, seen.inflight, !isBad);
+  k.peakMs = peakAfter(k.peakMs, ms, atMs - k.peakAtMs);
+  k.peakAtMs = Math.max(k.peakAtMs, atMs);
   k.batchAtMs = Math.max(k.batchAtMs, atMs);
   if (!isBad) k.isCold = false;
   return !isBad && sawAnswer(k, ms);

@@ -146,6 +146,7 @@ function writeCandidates(
     const int = row.ints + at * CANDIDATE_INTS;
     ints[int + CI.SLOT] = k.spec.slot;
     ints[int + CI.INDEX] = i;
+    ints[row.ints + r * CANDIDATE_INTS + CI.PLACE] = at;
     ints[int + CI.FLAGS] = (k.isCold ? FLAG.COLD : 0) | (k.isDraining ? FLAG.OFF : 0) | (k.isLie ? FLAG.LOST : 0);
     const double = row.doubles + at * CANDIDATE_DOUBLES;
     const from = i * CANDIDATE_DOUBLES;

@@ -184,6 +184,7 @@ class Replay {
       tried: new Int32Array(0),
       triedCount: 0,
       mayExplore: true,
+      hash: 0,
     };
   }
 
@@ -202,6 +203,8 @@ class Replay {
       const { lane, inflight } = this.#lanes[Math.floor(this.#random() * this.#lanes.length)]!;
       this.#ctx.lane = lane;
       this.#ctx.inflight = inflight;
+      // Many clients, each with a key of its own; pools that hash nothing do not look at it.
+      this.#ctx.hash = Math.floor(this.#random() * 4294967296) | 0 || 1;
       const slot = selector.pick(this.#row, this.#ctx);
       if (slot === NONE) return;
       if (counts !== null) counts[selector.candidate]! += 1;

@@ -6,6 +6,7 @@ import { costMs, meanBytes } from '../../core/score/cost.ts';
 import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { medianOf } from '../../core/score/network.ts';
+import { peakIdleMs } from '../../core/score/peak.ts';
 import { excessMs, kneeOf, usualInflight } from '../../core/score/queue.ts';
 import { rampShare } from '../../core/score/ramp.ts';
 import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
@@ -126,6 +127,7 @@ function writeTerms(
   const usual = usualInflight(k.meanInflight, k.dispatchPerMs, network + server);
   terms[at + CD.KNEE] = kneeOf(usual);
   terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, network + server);
+  terms[at + CD.PEAK] = peakIdleMs(k.peakMs, network + base, nowMs - k.peakAtMs);
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
 }
 
