@@ -6,7 +6,8 @@
 
 import { chordKm, chordSquare, chordSquareOf, priorKm, priorMs, writePoint } from './geo.ts';
 import { hostBits } from './ip.ts';
-import { liveScoreMs } from './score/live.ts';
+import { hashText, mixed } from './policies/mix.ts';
+import { liveScoreInto } from './score/live.ts';
 import { type PickContext, ROLE } from './selector.ts';
 import { type LatLon, NONE, type PoolSpec, type Snapshot } from './snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, FLAG, MODE, ROW, shapeOf, TableReader } from './table.ts';
@@ -30,7 +31,7 @@ export class Redirector {
   readonly isInBand: Uint8Array;
   readonly #pools: readonly PoolSpec[];
   readonly #table: TableReader;
-  /** Of the endpoints of the Snapshot: point on the unit sphere, and bits that stand for the id. */
+  /** Of the endpoints of the Snapshot: point on the unit sphere, and a hash of the id, on which all edges of a fleet agree. */
   readonly #points: Float64Array;
   readonly #ids: Int32Array;
   readonly #client = new Float64Array(3);
@@ -44,7 +45,7 @@ export class Redirector {
     endpoints.forEach(({ location }, i) => {
       writePoint(location, this.#points, i * 3);
     });
-    this.#ids = Int32Array.from(endpoints, ({ id }) => bitsOf(id));
+    this.#ids = Int32Array.from(endpoints, ({ id }) => hashText(id));
     this.members = new Int32Array(widest);
     this.kms = new Float64Array(widest);
     this.scores = new Float64Array(widest);
@@ -111,12 +112,14 @@ export class Redirector {
     const km = this.kms[i]!;
     const edgeMs = doubles[double + CD.NETWORK]!;
     const wayMs = isPlaced ? priorMs(km >= 0 ? km : UNPLACED_KM) : edgeMs;
-    this.scores[i] = wayMs;
-    if (pool.policy === 'nearest') return;
-    const asOfEdge = liveScoreMs(doubles, double, inflight);
+    if (pool.policy === 'nearest') {
+      this.scores[i] = wayMs;
+      return;
+    }
+    liveScoreInto(doubles, double, inflight, this.scores, i);
     // The score is linear in the network term: it is exchanged. What holds challengers off for this edge's sake goes too.
     const heldMs = isPlaced ? doubles[double + CD.EXTRA]! - doubles[double + CD.COST]! : 0;
-    this.scores[i] = asOfEdge + (wayMs - edgeMs) * doubles[double + CD.ERROR_FACTOR]! - heldMs;
+    this.scores[i]! += (wayMs - edgeMs) * doubles[double + CD.ERROR_FACTOR]! - heldMs;
   }
 
   /** Of all that are near enough to the best, the client's own: the highest random weight. Index into Snapshot.endpoints. */
@@ -150,17 +153,7 @@ function limitOf(best: number, { policy, bandRatio, bandMs }: PoolSpec): number 
   return policy === 'nearest' ? best + SAME_PLACE_MS : best * (1 + bandRatio) + bandMs;
 }
 
-/** 0 < x ≤ 1, the same for the same two. The finaliser of MurmurHash3 (Appleby): each bit in changes half of those out. */
+/** 0 < x ≤ 1, the same for the same two. */
 function chanceOf(client: number, id: number): number {
-  let h = client ^ Math.imul(id, 0x9e3779b1);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (((h ^ (h >>> 16)) >>> 0) + 1) / 4294967296;
-}
-
-/** FNV-1a over an id, so that all edges of a fleet agree on who goes where. */
-function bitsOf(id: string): number {
-  let hash = 0x811c9dc5 | 0;
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
-  return hash;
+  return (mixed(client, id) + 1) / 4294967296;
 }
