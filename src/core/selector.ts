@@ -35,6 +35,9 @@ export interface PickContext {
   place?: CohortPath | null;
 }
 
+/** How often a pick is made again because its version was rewritten under it; versions last 50 ms at least. */
+const MOST_AGAIN = 3;
+
 export class Selector {
   /** ROLE of the last pick. */
   role: number = ROLE.BAND;
@@ -116,20 +119,19 @@ export class Selector {
    */
   pick(row: number, ctx: PickContext): number {
     if (!this.#isSown) this.sow(ctx.random());
-    this.#table.refresh();
-    let at = this.#position(row, ctx);
+    let slot = this.#pickNow(row, ctx);
     // This thread stood still while the version was rewritten under it: once more, on the current one.
-    if (this.#table.isOverrun) {
-      this.#table.refresh();
-      at = this.#position(row, ctx);
-    }
+    for (let more = MOST_AGAIN; more > 0 && this.#table.isOverrun; more--) slot = this.#pickNow(row, ctx);
+    return slot;
+  }
+
+  /** All that is read of the version is read in here: whoever asks `isOverrun` afterwards knows of all of it. */
+  #pickNow(row: number, ctx: PickContext): number {
+    this.#table.refresh();
+    const at = this.#position(row, ctx);
     const d = this.#draw;
-    if (at === NONE) {
-      this.candidate = NONE;
-      return NONE;
-    }
-    this.candidate = d.ints[d.firstInt + at * CANDIDATE_INTS + CI.INDEX]!;
-    return slotAt(d, at);
+    this.candidate = at === NONE ? NONE : d.ints[d.firstInt + at * CANDIDATE_INTS + CI.INDEX]!;
+    return at === NONE ? NONE : slotAt(d, at);
   }
 
   /** From the row of the client's cohort, if it has one and that has somebody left; else from the row itself. */
