@@ -21,7 +21,7 @@ export const DECISION = {
   IS_DRAWN: 9, // 1 = taken by chance; 0 = for its role alone
   CHANCE: 10, // state of chance before the pick
   TURN: 11, // round-robin position before the pick
-  HASH: 12, // what stickiness goes by; NONE = nothing
+  HASH: 12, // what stickiness goes by; 0 = nothing
   MAY_EXPLORE: 13,
   ROLE: 14,
   PLACE: 15, // of the choice, in the row
@@ -39,6 +39,8 @@ export interface PickState {
   readonly endpoints: readonly EndpointSpec[];
   /** ROW fields. */
   readonly head: Int32Array;
+  /** Which of the pool's endpoints each is, by place: consistent hashing goes by that order. */
+  readonly indexes: Int32Array;
   /** CI.FLAGS, by place. */
   readonly flags: Int32Array;
   /** CD fields, by place. */
@@ -66,6 +68,8 @@ export interface Choice {
 interface Stage {
   readonly selector: Selector;
   readonly ctx: PickContext;
+  /** Place in the row of each member, in the members' order. */
+  readonly places: readonly number[];
 }
 
 /** Trial times are kept modulo 2^30 ms, and odd. */
@@ -130,33 +134,34 @@ export function liveScoresOf({ endpoints, terms, inflight }: PickState): Float64
   return Float64Array.from(endpoints, (_, i) => liveScoreMs(terms, i * CANDIDATE_DOUBLES, inflight[i]!));
 }
 
-function pickOn({ selector, ctx }: Stage): Choice {
+function pickOn({ selector, ctx, places }: Stage): Choice {
   const slot = selector.pick(0, ctx);
-  return { place: slot === NONE ? NONE : selector.candidate, role: selector.role };
+  return { place: slot === NONE ? NONE : places[selector.candidate]!, role: selector.role };
 }
 
 /** A Snapshot of the one row, its table, and a selector on it. */
 function stageOf(state: PickState, spec: PoolSpec): Stage {
   const { endpoints, head, flags, terms, inflight, trialAgesMs, tried, nowMs } = state;
-  const places = endpoints.map((_, i) => i);
+  const places = endpoints.map((_, i) => i).sort((a, b) => state.indexes[a]! - state.indexes[b]!);
+  const members = places.map((_, i) => i);
   const structure: Omit<Snapshot, 'table'> = {
     ...NOTHING,
-    pools: [{ ...spec, endpoints: places, row: 0 }],
-    rows: [{ pool: 0, members: places, residency: [] }],
-    endpoints,
+    pools: [{ ...spec, endpoints: members, row: 0 }],
+    rows: [{ pool: 0, members, residency: [] }],
+    endpoints: places.map((place) => endpoints[place]!),
   };
   const shape = shapeOf(structure, 0);
   const table = newTable(shape);
   const writer = new TableWriter(table, shape);
   const row = shape.rows[0]!;
   writer.ints.set(head.subarray(0, ROW_INTS), row.at);
-  for (const i of places) {
-    const int = row.ints + i * CANDIDATE_INTS;
-    writer.ints[int + CI.SLOT] = endpoints[i]!.slot;
-    writer.ints[int + CI.INDEX] = i;
-    writer.ints[int + CI.PLACE] = i;
-    writer.ints[int + CI.FLAGS] = flags[i]!;
-  }
+  places.forEach((place, member) => {
+    const int = row.ints + place * CANDIDATE_INTS;
+    writer.ints[int + CI.SLOT] = endpoints[place]!.slot;
+    writer.ints[int + CI.INDEX] = member;
+    writer.ints[int + CI.FLAGS] = flags[place]!;
+    writer.ints[row.ints + member * CANDIDATE_INTS + CI.PLACE] = place;
+  });
   writer.doubles.set(terms, row.doubles);
   writer.publish();
   const selector = new Selector({ ...structure, table }, shape);
@@ -176,7 +181,7 @@ function stageOf(state: PickState, spec: PoolSpec): Stage {
     mayExplore: state.mayExplore,
     hash: state.hash,
   };
-  return { selector, ctx };
+  return { selector, ctx, places };
 }
 
 /** The word of a trial so long ago; a negative age stands for none. */

@@ -128,8 +128,16 @@ interface Member {
   readonly config: EndpointConfig;
 }
 
-function settingsOf({ policy, bandRatio, bandMs, exploreRatio, millisPerUsdPerMillion, whenAllDown }: PoolConfig) {
-  return { policy, bandRatio, bandMs, exploreRatio, millisPerUsdPerMillion, whenAllDown };
+function settingsOf({
+  policy,
+  bandRatio,
+  bandMs,
+  exploreRatio,
+  hashOn,
+  millisPerUsdPerMillion,
+  whenAllDown,
+}: PoolConfig) {
+  return { policy, bandRatio, bandMs, exploreRatio, hashOn, millisPerUsdPerMillion, whenAllDown };
 }
 
 /** Nothing that the ranking depends on is another: the row as it was captured, hold-offs included, is the better witness. */
@@ -181,8 +189,10 @@ function rowOf(
       ...state.endpoints[place]!,
       region: config.region,
       egressUsdPerGb: config.egressUsdPerGb,
+      weight: config.weight,
     })),
     head,
+    indexes: Int32Array.from(from, ({ place }) => state.indexes[place]!),
     flags: Int32Array.from(from, ({ place }) => state.flags[place]!),
     terms: ordered,
     inflight: Int32Array.from(from, ({ place }) => state.inflight[place]!),

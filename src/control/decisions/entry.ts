@@ -39,20 +39,19 @@ export interface Entry {
 }
 
 /** A version's row, copied once for all decisions that were made from it. */
-export type RowCopy = Pick<PickState, 'pool' | 'endpoints' | 'head' | 'flags' | 'terms'>;
+export type RowCopy = Pick<PickState, 'pool' | 'endpoints' | 'head' | 'indexes' | 'flags' | 'terms'>;
 
 const OVERHEAD_BYTES = 1024;
 
 /** Copies a row from the version that `table` has been turned to. `width`: candidates that count. */
 export function copyRow(snapshot: Snapshot, table: TableReader, pool: PoolSpec, index: number, width: number): RowCopy {
   const { at, ints, doubles } = rowShapeAt(table.shape, index);
-  const endpoints = Array.from(
-    { length: width },
-    (_, i) => snapshot.endpoints[pool.endpoints[table.ints[ints + i * CANDIDATE_INTS + CI.INDEX]!]!]!,
-  );
+  const indexes = Int32Array.from({ length: width }, (_, i) => table.ints[ints + i * CANDIDATE_INTS + CI.INDEX]!);
+  const endpoints = Array.from(indexes, (index) => snapshot.endpoints[pool.endpoints[index]!]!);
   return {
     pool,
     endpoints,
+    indexes,
     head: table.ints.slice(at, at + ROW_INTS),
     flags: Int32Array.from(endpoints, (_, i) => table.ints[ints + i * CANDIDATE_INTS + CI.FLAGS]!),
     terms: table.doubles.slice(doubles, doubles + width * CANDIDATE_DOUBLES),
@@ -110,7 +109,7 @@ export function entryOf(
       hash: read(DECISION.HASH),
       mayExplore: read(DECISION.MAY_EXPLORE) === 1,
     },
-    bytes: OVERHEAD_BYTES + width * 4 + (isNew ? copy.terms.byteLength + copy.flags.byteLength + width * 8 : 0),
+    bytes: OVERHEAD_BYTES + width * 4 + (isNew ? copy.terms.byteLength + copy.flags.byteLength + width * 12 : 0),
     settled: null,
   };
 }

@@ -3,7 +3,7 @@
 
 import type { PickState } from '../../core/decision.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
-import { type EndpointSpec, NONE, POLICIES, type PoolSpec } from '../../core/snapshot.ts';
+import { type EndpointSpec, type HashOn, NONE, POLICIES, type PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, ROW, ROW_INTS } from '../../core/table.ts';
 import { HEAD_NAMES, TERM_NAMES } from './record.ts';
 
@@ -85,6 +85,7 @@ function stateOf(record: Fields, replay: Fields, candidates: readonly Fields[]):
     pool: poolOf(record.text('pool'), record.child('settings')),
     endpoints: candidates.map(endpointOf),
     head,
+    indexes: Int32Array.from(candidates, (candidate) => candidate.number('index')),
     flags: Int32Array.from(candidates, (candidate) => candidate.number('flags')),
     terms,
     inflight: Int32Array.from(candidates, (candidate) => candidate.number('inflight')),
@@ -109,8 +110,14 @@ function poolOf(name: string, settings: Fields): PoolSpec {
     bandMs: settings.number('bandMs'),
     exploreRatio: settings.number('exploreRatio'),
     millisPerUsdPerMillion: settings.number('millisPerUsdPerMillion'),
+    hashOn: hashOnOf(settings),
     whenAllDown: settings.text('whenAllDown') === 'fail' ? 'fail' : 'try',
   };
+}
+
+/** Whether there is one is all that a replay asks: the key itself is in the record as a hash. */
+function hashOnOf(settings: Fields): HashOn | null {
+  return settings.has('hashOn') ? { kind: 'client' } : null;
 }
 
 function endpointOf(candidate: Fields): EndpointSpec {
@@ -121,6 +128,7 @@ function endpointOf(candidate: Fields): EndpointSpec {
     slot: candidate.number('slot'),
     region: candidate.maybeText('region'),
     capacity: candidate.number('capacity'),
+    weight: candidate.number('weight'),
     egressUsdPerGb: candidate.number('egressUsdPerGb'),
   };
 }
@@ -165,6 +173,10 @@ class Fields {
     const value = this.#of[name];
     if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
     return this.number(name);
+  }
+
+  has(name: string): boolean {
+    return (this.#of[name] ?? null) !== null;
   }
 
   flag(name: string): boolean {

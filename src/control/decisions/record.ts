@@ -32,6 +32,9 @@ export interface CandidateRecord {
   readonly distanceKm: number | null;
   readonly egressUsdPerGb: number;
   readonly capacity: number;
+  readonly weight: number;
+  /** Which of the pool's endpoints it is. */
+  readonly index: number;
   readonly slot: number;
   readonly uid: number;
   readonly flags: number;
@@ -47,6 +50,7 @@ export type Reason =
   | 'overflow better than the band'
   | 'next best'
   | 'least in flight of the drawn'
+  | 'least peak of the drawn'
   | 'its turn'
   | 'drawn by weight'
   | 'nearest'
@@ -209,6 +213,8 @@ function candidateOf(
     distanceKm: setting.distanceKmOf(endpoint),
     egressUsdPerGb: endpoint.egressUsdPerGb,
     capacity: endpoint.capacity,
+    weight: endpoint.weight,
+    index: state.indexes[place]!,
     slot: endpoint.slot,
     uid: endpoint.uid,
     flags: flags[place]!,
@@ -235,12 +241,14 @@ function reasonOf({ pool, head, tried, hash }: PickState, role: number, place: n
     case 'nearest':
       return tried.length > 0 ? 'next best' : 'nearest';
     case 'hash':
-      return 'sticky';
+      return hash === 0 ? 'least in flight of the drawn' : 'sticky';
+    case 'peak-ewma':
+      return 'least peak of the drawn';
     case 'least-request':
     case 'random-two':
       return 'least in flight of the drawn';
     default:
-      if (hash >= 0 && compared.length <= 1) return 'sticky';
+      if (hash !== 0 && pool.hashOn !== null && compared.length <= 1) return 'sticky';
       if (compared.length <= 1) return 'next best';
       return place < head[ROW.BAND]! ? 'least live score of the drawn' : 'overflow better than the band';
   }
