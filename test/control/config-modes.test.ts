@@ -120,7 +120,14 @@ describe('mode: redirect', () => {
     expect(problemsOf(endpoints, `mode: redirect${more}`)).toEqual([expect.stringContaining(line)]);
   });
 
-  test.each(['round-robin', 'weighted', 'least-request', 'random-two'])('does not go with the policy %s', (policy) => {
+  test.each([
+    'round-robin',
+    'weighted',
+    'least-request',
+    'random-two',
+    'peak-ewma',
+    'hash',
+  ])('does not go with the policy %s', (policy) => {
     const file = join(dir, 'policy.yaml');
     writeFileSync(
       file,

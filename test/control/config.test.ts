@@ -278,12 +278,6 @@ describe('in listeners, pools and routes', () => {
       inPool('balance: { policy: fastst }'),
       '6:24 pools.p.balance.policy: unknown value (did you mean fastest?)',
     ],
-    ['a policy for later', inPool('balance: { policy: peak-ewma }'), '6:24 pools.p.balance.policy: not supported yet'],
-    [
-      'stickiness, which is for later',
-      inPool('balance: { hashOn: client }'),
-      '6:24 pools.p.balance.hashOn: not supported yet',
-    ],
     [
       'hedging, which is for later',
       inPool('hedge: { enabled: true }'),
