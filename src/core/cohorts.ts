@@ -37,7 +37,7 @@ const SHARED_PRIOR = 8;
 /** A mean this many standard errors from nothing, of so many samples, is worth a look. */
 const STRIKING = 3;
 const STRIKING_COUNT = 6;
-const MAX_STRIKING = 64;
+const MAX_STRIKING = 16;
 /** No cohort's way is more than e² = 7.4 times as long or short as everybody's. */
 const MAX_LN = 2;
 /** Beyond e⁵ it is a clock's doing. */
@@ -85,6 +85,8 @@ export const COHORT_LIMITS: CohortLimits = { cohorts: 4096, endpoints: 16 };
 export class Cohorts {
   /** Cohorts that a sample has just made look different, for whoever wants to look closer, and clears it. Bounded. */
   readonly striking = new Set<number>();
+  /** Those that have been looked at and need not be again: whoever looks keeps it. */
+  readonly settled = new Set<number>();
   readonly #limits: CohortLimits;
   /** Least recently used first. */
   readonly #cohorts: Map<number, Cohort>;
@@ -112,9 +114,10 @@ export class Cohorts {
   learn(path: CohortPath, id: number, ln: number, nowMs: number): boolean {
     if (!(Math.abs(ln) <= ABSURD_LN)) return false;
     const shared = this.#sharedOf(id);
-    const own = this.lnOf(path, id, nowMs);
-    const limit = Math.max(CLIP * Math.sqrt(shared.variance), LEAST_CLIP);
-    const left = clamp(ln - own - shared.offset, limit);
+    const country = this.#leaned(path.countryKey, id, 0, nowMs);
+    const asn = this.#leaned(path.asnKey, id, country, nowMs);
+    const own = this.#leaned(path.prefixKey, id, asn, nowMs);
+    const left = clamp(ln - own - shared.offset, limitOf(shared.variance));
     shared.count = Math.min(shared.count + 1, SHARED_COUNT - SHARED_PRIOR);
     const gain = 1 / (shared.count + SHARED_PRIOR);
     shared.offset += left * gain;
@@ -122,9 +125,9 @@ export class Cohorts {
     const noiseGain = 1 / (shared.count + GUESS_COUNT);
     shared.variance = Math.max(shared.variance + (left * left - shared.variance) * noiseGain, LEAST_VARIANCE);
     const x = ln - shared.offset;
-    this.#take(path.prefixKey, path.asnKey || path.countryKey, id, x, limit, shared.variance, nowMs);
-    this.#take(path.asnKey, path.countryKey, id, x, limit, shared.variance, nowMs);
-    this.#take(path.countryKey, EDGE_COHORT, id, x, limit, shared.variance, nowMs);
+    this.#take(path.prefixKey, path.asnKey || path.countryKey, asn, id, x, shared.variance, nowMs);
+    this.#take(path.asnKey, path.countryKey, country, id, x, shared.variance, nowMs);
+    this.#take(path.countryKey, EDGE_COHORT, 0, id, x, shared.variance, nowMs);
     return true;
   }
 
@@ -232,7 +235,7 @@ export class Cohorts {
     return parent + ((cells[at + CELL.MEAN]! - parent) * n) / (n + KAPPA[levelOf(key)]);
   }
 
-  #take(key: number, parent: number, id: number, x: number, limit: number, variance: number, nowMs: number): void {
+  #take(key: number, parent: number, parentLn: number, id: number, x: number, variance: number, nowMs: number): void {
     if (key === EDGE_COHORT) return;
     const cohort = this.#touch(key, parent);
     let at = cellOf(cohort, id);
@@ -240,6 +243,7 @@ export class Cohorts {
     const { cells } = cohort;
     const sinceMs = Math.max(nowMs - cells[at + CELL.AT_MS]!, 0);
     const before = cells[at + CELL.COUNT]!;
+    const limit = limitOf(variance);
     const weight = before === 0 ? 1 : Math.min(Math.max(sinceMs / SPACING_MS, LEAST_WEIGHT), 1);
     const n = Math.min(before * faded(sinceMs) + weight, MAX_COUNT);
     const gain = weight / n;
@@ -249,8 +253,8 @@ export class Cohorts {
     // West, "Updating mean and variance estimates", 1979.
     cells[at + CELL.VARIANCE] = (1 - gain) * (cells[at + CELL.VARIANCE]! + gain * off * off);
     cells[at + CELL.AT_MS] = Math.max(nowMs, cells[at + CELL.AT_MS]!);
-    const isStriking = n >= STRIKING_COUNT && cells[at + CELL.MEAN]! ** 2 * n > STRIKING ** 2 * variance;
-    if (isStriking && this.striking.size < MAX_STRIKING) this.striking.add(key);
+    const isStriking = n >= STRIKING_COUNT && (cells[at + CELL.MEAN]! - parentLn) ** 2 * n > STRIKING ** 2 * variance;
+    if (isStriking && this.striking.size < MAX_STRIKING && !this.settled.has(key)) this.striking.add(key);
   }
 
   /** Most recently used from now on; the least recently used one goes when there are too many. */
@@ -311,6 +315,11 @@ function leastKnown({ cells, used }: Cohort, nowMs: number): number {
 /** What is left of a count after `sinceMs`; the clock may have been set back. */
 function faded(sinceMs: number): number {
   return sinceMs <= 0 ? 1 : Math.exp(-sinceMs / FADE_MS);
+}
+
+/** How far off a sample may be at most to count as it is. */
+function limitOf(variance: number): number {
+  return Math.max(CLIP * Math.sqrt(variance), LEAST_CLIP);
 }
 
 function clamp(x: number, limit: number): number {

@@ -204,6 +204,7 @@ export class FleetCohorts {
     };
     this.#rows.push(row);
     this.#lent.get(root.at)!.set(key, row);
+    if (state.rows.every(({ at }) => this.#lent.get(at)!.has(key))) this.#learned[root.spec.pool]!.settled.add(key);
     this.#generation++;
     return row;
   }
@@ -211,6 +212,7 @@ export class FleetCohorts {
   #takeBack(row: CohortRow): void {
     this.#rows.splice(this.#rows.indexOf(row), 1);
     this.#lent.get(row.root)!.delete(row.key);
+    this.#learned[row.of.spec.pool]!.settled.delete(row.key);
     this.#free.push(row.row);
     this.#generation++;
   }
