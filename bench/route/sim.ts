@@ -12,7 +12,7 @@ import { type Compared, compare, simulate } from './sim/run.ts';
 import { SCENARIOS, scenarioOf } from './sim/scenarios.ts';
 import { traceRun } from './sim/trace.ts';
 
-const POLICY_NAMES = ['oracle-b', 'fermat', ...Object.keys(PEERS)];
+const POLICY_NAMES = ['oracle-b', 'fermat', 'fermat-told', ...Object.keys(PEERS)];
 const THREADS = 2;
 
 /** What one thread does at a time: oracle A once, and every policy on the same requests. */
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
     seeds,
     providers,
     means,
-    runs: done,
+    oracleMs: done.map(({ scenario, provider, seed, oracleMs }) => ({ scenario, provider, seed, oracleMs })),
   });
   process.stderr.write(`${path}\n`);
 }

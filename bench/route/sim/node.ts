@@ -6,7 +6,7 @@ import type { CandidateView, ProbeResult } from '../../../src/control/types.ts';
 import { LaneReader, LaneWriter, newLane, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/lane.ts';
 import { type PickContext, Selector, seeded } from '../../../src/core/selector.ts';
 import { type LatLon, MAX_SLOTS, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
-import { CANDIDATE_INTS, CI, ROW } from '../../../src/core/table.ts';
+import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, ROW } from '../../../src/core/table.ts';
 import { endpointSpec, PROBE, poolSpec, snapshotOf } from '../../../test/support/world.ts';
 import type { Place } from './network.ts';
 
@@ -146,6 +146,19 @@ export class Node {
   /** Why: every candidate with its terms, best first. */
   candidates(): readonly CandidateView[] {
     return this.#fleet.candidates(0).candidates;
+  }
+
+  /** The terms of `e` as the workers see them now (CD, after levelling and holding); null when it is no candidate. */
+  termsOf(e: number): Readonly<Record<string, number>> | null {
+    const { table } = this.#selector;
+    table.refresh();
+    const row = table.shape.rows[0]!;
+    for (let i = 0; i < row.width; i++) {
+      if (table.ints[row.ints + i * CANDIDATE_INTS + CI.SLOT] !== e) continue;
+      const at = row.doubles + i * CANDIDATE_DOUBLES;
+      return Object.fromEntries(Object.entries(CD).map(([name, field]) => [name, table.doubles[at + field]!]));
+    }
+    return null;
   }
 
   #install(): Selector {

@@ -99,12 +99,13 @@ export class World {
     this.#isPresent = new Uint8Array(this.#width).fill(1);
     for (const e of spec.absent) this.#isPresent[e] = 0;
     const own = POLICIES.find((name) => policy === `pool:${name}`);
-    if (policy !== 'fermat' && own === undefined && !isPeer(policy) && this.#chargedTwice === null) {
+    const isFermat = policy === 'fermat' || policy === 'fermat-told';
+    if (!isFermat && own === undefined && !isPeer(policy) && this.#chargedTwice === null) {
       throw new RangeError(
-        `no policy ${policy}: expected fermat, oracle-a, oracle-b or ${Object.keys(PEERS).join(', ')}`,
+        `no policy ${policy}: expected fermat, fermat-told, oracle-a, oracle-b or ${Object.keys(PEERS).join(', ')}`,
       );
     }
-    const poolPolicy: PolicyName = policy === 'fermat' ? 'fastest' : (own ?? 'round-robin');
+    const poolPolicy: PolicyName = isFermat ? 'fastest' : (own ?? 'round-robin');
     // An oracle asks nobody: it needs no node.
     const nodes = this.#chargedTwice === null ? spec.nodes : 0;
     this.nodes = Array.from({ length: nodes }, (_, n) => this.#newNode(n, poolPolicy));
@@ -135,14 +136,15 @@ export class World {
       seed: seed * 1009 + n,
       edge: geography.edges[n % this.#edges]!.location,
       endpoints: geography.endpoints,
-      capacityPerS: 0,
+      // Unless it is told, as the waterfall is: then its part, since its peers take theirs.
+      capacityPerS: this.spec.policy === 'fermat-told' ? this.#capacityPerS() : 0,
       policy,
       isPresent: (e) => this.#isPresent[e] === 1,
     });
   }
 
   #viewOf(n: number): PeerView {
-    const { geography, nodes, meanServiceMs } = this.spec;
+    const { geography } = this.spec;
     const node = this.nodes[n]!;
     const edge = geography.edges[n % this.#edges]!.location;
     return {
@@ -155,8 +157,13 @@ export class World {
         edge === null || location === null ? 20_000 : distanceKm(edge, location),
       ),
       probeRttMs: new Float64Array(this.#width).fill(Number.NaN),
-      capacityPerS: ((WORKERS / meanServiceMs) * 1000) / nodes,
+      capacityPerS: this.#capacityPerS(),
     };
+  }
+
+  /** A node's part of what an endpoint can serve. Requests/s. */
+  #capacityPerS(): number {
+    return ((WORKERS / this.spec.meanServiceMs) * 1000) / this.spec.nodes;
   }
 
   // What scenarios do.
