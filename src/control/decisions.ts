@@ -83,11 +83,9 @@ export class Decisions {
   }
 
   #setting(): Setting {
-    const wallMs = Date.now() - nowMs();
     const edge = this.#options.edge();
     return {
       node: this.#options.node(),
-      dateOf: (atMs) => new Date(wallMs + atMs).toISOString(),
       distanceKmOf: ({ location }) => (edge === null || location === null ? null : distanceKm(edge, location)),
     };
   }

@@ -1,114 +1,181 @@
-// The ring of sampled decisions, fed as the fleet feeds it.
+// Decisions as the admin API tells them, from what real picks leave on a lane.
 
-import { beforeEach, describe, expect, it } from 'vitest';
-import { nowMs } from '../../src/clock.ts';
-import { Decisions } from '../../src/control/decisions.ts';
-import { countryKeyOf } from '../../src/core/cohort.ts';
-import { OUTCOME, SAMPLE, SAMPLE_FIELDS } from '../../src/core/lane.ts';
+import { describe, expect, it } from 'vitest';
+import { Journal } from '../../src/control/decisions/journal.ts';
+import { OUTCOME, SAMPLE } from '../../src/core/lane.ts';
 import { ROLE } from '../../src/core/selector.ts';
-import type { Snapshot } from '../../src/core/snapshot.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
-
-type Field = keyof typeof SAMPLE;
-
-const ENDPOINTS = [
-  endpointSpec(0, { id: 'fra', region: 'aws:eu-central-1' }),
-  { ...endpointSpec(7, { id: 'iad' }), generation: 3 },
-];
-const BOTH = snapshotOf(ENDPOINTS, [poolSpec('shop', [0], 0), poolSpec('images', [1], 1)]);
-
-let snapshot: Snapshot;
-let decisions: Decisions;
-beforeEach(() => {
-  snapshot = BOTH;
-  decisions = new Decisions(() => snapshot);
-});
-
-/** One sample somewhere in a ring that is used again at once. */
-function take(fields: Partial<Record<Field, number>>): void {
-  const ring = new Float64Array(3 * SAMPLE_FIELDS);
-  const base = SAMPLE_FIELDS;
-  const all: Partial<Record<Field, number>> = { GENERATION: 1, CONNECT_MS: -1, STATUS: 200, ...fields };
-  for (const [name, value] of Object.entries(all)) ring[base + SAMPLE[name as Field]] = value;
-  decisions.take(ring, base);
-  ring.fill(-1);
-}
+import { CD } from '../../src/core/table.ts';
+import { Decided } from '../support/decided.ts';
 
 describe('a decision', () => {
-  it('tells in words what the sample says in numbers', () => {
-    const atMs = nowMs();
-    take({
-      SLOT: 7,
-      GENERATION: 3,
-      COHORT: countryKeyOf('DE'),
-      OUTCOME: OUTCOME.TIMEOUT,
-      CONNECT_MS: 1.5,
-      FIRST_BYTE_MS: -1,
-      TOTAL_MS: 1000,
-      INFLIGHT: 4,
-      AT_MS: atMs,
-      STATUS: 0,
-      ROLE: ROLE.EXPLORE,
-    });
-    const [decision] = decisions.recent();
-    expect(decision).toEqual({
-      at: expect.any(String),
-      pool: 'images',
-      endpoint: 'iad',
-      region: null,
-      role: 'explore',
-      cohort: 'country:DE',
-      outcome: 'timeout',
-      status: null,
-      connectMs: 1.5,
-      firstByteMs: null,
-      totalMs: 1000,
-      inflight: 4,
-    });
-    expect(Math.abs(Date.parse(decision!.at) - Date.now())).toBeLessThan(1000);
-  });
-
-  it('of the edge itself over a pooled connection says so', () => {
-    take({ SLOT: 0, FIRST_BYTE_MS: 3, OUTCOME: OUTCOME.OK, ROLE: ROLE.BAND });
-    expect(decisions.recent()[0]).toMatchObject({
+  it('holds every candidate with every term, why this one, and how it went', async () => {
+    const decided = new Decided({ endpoints: 5 });
+    decided.lane.inflight[0] = 2;
+    decided.ctx.nowMs = 5000;
+    const slot = decided.request(12.5);
+    decided.tick();
+    const [decision] = await decided.decisions.recent();
+    expect(decision).toMatchObject({
+      node: 'test',
+      snapshot: 1,
+      route: 'web',
       pool: 'shop',
-      endpoint: 'fra',
-      region: 'aws:eu-central-1',
-      role: 'band',
+      policy: 'fastest',
+      row: 0,
+      residency: [],
       cohort: 'edge',
+      role: 'band',
+      reason: 'least live score of the drawn',
+      endpoint: `e${slot / 3}`,
       outcome: 'ok',
       status: 200,
       connectMs: null,
-      firstByteMs: 3,
+      firstByteMs: 12.5,
+      totalMs: 13.5,
+      bytes: 1000,
     });
+    expect(decision!.candidates.map(({ id, role }) => [id, role])).toEqual([
+      ['e0', 'band'],
+      ['e1', 'band'],
+      ['e2', 'overflow'],
+      ['e3', 'overflow'],
+      ['e4', 'overflow'],
+    ]);
+    const { ints, doubles } = decided.selector.table;
+    const { shape } = decided.writer;
+    decision!.candidates.forEach(({ terms, inflight, slot: at }, i) => {
+      expect(Object.keys(terms)).toHaveLength(Object.keys(CD).length);
+      expect(terms.network).toBe(doubles[shape.rows[0]!.doubles + i * Object.keys(CD).length + CD.NETWORK]);
+      expect(terms.knee).toBe('Infinity');
+      expect(inflight).toBe(decided.lane.inflight[at]! + ints[shape.others + 1 * shape.slots + at]!);
+    });
+    const chosen = decision!.candidates.find(({ id }) => id === decision!.endpoint)!;
+    const best = Math.min(...decision!.candidates.map(({ predictedMs }) => predictedMs));
+    expect(decision!.predictedMs).toBe(chosen.predictedMs);
+    expect(decision!.bestMs).toBe(best);
+    expect(decision!.regretMs).toBe(chosen.predictedMs - best);
+    expect(decision!.propensity).toBe(chosen.propensity);
+    expect(decided.regrets).toEqual([{ pool: 'shop', kind: 'predicted', ms: decision!.regretMs }]);
   });
 
-  it.each(Object.keys(OUTCOME) as (keyof typeof OUTCOME)[])('has a word for the outcome %s', (name) => {
-    take({ OUTCOME: OUTCOME[name] });
-    expect(decisions.recent()[0]!.outcome).toBe(name.toLowerCase());
+  it('is pending until its sample comes, also when that is ticks later', async () => {
+    const decided = new Decided();
+    const slot = decided.request();
+    const { id } = decided.capture;
+    decided.tick();
+    expect((await decided.decisions.recent())[0]).toMatchObject({ outcome: 'pending', status: null, totalMs: null });
+    decided.publish();
+    decided.tick();
+    decided.settle(slot, ROLE.BAND, id, 7);
+    decided.tick();
+    expect((await decided.decisions.recent())[0]).toMatchObject({ outcome: 'ok', firstByteMs: 7 });
+  });
+
+  it('is found by pool and by endpoint, the newest first and no more than asked for', async () => {
+    const decided = new Decided();
+    decided.run(60);
+    const all = await decided.decisions.recent({ limit: 1024 });
+    expect(all).toHaveLength(60);
+    const times = all.map(({ replay }) => replay.nowMs);
+    expect(times).toEqual([...times].sort((a, b) => b - a));
+    expect(await decided.decisions.recent({ limit: 7 })).toEqual(all.slice(0, 7));
+    const ofOne = await decided.decisions.recent({ endpoint: 'e1', limit: 1024 });
+    expect(ofOne).toEqual(all.filter(({ endpoint }) => endpoint === 'e1'));
+    expect(ofOne.length).toBeGreaterThan(0);
+    expect(await decided.decisions.recent({ pool: 'other' })).toEqual([]);
   });
 });
 
-describe('the ring', () => {
-  it('keeps one success of sixteen, and every failure', () => {
-    for (let i = 0; i < 160; i++) take({ TOTAL_MS: i });
-    expect(decisions.recent().map(({ totalMs }) => totalMs)).toEqual([144, 128, 112, 96, 80, 64, 48, 32, 16, 0]);
-    for (let i = 0; i < 20; i++) take({ OUTCOME: OUTCOME.RESET });
-    expect(decisions.recent().filter(({ outcome }) => outcome === 'reset')).toHaveLength(20);
+describe('realised regret', () => {
+  it('is by how much an explored request beat the mean of the band in the same seconds, and 0 when it did not', () => {
+    const decided = new Decided();
+    for (let i = 0; i < 10; i++) decided.settle(0, ROLE.BAND, 0, 20);
+    decided.settle(6, ROLE.EXPLORE, 0, 12);
+    decided.settle(6, ROLE.EXPLORE, 0, 31);
+    decided.tick();
+    expect(decided.regrets).toEqual([
+      { pool: 'shop', kind: 'realised', ms: 8 },
+      { pool: 'shop', kind: 'realised', ms: 0 },
+    ]);
   });
 
-  it('holds the newest 256, newest first', () => {
-    for (let i = 0; i < 300; i++) take({ OUTCOME: OUTCOME.RESET, TOTAL_MS: i });
-    const kept = decisions.recent().map(({ totalMs }) => totalMs);
-    expect(kept).toEqual(Array.from({ length: 256 }, (_, i) => 299 - i));
+  it('is not told where nothing of the same seconds is there to compare', () => {
+    const decided = new Decided();
+    for (let i = 0; i < 4; i++) decided.settle(0, ROLE.BAND, 0, 20);
+    decided.settle(6, ROLE.EXPLORE, 0, 1);
+    for (let i = 0; i < 10; i++) decided.settle(0, ROLE.BAND, 0, 20);
+    decided.ctx.nowMs += 60_000;
+    decided.settle(6, ROLE.EXPLORE, 0, 1);
+    decided.tick();
+    expect(decided.regrets).toEqual([]);
+  });
+});
+
+describe('the journal', () => {
+  function filled(options: ConstructorParameters<typeof Journal>[0], count: number): Journal {
+    const decided = new Decided({ endpoints: 50 });
+    const journal = new Journal(options);
+    journal.install(decided.snapshot);
+    for (let i = 0; i < count; i++) {
+      decided.ctx.nowMs += 30;
+      decided.request();
+      decided.capture.beat();
+      journal.drain([decided.reader]);
+      decided.publish();
+    }
+    return journal;
+  }
+
+  it('keeps the newest, as many as it may', () => {
+    const journal = filled({ kept: 10 }, 25);
+    expect(journal.size).toBe(10);
+    const times = [...journal.newest()].map(({ atMs }) => atMs);
+    expect(times).toEqual(Array.from({ length: 10 }, (_, i) => 1000 + 30 * (25 - i)));
+    expect(journal.lost).toBe(0);
   });
 
-  it('is silent of endpoints that have gone, also when their slot has been used again', () => {
-    take({ SLOT: 0, OUTCOME: OUTCOME.RESET });
-    take({ SLOT: 7, GENERATION: 2, OUTCOME: OUTCOME.RESET });
-    take({ SLOT: 9, OUTCOME: OUTCOME.RESET });
-    expect(decisions.recent().map(({ endpoint }) => endpoint)).toEqual(['fra']);
-    snapshot = snapshotOf([{ ...ENDPOINTS[0]!, generation: 2 }], [poolSpec('shop', [0], 0)]);
-    expect(decisions.recent()).toEqual([]);
+  it('keeps no more bytes than it may, and counts those it has', () => {
+    const journal = filled({ maxBytes: 60_000 }, 50);
+    expect(journal.bytes).toBeLessThanOrEqual(60_000);
+    expect(journal.size).toBeGreaterThan(3);
+    expect([...journal.newest()].reduce((sum, { bytes }) => sum + bytes, 0)).toBe(journal.bytes);
+  });
+
+  it('drops and counts what was decided in a version that has been overwritten, or in a structure that is gone', () => {
+    const decided = new Decided();
+    const journal = new Journal();
+    journal.install(decided.snapshot);
+    decided.request();
+    for (let i = 0; i < 3; i++) decided.publish();
+    journal.drain([decided.reader]);
+    expect([journal.size, journal.lost]).toEqual([0, 1]);
+    decided.capture.beat();
+    decided.request();
+    for (const version of [2, 3]) journal.install({ ...new Decided().snapshot, version });
+    journal.drain([decided.reader]);
+    expect([journal.size, journal.lost]).toEqual([0, 2]);
+  });
+
+  it('joins a decision of the structure before', () => {
+    const decided = new Decided();
+    const journal = new Journal();
+    journal.install(decided.snapshot);
+    decided.request();
+    journal.install({ ...new Decided().snapshot, version: 2 });
+    journal.drain([decided.reader]);
+    expect([...journal.newest()].map(({ version }) => version)).toEqual([1]);
+  });
+
+  it('takes an outcome that comes before its decision', () => {
+    const decided = new Decided();
+    const journal = new Journal();
+    journal.install(decided.snapshot);
+    decided.request(9);
+    const sample = new Float64Array(Object.keys(SAMPLE).length);
+    decided.reader.drain((ring, base) => journal.settled(ring, base));
+    sample[SAMPLE.OUTCOME] = OUTCOME.OK;
+    journal.settled(sample, 0);
+    journal.drain([decided.reader]);
+    expect([...journal.newest()].map(({ settled }) => settled?.firstByteMs)).toEqual([9]);
   });
 });

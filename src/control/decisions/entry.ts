@@ -22,7 +22,9 @@ export interface Entry {
   readonly sequence: number;
   readonly row: number;
   readonly lane: number;
+  /** On the monotonic clock, and as a date: told once, so that it stays the same whenever it is asked for. */
   readonly atMs: number;
+  readonly dateMs: number;
   readonly route: string;
   readonly residency: readonly string[];
   readonly cohort: number;
@@ -58,7 +60,7 @@ export function copyRow(snapshot: Snapshot, table: TableReader, pool: PoolSpec, 
   };
 }
 
-/** Joins what lies at `base` with its row; null when it does not fit, which would be a bug. `isNew`: the row is kept for it alone so far. */
+/** Joins what lies at `base` with its row; null when it does not fit, which would be a bug. `isNew`: the row is kept for it alone so far; `wallMs`: the date of the monotonic clock's 0. */
 export function entryOf(
   ring: Float64Array,
   base: number,
@@ -66,6 +68,7 @@ export function entryOf(
   table: TableReader,
   copy: RowCopy,
   isNew: boolean,
+  wallMs: number,
 ): Entry | null {
   const read = (field: number) => ring[base + field]!;
   const id = read(DECISION.ID);
@@ -87,6 +90,7 @@ export function entryOf(
     sequence: read(DECISION.SEQUENCE),
     row: read(DECISION.ROW),
     atMs: read(DECISION.AT_MS),
+    dateMs: Math.floor(wallMs + read(DECISION.AT_MS)),
     route: route.name,
     residency: snapshot.rows[route.row]?.residency ?? [],
     cohort: read(DECISION.COHORT),

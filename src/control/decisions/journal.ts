@@ -2,6 +2,7 @@
 // again: then every version that a decision can have been made from still lies there, and only rows that had decisions are
 // copied. Bounded in number and in bytes. Outcomes join by the id that the sample of the attempt carries.
 
+import { nowMs } from '../../clock.ts';
 import { DECISION, liveScoresOf } from '../../core/decision.ts';
 import { type LaneReader, SAMPLE } from '../../core/lane.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
@@ -105,7 +106,7 @@ export class Journal {
     const known = rows.get(key);
     const copy = known ?? copyRow(snapshot, table, pool, row, ring[base + DECISION.WIDTH]!);
     rows.set(key, copy);
-    const entry = entryOf(ring, base, snapshot, table, copy, known === undefined);
+    const entry = entryOf(ring, base, snapshot, table, copy, known === undefined, Date.now() - nowMs());
     if (entry === null) this.lost++;
     else this.#keep(entry);
   }

@@ -126,8 +126,6 @@ export const OUTCOME_NAMES = Object.keys(OUTCOME).map((name) => name.toLowerCase
 /** What a record needs beside the decision itself. */
 export interface Setting {
   readonly node: string;
-  /** Of a moment of the monotonic clock. ISO 8601. */
-  readonly dateOf: (atMs: number) => string;
   /** Great circle from this node; null = unknown. */
   readonly distanceKmOf: (endpoint: EndpointSpec) => number | null;
 }
@@ -145,7 +143,7 @@ export function recordOf(entry: Entry, setting: Setting): DecisionRecord {
   const bestMs = predictedMs(state, best, scores);
   return {
     id: entry.id.toString(36),
-    at: setting.dateOf(entry.atMs),
+    at: new Date(entry.dateMs).toISOString(),
     node: setting.node,
     snapshot: entry.version,
     route: entry.route,

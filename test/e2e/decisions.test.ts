@@ -1,0 +1,149 @@
+// Decisions of the real process under load: captured whole, told over the admin API, replayed by the command, bit by bit.
+
+import { rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DecisionRecord } from '../../src/control/decisions.ts';
+import { type Fermat, runFermat, simpleConfig, startFermat } from '../support/fermat.ts';
+import { exchange, get } from '../support/raw.ts';
+import { until } from '../support/until.ts';
+
+const DELAYS_MS = [1, 2, 4, 12];
+const servers: Server[] = [];
+const urls: string[] = [];
+const files: string[] = [];
+
+beforeAll(async () => {
+  for (const delayMs of DELAYS_MS) {
+    const server = createServer((_, response) => setTimeout(() => response.end('x'.repeat(100)), delayMs));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    servers.push(server);
+    urls.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  }
+});
+afterAll(() => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+  for (const file of files) rmSync(file, { force: true });
+});
+
+/** `clients` ask one request after another until `isEnough`. */
+async function load(fermat: Fermat, clients: number, isEnough: () => boolean): Promise<void> {
+  const one = async (client: number) => {
+    while (!isEnough()) await exchange(fermat.port, get(`/${client}`, `X-Key: ${client}\r\nConnection: close\r\n`));
+  };
+  await Promise.all(Array.from({ length: clients }, (_, client) => one(client)));
+}
+
+async function captured(fermat: Fermat, atLeast: number): Promise<string> {
+  let isEnough = false;
+  let lines = '';
+  const loading = load(fermat, 12, () => isEnough);
+  await until(
+    async () => {
+      lines = (await fermat.admin('/api/v1/decisions?format=jsonl&limit=1024')).text;
+      return lines.split('\n').length > atLeast;
+    },
+    `${atLeast} decisions`,
+    60_000,
+  ).finally(() => {
+    isEnough = true;
+  });
+  await loading;
+  return (await fermat.admin('/api/v1/decisions?format=jsonl&limit=1024')).text;
+}
+
+function file(text: string): string {
+  const path = join(tmpdir(), `fermat-decisions-${process.pid}-${files.length}.jsonl`);
+  writeFileSync(path, text);
+  files.push(path);
+  return path;
+}
+
+describe('decisions of two workers under load', () => {
+  it('are a thousand complete records, and replay reproduces every one', async () => {
+    const pool = { balance: { explorePercent: 5, bandMs: 3 } };
+    await using fermat = await startFermat(simpleConfig(urls, pool, { workers: 2 }));
+    const lines = await captured(fermat, 1000);
+    const records = lines
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as DecisionRecord);
+    expect(records.length).toBeGreaterThanOrEqual(1000);
+    expect(new Set(records.map(({ replay }) => replay.lane)).size).toBe(2);
+    expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
+    for (const { candidates, drawn, endpoint, propensity, regretMs } of records) {
+      expect(candidates.map(({ id }) => id).sort()).toEqual(['e0', 'e1', 'e2', 'e3']);
+      expect(drawn).toContain(endpoint);
+      expect(propensity).toBeGreaterThan(0);
+      expect(regretMs).toBeGreaterThanOrEqual(0);
+    }
+    const answered = records.filter(({ outcome }) => outcome === 'ok');
+    expect(answered.length / records.length).toBeGreaterThan(0.95);
+    for (const { firstByteMs, bytes } of answered) expect([firstByteMs! > 0, bytes]).toEqual([true, 100]);
+
+    const path = file(lines);
+    const again = await runFermat(['replay', path]);
+    expect(again.stdout).toContain(`${records.length} of ${records.length} reproduced`);
+    expect(again.code).toBe(0);
+
+    const other = await runFermat(['replay', path, '--config', fermat.file, '--drain', 'e0', '--json']);
+    const result = JSON.parse(other.stdout);
+    expect(other.code).toBe(0);
+    expect(result.shares.find(({ endpoint }: { endpoint: string }) => endpoint === 'e0').after).toBe(0);
+    expect(result.meanMs.after).toBeGreaterThan(0);
+
+    const tampered = file(`${lines}{"half": \n`);
+    const bad = await runFermat(['replay', tampered]);
+    expect([bad.code, bad.stderr]).toEqual([1, `${tampered}:${records.length + 1}: not JSON\n`]);
+
+    const verb = await runFermat(['decisions', '--admin', `127.0.0.1:${fermat.adminPort}`, '--limit', '5']);
+    expect(verb.stdout.trim().split('\n')).toHaveLength(5);
+    expect(await fermat.metric('fermat_regret_seconds_count', 'kind="predicted"')).toBeGreaterThan(500);
+  }, 90_000);
+
+  it.each([
+    ['random-two', {}],
+    ['round-robin', {}],
+    ['weighted', {}],
+    ['least-request', {}],
+    ['nearest', {}],
+    ['peak-ewma', {}],
+    ['hash', { hashOn: 'header:X-Key' }],
+    ['fastest', { hashOn: 'header:X-Key', bandMs: 20 }],
+  ])(
+    'by %s %j are reproduced too',
+    async (policy, more) => {
+      await using fermat = await startFermat(simpleConfig(urls, { balance: { policy, ...more } }));
+      const lines = await captured(fermat, 100);
+      const again = await runFermat(['replay', file(lines)]);
+      const count = lines.trim().split('\n').length;
+      expect(again.stdout).toContain(`${count} of ${count} reproduced`);
+    },
+    60_000,
+  );
+
+  it('of a route with residency name nobody outside', async () => {
+    const pools = {
+      main: {
+        endpoints: urls.map((url, i) => ({ url, id: `e${i}`, region: i < 2 ? 'aws:us-east-1' : 'aws:eu-central-1' })),
+        probe: { type: 'tcp', interval: '1h' },
+      },
+    };
+    await using fermat = await startFermat({ pools, routes: [{ pool: 'main', residency: ['DE'] }] });
+    const lines = await captured(fermat, 20);
+    for (const line of lines.trim().split('\n')) {
+      const { residency, candidates, endpoint } = JSON.parse(line) as DecisionRecord;
+      expect(residency).toEqual(['DE']);
+      expect(candidates.map(({ id }) => id).sort()).toEqual(['e2', 'e3']);
+      expect(['e2', 'e3']).toContain(endpoint);
+    }
+    expect((await fermat.admin('/api/v1/decisions?limit=0')).status).toBe(400);
+    expect((await fermat.admin('/api/v1/decisions?format=xml')).status).toBe(400);
+  }, 60_000);
+});
