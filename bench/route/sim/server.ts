@@ -8,7 +8,7 @@ export const WORKERS = 8;
 const QUEUE = 1000;
 const RING = 1024;
 /** A rate limit lets so much of a second's worth through at once. */
-const BURST_S = 0.1;
+export const BURST_S = 0.1;
 
 export class Server {
   /** Service takes so many times the usual. */

@@ -1,16 +1,16 @@
 // One run: nodes, servers and ways under one calendar, until everything that was asked has been answered. Who picks is the
 // product's own policy, a peer's or an oracle; all else is the same for all. Scenarios change it while it runs (scenarios.ts).
 
-import { distanceKm } from '../../../src/core/geo.ts';
 import { OUTCOME, type Outcome } from '../../../src/core/lane.ts';
 import { seeded } from '../../../src/core/selector.ts';
-import { NONE, POLICIES, type PolicyName } from '../../../src/core/snapshot.ts';
+import { NONE } from '../../../src/core/snapshot.ts';
 import { Calendar } from './calendar.ts';
+import { castOf } from './cast.ts';
 import { type Jobs, normalOf } from './jobs.ts';
 import { type Geography, Network } from './network.ts';
-import { Node, PROBE_SPEC } from './node.ts';
+import { type Node, PROBE_SPEC } from './node.ts';
 import { ERROR_MS, Oracle } from './oracle.ts';
-import { isPeer, PEERS, type Peer, type PeerView } from './peers.ts';
+import type { Peer, PeerView } from './peers.ts';
 import { Server, WORKERS } from './server.ts';
 
 const EVENT = { PEEK: 0, PROBE: 1, ARRIVE: 2, DONE: 3, REPLY: 4, EXPIRE: 5, STEP: 6, SECOND: 7 } as const;
@@ -65,7 +65,6 @@ export class World {
   readonly #chargedTwice: number | null;
   readonly #peers: readonly Peer[];
   readonly #views: readonly PeerView[];
-  readonly #isPresent: Uint8Array;
   readonly #random: () => number;
   readonly #edges: number;
   readonly #width: number;
@@ -94,25 +93,15 @@ export class World {
     this.#random = seeded(seed * 31 + 7);
     this.network = new Network(geography);
     this.servers = geography.endpoints.map(() => new Server());
-    this.#oracle = new Oracle(this.#width);
+    this.#oracle = new Oracle(this.network, this.servers, spec.meanServiceMs);
     this.#chargedTwice = policy === 'oracle-a' ? 2 : policy === 'oracle-b' ? 1 : null;
-    this.#isPresent = new Uint8Array(this.#width).fill(1);
-    for (const e of spec.absent) this.#isPresent[e] = 0;
-    const own = POLICIES.find((name) => policy === `pool:${name}`);
-    const isFermat = policy === 'fermat' || policy === 'fermat-told';
-    if (!isFermat && own === undefined && !isPeer(policy) && this.#chargedTwice === null) {
-      throw new RangeError(
-        `no policy ${policy}: expected fermat, fermat-told, oracle-a, oracle-b or ${Object.keys(PEERS).join(', ')}`,
-      );
-    }
-    const poolPolicy: PolicyName = isFermat ? 'fastest' : (own ?? 'round-robin');
-    // An oracle asks nobody: it needs no node.
-    const nodes = this.#chargedTwice === null ? spec.nodes : 0;
-    this.nodes = Array.from({ length: nodes }, (_, n) => this.#newNode(n, poolPolicy));
-    this.#peers = isPeer(policy) ? this.nodes.map(() => PEERS[policy](this.#width)) : [];
-    this.#views = this.#peers.map((_, n) => this.#viewOf(n));
+    for (const e of spec.absent) this.#oracle.isPresent[e] = 0;
+    const cast = castOf(spec);
+    this.nodes = cast.nodes;
+    this.#peers = cast.peers;
+    this.#views = cast.views;
     const probesEach = Math.ceil(spec.untilMs / (PROBE_SPEC.intervalMs * (1 - JITTER_RATIO))) + QUICK_PROBES + 2;
-    const probes = nodes * this.#width * probesEach;
+    const probes = this.nodes.length * this.#width * probesEach;
     const all = jobs.count + probes;
     this.endpoint = new Int16Array(all);
     this.tookMs = new Float64Array(jobs.count);
@@ -126,44 +115,8 @@ export class World {
     this.#watch = new Int32Array(probes);
     this.#connectMs = new Float64Array(probes);
     this.#hasEnded = new Uint8Array(probes);
-    this.#probes = new Int32Array(nodes * this.#width);
+    this.#probes = new Int32Array(this.nodes.length * this.#width);
     this.#nextProbe = jobs.count;
-  }
-
-  #newNode(n: number, policy: PolicyName): Node {
-    const { geography, seed } = this.spec;
-    return new Node({
-      seed: seed * 1009 + n,
-      edge: geography.edges[n % this.#edges]!.location,
-      endpoints: geography.endpoints,
-      // Unless it is told, as the waterfall is: then its part, since its peers take theirs.
-      capacityPerS: this.spec.policy === 'fermat-told' ? this.#capacityPerS() : 0,
-      policy,
-      isPresent: (e) => this.#isPresent[e] === 1,
-    });
-  }
-
-  #viewOf(n: number): PeerView {
-    const { geography } = this.spec;
-    const node = this.nodes[n]!;
-    const edge = geography.edges[n % this.#edges]!.location;
-    return {
-      eligible: node.eligible,
-      count: 0,
-      inflight: node.inflight,
-      nowMs: 0,
-      random: node.random,
-      distanceKm: Float64Array.from(geography.endpoints, ({ location }) =>
-        edge === null || location === null ? 20_000 : distanceKm(edge, location),
-      ),
-      probeRttMs: new Float64Array(this.#width).fill(Number.NaN),
-      capacityPerS: this.#capacityPerS(),
-    };
-  }
-
-  /** A node's part of what an endpoint can serve. Requests/s. */
-  #capacityPerS(): number {
-    return ((WORKERS / this.spec.meanServiceMs) * 1000) / this.spec.nodes;
   }
 
   // What scenarios do.
@@ -175,7 +128,6 @@ export class World {
 
   limit(e: number, perS: number): void {
     this.servers[e]!.limitPerS = perS;
-    this.#oracle.limitPerS[e] = perS;
   }
 
   turn(e: number, isUp: boolean): void {
@@ -186,7 +138,7 @@ export class World {
   }
 
   appear(e: number): void {
-    this.#isPresent[e] = 1;
+    this.#oracle.isPresent[e] = 1;
     this.nodes.forEach((node, n) => {
       node.at(this.nowMs);
       node.add(e);
@@ -218,7 +170,7 @@ export class World {
     this.nodes.forEach((_, n) => {
       calendar.push(this.#random() * PEEK_MS, EVENT.PEEK, n);
       for (let e = 0; e < this.#width; e++) {
-        if (this.#isPresent[e] === 1)
+        if (this.#oracle.isPresent[e] === 1)
           calendar.push(this.#random() * Math.max(50, this.#width), EVENT.PROBE, n * this.#width + e);
       }
     });
@@ -272,7 +224,7 @@ export class World {
     const { jobs, meanServiceMs } = this.spec;
     const n = jobs.node[id]!;
     const edge = n % this.#edges;
-    const best = this.#best(edge, this.#chargedTwice ?? 2);
+    const best = this.#oracle.best(edge, this.nowMs, this.#chargedTwice ?? 2);
     const e = this.#chargedTwice !== null ? best : this.#pick(n);
     this.endpoint[id] = e;
     if (e === NONE) {
@@ -281,8 +233,8 @@ export class World {
       this.isWrong[id] = 1;
       return;
     }
-    const least = this.#costOf(edge, best, 2);
-    this.isWrong[id] = this.#costOf(edge, e, 2) > least * (1 + RIGHT_RATIO) + RIGHT_MS ? 1 : 0;
+    const least = this.#oracle.costOf(edge, best, this.nowMs, 2);
+    this.isWrong[id] = this.#oracle.costOf(edge, e, this.nowMs, 2) > least * (1 + RIGHT_RATIO) + RIGHT_MS ? 1 : 0;
     const rttMs = this.network.sampleMs(edge, e, jobs.normal[id]!);
     this.#sentMs[id] = this.nowMs;
     this.#rttMs[id] = rttMs;
@@ -308,29 +260,6 @@ export class World {
     view.count = node.count;
     view.nowMs = nowMs;
     return peer.pick(view);
-  }
-
-  /** What a request to `e` costs, all told. ms. */
-  #costOf(edge: number, e: number, chargedTwice: number): number {
-    const rttMs = this.network.usualMs(edge, e);
-    const server = this.servers[e]!;
-    if (!server.isUp || !this.#oracle.admits(e, this.nowMs)) return rttMs + ERROR_MS;
-    const waitMs = this.#oracle.waitMs(e, this.nowMs + rttMs / 2);
-    return rttMs + this.spec.meanServiceMs * server.slowness + chargedTwice * waitMs + ERROR_MS * server.failing;
-  }
-
-  #best(edge: number, chargedTwice: number): number {
-    let best: number = NONE;
-    let least = Number.POSITIVE_INFINITY;
-    for (let e = 0; e < this.#width; e++) {
-      if (this.#isPresent[e] === 0) continue;
-      const cost = this.#costOf(edge, e, chargedTwice);
-      if (cost < least) {
-        best = e;
-        least = cost;
-      }
-    }
-    return best;
   }
 
   #arrive(id: number): void {
