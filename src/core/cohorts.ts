@@ -38,10 +38,10 @@ const SHARED_PRIOR = 8;
 const STRIKING = 3;
 const STRIKING_COUNT = 6;
 const MAX_STRIKING = 16;
-/** No cohort's way is more than e² = 7.4 times as long or short as everybody's. */
-const MAX_LN = 2;
-/** Beyond e⁵ it is a clock's doing. */
-const ABSURD_LN = 5;
+/** No cohort’s way is more than e⁴ = 55 times as long or short as everybody’s: 4 ms, or data a continent away. */
+const MAX_LN = 4;
+/** Beyond e⁷ it is a clock's doing. */
+const ABSURD_LN = 7;
 
 /** A cell: one endpoint as one cohort sees it. */
 const CELL = { ID: 0, COUNT: 1, MEAN: 2, VARIANCE: 3, AT_MS: 4 } as const;

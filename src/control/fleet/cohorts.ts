@@ -30,7 +30,7 @@ export interface CohortRow extends Lent {
 /** A row that nobody used for so long is given back. */
 const UNUSED_MS = 180_000;
 /** A row is looked at anew every so many ticks: whether it is still called for, and who should stand in it. */
-const TURNS = 8;
+const TURNS = 16;
 /** Samples learned from on one tick; beyond that they only say it again. */
 const LEARNED = 4096;
 /** Cohorts of all pools together, and of a pool at least: they share the memory. */
