@@ -7,6 +7,7 @@
 // In the ln domain, since times are log-normal and what differs is a way: a ratio of the whole, not of its noise.
 
 import { type CohortPath, EDGE_COHORT, LEVEL, type Level, levelOf } from './cohort.ts';
+import { CELL, CELL_DOUBLES, type Cohort, cellOf, faded, keepCells, newCell, newCohort } from './cohort-cells.ts';
 
 export { cohortName } from './cohort.ts';
 
@@ -17,8 +18,6 @@ const KAPPA: Readonly<Record<Level, number>> = {
   [LEVEL.ASN]: 2,
   [LEVEL.PREFIX]: 6,
 };
-/** A cell forgets with this, so that it follows changes even where few samples come. */
-const FADE_MS = 300_000;
 /** And counts as no more samples than this: then it is a moving average. */
 const MAX_COUNT = 64;
 /** Samples closer than this saw the same moment of the same queue: the later counts for less. */
@@ -42,19 +41,6 @@ const MAX_STRIKING = 16;
 const MAX_LN = 4;
 /** Beyond e⁷ it is a clock's doing. */
 const ABSURD_LN = 7;
-
-/** A cell: one endpoint as one cohort sees it. */
-const CELL = { ID: 0, COUNT: 1, MEAN: 2, VARIANCE: 3, AT_MS: 4 } as const;
-const CELL_DOUBLES = 5;
-const FIRST_CELLS = 4;
-
-interface Cohort {
-  readonly key: number;
-  /** Key of the next wider cohort, as of the last sample. */
-  parent: number;
-  cells: Float64Array;
-  used: number;
-}
 
 /** What holds for an endpoint whoever asks. */
 interface Shared {
@@ -192,13 +178,7 @@ export class Cohorts {
   /** Forgets endpoints that are no more. */
   keep(ids: ReadonlySet<number>): void {
     for (const id of this.#shared.keys()) if (!ids.has(id)) this.#shared.delete(id);
-    for (const cohort of this.#cohorts.values()) {
-      for (let i = cohort.used - 1; i >= 0; i--) {
-        if (ids.has(cohort.cells[i * CELL_DOUBLES + CELL.ID]!)) continue;
-        cohort.used--;
-        cohort.cells.copyWithin(i * CELL_DOUBLES, cohort.used * CELL_DOUBLES, (cohort.used + 1) * CELL_DOUBLES);
-      }
-    }
+    for (const cohort of this.#cohorts.values()) keepCells(cohort, ids);
   }
 
   #lean(key: number, id: number, deviation: number, nowMs: number, out: Estimate): void {
@@ -239,7 +219,7 @@ export class Cohorts {
     if (key === EDGE_COHORT) return;
     const cohort = this.#touch(key, parent);
     let at = cellOf(cohort, id);
-    if (at < 0) at = this.#newCell(cohort, id, nowMs);
+    if (at < 0) at = newCell(cohort, id, this.#limits.endpoints, nowMs);
     const { cells } = cohort;
     const sinceMs = Math.max(nowMs - cells[at + CELL.AT_MS]!, 0);
     const before = cells[at + CELL.COUNT]!;
@@ -267,7 +247,7 @@ export class Cohorts {
           break;
         }
       }
-      cohort = { key, parent, cells: new Float64Array(FIRST_CELLS * CELL_DOUBLES), used: 0 };
+      cohort = newCohort(parent);
     } else {
       this.#cohorts.delete(key);
     }
@@ -275,46 +255,6 @@ export class Cohorts {
     this.#cohorts.set(key, cohort);
     return cohort;
   }
-
-  #newCell(cohort: Cohort, id: number, nowMs: number): number {
-    let i = cohort.used;
-    if (i === this.#limits.endpoints) i = leastKnown(cohort, nowMs);
-    else {
-      cohort.used++;
-      if (cohort.used * CELL_DOUBLES > cohort.cells.length) {
-        const more = new Float64Array(Math.min(cohort.cells.length * 2, this.#limits.endpoints * CELL_DOUBLES));
-        more.set(cohort.cells);
-        cohort.cells = more;
-      }
-    }
-    const at = i * CELL_DOUBLES;
-    cohort.cells.fill(0, at, at + CELL_DOUBLES);
-    cohort.cells[at + CELL.ID] = id;
-    cohort.cells[at + CELL.AT_MS] = nowMs;
-    return at;
-  }
-}
-
-function cellOf(cohort: Cohort, id: number): number {
-  for (let at = 0; at < cohort.used * CELL_DOUBLES; at += CELL_DOUBLES)
-    if (cohort.cells[at + CELL.ID] === id) return at;
-  return -1;
-}
-
-function leastKnown({ cells, used }: Cohort, nowMs: number): number {
-  let least = 0;
-  let leastCount = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < used; i++) {
-    const at = i * CELL_DOUBLES;
-    const n = cells[at + CELL.COUNT]! * faded(nowMs - cells[at + CELL.AT_MS]!);
-    if (n < leastCount) [least, leastCount] = [i, n];
-  }
-  return least;
-}
-
-/** What is left of a count after `sinceMs`; the clock may have been set back. */
-function faded(sinceMs: number): number {
-  return sinceMs <= 0 ? 1 : Math.exp(-sinceMs / FADE_MS);
 }
 
 /** How far off a sample may be at most to count as it is. */
