@@ -38,6 +38,8 @@ export interface Entry {
   /** That it alone keeps in memory. */
   readonly bytes: number;
   settled: Settled | null;
+  /** What the selector's code had to be asked for, once somebody has: most of what a record costs. */
+  told: { readonly propensities: Float64Array; readonly compared: readonly number[] } | null;
 }
 
 /** A version's row, copied once for all decisions that were made from it. */
@@ -113,7 +115,8 @@ export function entryOf(
       hash: read(DECISION.HASH),
       mayExplore: read(DECISION.MAY_EXPLORE) === 1,
     },
-    bytes: OVERHEAD_BYTES + width * 4 + (isNew ? copy.terms.byteLength + copy.flags.byteLength + width * 12 : 0),
+    bytes: OVERHEAD_BYTES + width * 12 + (isNew ? copy.terms.byteLength + copy.flags.byteLength + width * 12 : 0),
     settled: null,
+    told: null,
   };
 }

@@ -130,13 +130,13 @@ export interface Setting {
   readonly distanceKmOf: (endpoint: EndpointSpec) => number | null;
 }
 
-/** About a millisecond, most of it for the propensities. */
+/** About a millisecond the first time, most of it for the propensities. */
 export function recordOf(entry: Entry, setting: Setting): DecisionRecord {
   const { state, place, settled } = entry;
   const { pool, endpoints, head } = state;
   const scores = liveScoresOf(state);
-  const propensities = propensitiesOf(state);
-  const compared = comparedOf(state);
+  entry.told ??= { propensities: propensitiesOf(state), compared: comparedOf(state) };
+  const { propensities, compared } = entry.told;
   const best = bestOf(state, place, scores);
   const chosen = endpoints[place]!;
   const predicted = predictedMs(state, place, scores);
@@ -226,7 +226,12 @@ function settingsOf(pool: PoolSpec): Settings {
   return { policy, bandRatio, bandMs, exploreRatio, millisPerUsdPerMillion, whenAllDown, hashOn };
 }
 
-function reasonOf({ pool, head, tried, hash }: PickState, role: number, place: number, compared: number[]): Reason {
+function reasonOf(
+  { pool, head, tried, hash }: PickState,
+  role: number,
+  place: number,
+  compared: readonly number[],
+): Reason {
   if (role === ROLE.TRIAL) return 'trial';
   if (role === ROLE.PANIC) return 'panic';
   if (role === ROLE.EXPLORE) return 'exploration';
