@@ -61,7 +61,7 @@ function serve(spec: OriginSpec): void {
     setTimeout(() => {
       lateMs[served++ % LATE_KEPT] = performance.now() - dueMs;
       response.writeHead(fails ? 503 : 200, { 'X-Origin': spec.id, 'Content-Length': '3' }).end('ok\n');
-    }, dueMs - performance.now());
+    }, Math.max(0, dueMs - performance.now()));
   });
 
   const say = (said: Said) => process.send?.(said);
