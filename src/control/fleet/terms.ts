@@ -60,6 +60,9 @@ export function writePoolTerms(
   );
   members.forEach((k, i) => {
     const at = i * CANDIDATE_DOUBLES;
+    const time = terms[at + CD.NETWORK]! + terms[at + CD.SERVER]!;
+    terms[at + CD.KNEE] = kneeOf(usualInflight(terms[at + CD.MEAN_INFLIGHT]!, k.dispatchPerMs, time));
+    terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, time);
     terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k, terms[at + CD.MEAN_INFLIGHT]!));
   });
 }
@@ -124,9 +127,6 @@ function writeTerms(
   terms[at + CD.COST] = costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes);
   terms[at + CD.EXTRA] = terms[at + CD.COST]!;
   terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs) * k.spill.share;
-  const usual = usualInflight(k.meanInflight, k.dispatchPerMs, network + server);
-  terms[at + CD.KNEE] = kneeOf(usual);
-  terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, network + server);
   terms[at + CD.PEAK] = peakIdleMs(k.peakMs, network + base, nowMs - k.peakAtMs);
   terms[at + CD.WEIGHT] = Math.max(k.spec.weight, 1e-6);
 }

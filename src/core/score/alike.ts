@@ -1,52 +1,59 @@
-// Endpoints that measurement cannot tell apart are treated as one kind: they get the mean of each other's times. Else the
+// Endpoints that measurement cannot tell apart are treated as one kind: they get the mean of each other's figures. Else the
 // noise of a moment would decide, and the live score could not call equal endpoints back to equal shares: each is compared
-// under the load that it is used to, so whoever has little stays with little.
+// under the load that it is used to, so whoever has little stays with little. The server term is levelled by what is known
+// of its noise; the way to an endpoint is known far better, and only what is as far in all is levelled in that.
 
 import { CANDIDATE_DOUBLES, CD } from '../table.ts';
 import { gammaOf } from './server.ts';
 import { timeMs } from './time.ts';
 
-/** Times closer than this many standard errors of their difference are one time. */
-const ALIKE = 2.5;
-/** And those closer than this, however sure both are: below what timers and scheduling leave of any truth. */
+/** Server terms closer than this many standard errors of their difference are one. */
+const ALIKE = 2;
+/** And times closer than this, however sure both are: below what timers and scheduling leave of any truth. */
 const ALIKE_RATIO = 0.02;
 const ALIKE_MS = 0.25;
 
-/** The fields that are shared. */
-const SHARED = [CD.NETWORK, CD.SERVER, CD.BASE] as const;
-
 /**
- * Levels the times in `terms` (CD fields of each candidate in turn) among those of `members` that are alike; `errorMs` is
- * the standard error of each one's W. O(n log n), n being the number of `members`.
+ * Levels W and S0 among those of `members` whose W are alike, then network and mean in-flight among those whose whole
+ * times are; in `terms` (CD fields of each candidate in turn). `errorMs` is the standard error of each one's W.
+ * O(n log n), n being the number of `members`.
  */
 export function level(terms: Float64Array, members: readonly number[], errorMs: Float64Array): void {
   if (members.length < 2) return;
-  const doubleOf = (i: number, field: number) => terms[i * CANDIDATE_DOUBLES + field]!;
-  const timeOf = (i: number) => timeMs(doubleOf(i, CD.NETWORK), doubleOf(i, CD.SERVER), doubleOf(i, CD.BASE));
-  const times = new Map(members.map((i) => [i, timeOf(i)]));
-  const order = [...members].sort((a, b) => times.get(a)! - times.get(b)!);
-  const at = order.map((i) => times.get(i)!);
-  const sums = [...SHARED, CD.MEAN_INFLIGHT].map((field) => {
-    const per = (i: number) =>
-      field === CD.MEAN_INFLIGHT ? doubleOf(i, field) / doubleOf(i, CD.WEIGHT) : doubleOf(i, field);
-    return prefixSums(order.map(per));
-  });
-  let from = 0;
-  let to = 0;
-  order.forEach((i, k) => {
-    // W counts twice in the time (its wait is charged twice), and the difference has two errors.
-    const reach = ALIKE * 2 * Math.SQRT2 * errorMs[i]! + ALIKE_RATIO * at[k]! + ALIKE_MS;
-    from = lowerBound(at, at[k]! - reach);
-    to = lowerBound(at, at[k]! + reach);
-    const mean = (s: number) => (sums[s]![to]! - sums[s]![from]!) / (to - from);
-    const base = i * CANDIDATE_DOUBLES;
-    SHARED.forEach((field, s) => {
-      terms[base + field] = mean(s);
+  const at = (i: number, field: number) => terms[i * CANDIDATE_DOUBLES + field]!;
+  // Of two that differ, the difference has two errors.
+  const serverReach = (i: number) => ALIKE * Math.SQRT2 * errorMs[i]! + ALIKE_RATIO * at(i, CD.SERVER) + ALIKE_MS;
+  levelBy(terms, members, (i) => at(i, CD.SERVER), serverReach, [CD.SERVER, CD.BASE]);
+  const timeOf = (i: number) => timeMs(at(i, CD.NETWORK), at(i, CD.SERVER), at(i, CD.BASE));
+  // What is in flight follows the weights.
+  for (const i of members) terms[i * CANDIDATE_DOUBLES + CD.MEAN_INFLIGHT]! /= at(i, CD.WEIGHT);
+  levelBy(terms, members, timeOf, (i) => ALIKE_RATIO * timeOf(i) + ALIKE_MS, [CD.NETWORK, CD.MEAN_INFLIGHT]);
+  for (const i of members) {
+    terms[i * CANDIDATE_DOUBLES + CD.MEAN_INFLIGHT]! *= at(i, CD.WEIGHT);
+    terms[i * CANDIDATE_DOUBLES + CD.GAMMA] = gammaOf(at(i, CD.SERVER), at(i, CD.BASE));
+  }
+}
+
+/** Gives each of `members` the mean of `fields` over those whose `keyOf` lies within its own `reachOf`. */
+function levelBy(
+  terms: Float64Array,
+  members: readonly number[],
+  keyOf: (i: number) => number,
+  reachOf: (i: number) => number,
+  fields: readonly number[],
+): void {
+  const key = new Map(members.map((i) => [i, keyOf(i)]));
+  const reach = new Map(members.map((i) => [i, reachOf(i)]));
+  const order = [...members].sort((a, b) => key.get(a)! - key.get(b)!);
+  const keys = order.map((i) => key.get(i)!);
+  const sums = fields.map((field) => prefixSums(order.map((i) => terms[i * CANDIDATE_DOUBLES + field]!)));
+  for (const i of order) {
+    const from = lowerBound(keys, key.get(i)! - reach.get(i)!);
+    const to = lowerBound(keys, key.get(i)! + reach.get(i)!);
+    fields.forEach((field, f) => {
+      terms[i * CANDIDATE_DOUBLES + field] = (sums[f]![to]! - sums[f]![from]!) / (to - from);
     });
-    // What is in flight follows the weights.
-    terms[base + CD.MEAN_INFLIGHT] = mean(SHARED.length) * terms[base + CD.WEIGHT]!;
-    terms[base + CD.GAMMA] = gammaOf(terms[base + CD.SERVER]!, terms[base + CD.BASE]!);
-  });
+  }
 }
 
 function prefixSums(values: readonly number[]): Float64Array {
