@@ -20,7 +20,11 @@ export interface Figures {
   readonly errorRatio: number;
   /** Of the 200s: from an origin slower than the best one by more than 5 ms and 10 %, without queues. */
   readonly wrongRatio: number;
-  /** The same over the last 3 s: where the traffic has settled. */
+  /** By when nine in ten of the wrong ones were due, ms after the event: how long it took to move. NaN if none was wrong. */
+  readonly wrongUntilMs: number;
+  /** p99 without the first second: what is left of an event once it has been noticed, ms. */
+  readonly p99LaterMs: number;
+  /** The ratio over the last 3 s: where the traffic has settled. */
   readonly wrongAtEndRatio: number;
   /** Of the 200s, by place. */
   readonly shares: Readonly<Record<string, number>>;
@@ -32,6 +36,7 @@ export interface Figures {
 const WRONG_MS = 5;
 const WRONG_RATIO = 0.1;
 const END_MS = 3000;
+const NOTICE_MS = 1000;
 
 /** Of the answers whose planned moment is at or after `fromMs`. `truths` in order of time, the first at or before `fromMs`. */
 export function figuresOf(all: readonly Answer[], fromMs: number, truths: readonly Truth[]): Figures {
@@ -41,6 +46,9 @@ export function figuresOf(all: readonly Answer[], fromMs: number, truths: readon
   const late = answers.map((answer) => answer.lateMs);
   const lastMs = answers.at(-1)?.atMs ?? fromMs;
   const errors = answers.length - good.length;
+  const wrong = good.filter((answer) => isWrong(answer, truths));
+  const later = good.filter((answer) => answer.atMs >= fromMs + NOTICE_MS);
+  const atEnd = good.filter((answer) => answer.atMs >= lastMs - END_MS);
   const shareOf = (id: string) => good.filter(({ origin }) => origin === id).length / good.length;
   return {
     requests: answers.length,
@@ -49,19 +57,21 @@ export function figuresOf(all: readonly Answer[], fromMs: number, truths: readon
     meanMs: (took.reduce((sum, ms) => sum + ms, 0) + errors * ERROR_MS) / answers.length,
     errors,
     errorRatio: errors / answers.length,
-    wrongRatio: wrongRatioOf(good, truths),
-    wrongAtEndRatio: wrongRatioOf(
-      good.filter((answer) => answer.atMs >= lastMs - END_MS),
-      truths,
+    wrongRatio: wrong.length / good.length,
+    wrongUntilMs:
+      quantileOf(
+        wrong.map((answer) => answer.atMs),
+        0.9,
+      ) - fromMs,
+    wrongAtEndRatio: atEnd.filter((answer) => isWrong(answer, truths)).length / atEnd.length,
+    p99LaterMs: quantileOf(
+      later.map((answer) => answer.tookMs),
+      0.99,
     ),
     shares: Object.fromEntries(PLACES.map(({ id }) => [id, shareOf(id)])),
     lateP50Ms: quantileOf(late, 0.5),
     lateP99Ms: quantileOf(late, 0.99),
   };
-}
-
-function wrongRatioOf(good: readonly Answer[], truths: readonly Truth[]): number {
-  return good.filter((answer) => isWrong(answer, truths)).length / good.length;
 }
 
 /** By what was true when the request was due. */

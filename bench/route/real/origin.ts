@@ -58,10 +58,13 @@ function serve(spec: OriginSpec): void {
     const fails = random() < behaviour.failing;
     const workMs = serviceMsOf(spec.serviceMs * behaviour.slowdown, spec.sigma, random);
     const dueMs = (fails ? arrivesMs : workers.doneAtMs(arrivesMs, workMs)) + behaviour.networkMs / 2;
-    setTimeout(() => {
-      lateMs[served++ % LATE_KEPT] = performance.now() - dueMs;
-      response.writeHead(fails ? 503 : 200, { 'X-Origin': spec.id, 'Content-Length': '3' }).end('ok\n');
-    }, Math.max(0, dueMs - performance.now()));
+    setTimeout(
+      () => {
+        lateMs[served++ % LATE_KEPT] = performance.now() - dueMs;
+        response.writeHead(fails ? 503 : 200, { 'X-Origin': spec.id, 'Content-Length': '3' }).end('ok\n');
+      },
+      Math.max(0, dueMs - performance.now()),
+    );
   });
 
   const say = (said: Said) => process.send?.(said);

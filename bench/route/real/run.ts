@@ -75,7 +75,11 @@ async function measure(
   port: number,
   adminPort: number,
 ): Promise<Result> {
-  const planned = plannedMs(stepsOf(scenario, perSecond), WARM_MS + COUNTED_MS, seeded(seed * 104_729));
+  const planned = plannedMs(
+    stepsOf(scenario, perSecond),
+    WARM_MS + (scenario.countedMs ?? COUNTED_MS),
+    seeded(seed * 104_729),
+  );
   const truths: Truth[] = [{ fromMs: 0, ms: fleet.truthMs() }];
   const startMs = performance.now();
   const loading = openLoop(port, planned, signal);

@@ -4,9 +4,9 @@
 import { type Fleet, SERVICE_MS, WORKERS } from './fleet.ts';
 
 /** Until the event: a proxy has found its feet, and its connections are open. ms */
-export const WARM_MS = 5000;
-/** Counted, from the event on. ms */
-export const COUNTED_MS = 13_000;
+export const WARM_MS = 4000;
+/** Counted, from the event on, unless a scenario says otherwise. ms */
+export const COUNTED_MS = 15_000;
 /** From kill -9 to the new process. ms */
 const DEAD_MS = 4000;
 
@@ -27,10 +27,12 @@ export interface Scenario {
   readonly events: readonly Event[];
   /** Of the nearest origin's capacity, from the event on; before it the usual rate. */
   readonly spike?: number;
+  /** Where nothing happens later that would need more. */
+  readonly countedMs?: number;
 }
 
 export const SCENARIOS = {
-  steady: { story: 'nothing happens', events: [] },
+  steady: { story: 'nothing happens', events: [], countedMs: 10_000 },
   brownout: {
     story: 'the nearest takes 8 times as long',
     events: [{ atMs: WARM_MS, does: (fleet) => fleet.change(NEAREST, { slowdown: 8 }) }],
@@ -43,7 +45,7 @@ export const SCENARIOS = {
     story: 'the nearest answers 30 % with a quick 503',
     events: [{ atMs: WARM_MS, does: (fleet) => fleet.change(NEAREST, { failing: 0.3 }) }],
   },
-  spike: { story: 'load of 150 % of what the nearest can serve', events: [], spike: 1.5 },
+  spike: { story: 'load of 150 % of what the nearest can serve', events: [], spike: 1.5, countedMs: 10_000 },
   kill: {
     story: `kill -9 of the nearest; back after ${DEAD_MS / 1000} s`,
     events: [
