@@ -17,6 +17,7 @@ import {
   type Known,
   learnFromProbe,
   learnFromTraffic,
+  letsPass,
   newKnown,
   place,
   settleBatch,
@@ -148,6 +149,7 @@ export class Fleet {
     counters.probed(k.spec.id, result.ok, result.failure);
     if (learnFromProbe(k, result)) this.#teller.lied(k);
     const nowMs = clock();
+    if (letsPass(k, result)) return;
     const changed = probedHealth(k.health, result.ok, result.failure, nowMs);
     const released = probedOutlier(k.outlier, result.ok, k.health.rise);
     if (changed) {

@@ -150,6 +150,22 @@ describe('when endpoints fail', () => {
     expect(done.at(-1)!.role).toBe(ROLE.PANIC);
   });
 
+  it('lets lost probes pass while requests are answered, unless they go on being lost', () => {
+    const world = new World([origin('near', 20), origin('far', 90)]);
+    world.run(3000, 100);
+    const near = world.origins[0]!;
+    for (let i = 0; i < 5; i++) {
+      near.probeMs = 5000;
+      world.run(5000, 100); // two or three lost
+      near.probeMs = 20;
+      world.run(4000, 100);
+    }
+    expect(world.counted.filter((c) => c.startsWith('stateChanged:near') && c.includes('unhealthy'))).toEqual([]);
+    near.probeMs = 5000;
+    world.run(16_000, 100);
+    expect(world.fleet.endpoints()[0]!.state).toBe('unhealthy');
+  });
+
   it('all slow, so none is ejected: they share the load (haproxy#899)', () => {
     const origins = ['a', 'b', 'c'].map((id) => origin(id, 50));
     const world = new World(origins);
@@ -231,7 +247,7 @@ describe('whenAllDown: fail', () => {
     const world = new World(origins, { pool: { whenAllDown: 'fail' } });
     world.run(3000, 50);
     origins[0]!.probeMs = 5000;
-    world.run(12_000, 50);
+    world.run(16_000, 50);
     expect(byId(world, 'only').healthy).toBe(false);
     expect(world.run(5000, 50).every((d) => !d.ok && d.tookMs === 0)).toBe(true);
     expect(world.fleet.candidates(0)).toMatchObject({ chosen: null, candidates: [{ share: 0 }] });

@@ -77,6 +77,11 @@ export interface Known {
   /** When anything last came back from it, and when nobody was there. */
   answeredAtMs: number;
   absentAtMs: number;
+  /** Since the last probe: requests that were answered well, and those that nobody answered. */
+  goodSinceProbe: number;
+  lostSinceProbe: number;
+  /** The last probe was lost, and requests spoke for the endpoint: it was let pass. */
+  wasLetPass: boolean;
   wasEligible: boolean;
   /** Whether it was eligible at any time. */
   hasServed: boolean;
@@ -146,6 +151,9 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     isCold: false,
     answeredAtMs: Number.NEGATIVE_INFINITY,
     absentAtMs: Number.NEGATIVE_INFINITY,
+    goodSinceProbe: 0,
+    lostSinceProbe: 0,
+    wasLetPass: false,
     wasEligible: false,
     hasServed: false,
     inflight: 0,
@@ -253,6 +261,22 @@ function sawAnswer(k: Known, ms: number): boolean {
   return k.isLie;
 }
 
+/** So many good answers between two probes outweigh a probe that got none. */
+const VOUCHED = 5;
+
+/**
+ * Whether a probe that got no answer in time is let pass because requests speak for the endpoint: probes get lost too. Every
+ * other one: a health check that hangs for good is believed, if half as soon. What a probe was told (a status, a refusal)
+ * stands. To be asked once a probe.
+ */
+export function letsPass(k: Known, result: ProbeResult): boolean {
+  const isVouched = result.failure === 'timeout' && k.goodSinceProbe >= VOUCHED && k.lostSinceProbe === 0;
+  k.goodSinceProbe = 0;
+  k.lostSinceProbe = 0;
+  k.wasLetPass = isVouched && !k.wasLetPass;
+  return k.wasLetPass;
+}
+
 /** One settled attempt, as its worker saw it. */
 export interface Seen {
   readonly outcome: Outcome;
@@ -282,6 +306,8 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
     errorsAfter(k.errors, isBad, outcome < OUTCOME.BAD_RESPONSE, seen.retryAfterMs, atMs);
   }
   if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
+  if (!isBad) k.goodSinceProbe++;
+  else if (outcome === OUTCOME.TIMEOUT || outcome < OUTCOME.BAD_RESPONSE) k.lostSinceProbe++;
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
   if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
   // A request that got nothing says that the wait is at least this long; one refused at connect says nothing of it.

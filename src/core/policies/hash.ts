@@ -38,17 +38,21 @@ export function hashed(d: Draw): number {
   return randomTwo(d);
 }
 
-/** In flight per weight, at most. A whole number, which is never boxed: eighths. */
+/** In flight per weight, at most. A whole number, which is never boxed: 1024ths. */
 function boundOf(d: Draw, eligible: number): number {
   const asked = Math.min(eligible, ASKED);
   const step = Math.max(Math.floor(eligible / ASKED), 1);
   let sum = 0;
-  for (let i = 0; i < asked; i++) sum += inflightAt(d, i * step);
-  return Math.ceil(((sum / Math.max(asked, 1)) * BOUND_RATIO + BOUND_SLACK) * 8);
+  let weights = 0;
+  for (let i = 0; i < asked; i++) {
+    sum += inflightAt(d, i * step);
+    weights += d.doubles[d.firstDouble + i * step * CANDIDATE_DOUBLES + CD.WEIGHT]!;
+  }
+  // The slack is for an endpoint of mean weight.
+  return Math.ceil(((sum * BOUND_RATIO + BOUND_SLACK * asked) / Math.max(weights, 1e-6)) * 1024);
 }
 
 function hasRoom(d: Draw, at: number, bound: number): boolean {
   if (isFull(d, at)) return false;
-  const weight = Math.max(d.doubles[d.firstDouble + at * CANDIDATE_DOUBLES + CD.WEIGHT]!, 1);
-  return inflightAt(d, at) * 8 < bound * weight;
+  return inflightAt(d, at) * 1024 < bound * d.doubles[d.firstDouble + at * CANDIDATE_DOUBLES + CD.WEIGHT]!;
 }

@@ -23,7 +23,7 @@ export function ringOf(snapshot: Omit<Snapshot, 'table'>, row: number, idHash: I
   const specs = members.map((i) => snapshot.endpoints[snapshot.pools[pool]!.endpoints[i]!]!);
   const weights = specs.reduce((sum, e) => sum + e.weight, 0) || 1;
   const all = Math.min(POINTS * members.length, MAX_POINTS);
-  const counts = specs.map((e) => Math.round((all * e.weight) / weights));
+  const counts = specs.map((e) => (e.weight > 0 ? Math.max(Math.round((all * e.weight) / weights), 1) : 0));
   const total = counts.reduce((sum, n) => sum + n, 0);
   // Sorted as one number each: the point above, the owner below.
   const keys = new Float64Array(total);

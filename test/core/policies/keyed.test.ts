@@ -10,10 +10,16 @@ import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../../support/wor
 const KEYS = Array.from({ length: 4000 }, (_, i) => hashText(`session-${i}`));
 
 /** A row in which the members `order` may be picked, in that order; the first `band` are the band. */
-function selectorOf(ids: readonly string[], order: readonly number[], pool: Partial<PoolSpec>, band = order.length) {
+function selectorOf(
+  ids: readonly string[],
+  order: readonly number[],
+  pool: Partial<PoolSpec>,
+  band = order.length,
+  weight = 1,
+) {
   const indexes = ids.map((_, i) => i);
   const snapshot = snapshotOf(
-    ids.map((id, i) => endpointSpec(i, { id })),
+    ids.map((id, i) => endpointSpec(i, { id, weight })),
     [poolSpec('p', indexes, 0, { exploreRatio: 0, ...pool })],
   );
   const writer = new TableWriter(snapshot.table, shapeOf(snapshot));
@@ -31,7 +37,7 @@ function selectorOf(ids: readonly string[], order: readonly number[], pool: Part
     doubles[double + CD.NETWORK] = 10;
     doubles[double + CD.ERROR_FACTOR] = 1;
     doubles[double + CD.RAMP] = 1;
-    doubles[double + CD.WEIGHT] = 1;
+    doubles[double + CD.WEIGHT] = weight;
     doubles[double + CD.KNEE] = 10;
   });
   writer.publish();
@@ -83,8 +89,10 @@ describe('the policy hash', () => {
     expect(moved.length / KEYS.length).toBeLessThan(0.07);
   });
 
-  it('bounds the load of a hot key: beyond 1.25 times the mean it overflows to the next of its own order', () => {
-    const { pick, inflight } = selectorOf(idsOf(4), all(4), HASH);
+  it.each([
+    1, 100,
+  ])('bounds the load of a hot key (weight %d): beyond 1.25 times the mean it overflows in its own order', (weight) => {
+    const { pick, inflight } = selectorOf(idsOf(4), all(4), HASH, 4, weight);
     const home = pick(KEYS[0]!);
     const used = new Set<number>();
     for (let i = 0; i < 200; i++) {
