@@ -37,6 +37,9 @@ export interface Known {
   readonly connect: Level;
   readonly firstByte: Level;
   lastProbe: ProbeResult | null;
+  probeIntervalMs: number;
+  /** When anything last told how long the way is: a probe's times, or an answer to a request. */
+  timedAtMs: number;
   /** Server term of the probes alone: now, and its quiet level. NaN until one answered. */
   probeMs: number;
   probeQuietMs: number;
@@ -123,6 +126,8 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     connect: newLevel(),
     firstByte: newLevel(),
     lastProbe: null,
+    probeIntervalMs: probe?.intervalMs ?? 2000,
+    timedAtMs: nowMs,
     probeMs: Number.NaN,
     probeQuietMs: Number.NaN,
     probeVariance: 0,
@@ -206,6 +211,7 @@ export function learnFromProbe(k: Known, result: ProbeResult): boolean {
   const isFirst = Number.isNaN(measuredNetworkMs(k));
   const guessMs = priorOfMs(k) ?? 0;
   if (connectMs !== null) levelAfter(k.connect, connectMs);
+  if (connectMs !== null || firstByteMs !== null) k.timedAtMs = Math.max(k.timedAtMs, atMs);
   if (!result.ok) return false;
   const answerMs = firstByteMs ?? connectMs;
   if (firstByteMs !== null) levelAfter(k.firstByte, firstByteMs);
@@ -322,6 +328,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   k.peakAtMs = Math.max(k.peakAtMs, atMs);
   k.batchAtMs = Math.max(k.batchAtMs, atMs);
   if (!isBad) k.isCold = false;
+  if (!isBad) k.timedAtMs = Math.max(k.timedAtMs, atMs);
   return !isBad && sawAnswer(k, ms);
 }
 

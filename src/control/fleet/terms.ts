@@ -5,7 +5,7 @@ import { level } from '../../core/score/alike.ts';
 import { costMs, meanBytes } from '../../core/score/cost.ts';
 import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
-import { medianOf } from '../../core/score/network.ts';
+import { medianOf, staleNetworkMs } from '../../core/score/network.ts';
 import { peakIdleMs } from '../../core/score/peak.ts';
 import { excessMs, kneeOf, usualInflight } from '../../core/score/queue.ts';
 import { rampShare } from '../../core/score/ramp.ts';
@@ -106,7 +106,7 @@ function writeTerms(
   idleFromMs: number,
   nowMs: number,
 ): void {
-  const measured = measuredNetworkMs(k);
+  const measured = staleNetworkMs(measuredNetworkMs(k), priorOfMs(k), nowMs - k.timedAtMs, k.probeIntervalMs);
   const network = Number.isNaN(measured) ? (priorOfMs(k) ?? common.networkMs) : measured;
   const offset = offsetOf(k, common);
   const isProbed = !Number.isNaN(k.probeMs);

@@ -70,6 +70,21 @@ export function networkMs(connectMs: number, firstByteMs: number, bound: number)
   return connectMs;
 }
 
+/** How fast a level that nobody measures any more gives way to the prior. */
+const STALE_TAU_MS = 60_000;
+/** Probes that may be missing before it is called stale. */
+const STALE_INTERVALS = 3;
+
+/**
+ * The level `ageMs` after its last sample: it stands for three probe intervals, then goes to the prior of its place (null =
+ * none is known, and it stands). ms.
+ */
+export function staleNetworkMs(levelMs: number, priorMs: number | null, ageMs: number, intervalMs: number): number {
+  const staleMs = ageMs - STALE_INTERVALS * intervalMs;
+  if (priorMs === null || !(staleMs > 0)) return levelMs;
+  return priorMs + (levelMs - priorMs) * Math.exp(-staleMs / STALE_TAU_MS);
+}
+
 /** Whether `samples` answers, the quickest after `smallestMs`, prove that the endpoint is nearer than its location says. */
 export function isLocationLie(smallestMs: number, samples: number, bound: number): boolean {
   return samples >= LIE_SAMPLES && bound >= MIN_BOUND_MS && smallestMs < bound * BOUND_RATIO;

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { errorFactor, errorRatio, errorsAfter, failureRatio, newErrors } from '../../../src/core/score/errors.ts';
-import { isLocationLie, levelAfter, networkMs, newLevel } from '../../../src/core/score/network.ts';
+import { liveScoreMs } from '../../../src/core/score/live.ts';
+import { isLocationLie, levelAfter, networkMs, newLevel, staleNetworkMs } from '../../../src/core/score/network.ts';
+import { excessMs, kneeOf, usualInflight } from '../../../src/core/score/queue.ts';
 import { rampShare } from '../../../src/core/score/ramp.ts';
 import { gammaOf, quietAfterMs, serverAtMs, serverIdleMs } from '../../../src/core/score/server.ts';
 import { timeMs } from '../../../src/core/score/time.ts';
+import { CANDIDATE_DOUBLES, CD } from '../../../src/core/table.ts';
 
 function levelOf(...samples: number[]): number {
   const level = newLevel();
@@ -123,6 +126,16 @@ describe('the error term', () => {
   });
 });
 
+describe('a network level that nobody measures any more', () => {
+  it('stands for three probe intervals, then goes to the prior of its place, if that is known', () => {
+    expect(staleNetworkMs(90, 20, 6000, 2000)).toBe(90);
+    expect(staleNetworkMs(90, 20, 66_000, 2000)).toBeCloseTo(20 + 70 / Math.E);
+    expect(staleNetworkMs(90, 20, 3.6e6, 2000)).toBeCloseTo(20);
+    expect(staleNetworkMs(90, null, 3.6e6, 2000)).toBe(90);
+    expect(staleNetworkMs(Number.NaN, null, 3.6e6, 2000)).toBeNaN();
+  });
+});
+
 describe('slow start', () => {
   it('begins with a tenth, has nine tenths well before its end, and is off at 0', () => {
     expect(rampShare(0, 10_000)).toBe(0.1);
@@ -130,5 +143,30 @@ describe('slow start', () => {
     expect(rampShare(10_000, 10_000)).toBe(1);
     expect(rampShare(0, 0)).toBe(1);
     expect(rampShare(Number.POSITIVE_INFINITY, 10_000)).toBe(1);
+  });
+});
+
+describe('the live score', () => {
+  it('is the terms put together, and the queue beyond the knee on top', () => {
+    const terms = new Float64Array(CANDIDATE_DOUBLES);
+    for (const [network, server, base, gamma, mean, inflight, knee] of [
+      [12, 20, 18, 0.4, 3, 7, 9],
+      [0, 5, 5, 1, 0, 2, 1.5],
+      [90, 8, 10, 0.35, 6, 0, 20],
+    ] as const) {
+      terms.set([network, server, base, gamma, mean, 1.25, 30, 4]);
+      terms[CD.KNEE] = knee;
+      terms[CD.EXCESS_MS] = 16;
+      const atLoad = serverAtMs(server, inflight, mean, gamma) + Math.max(inflight - knee, 0) * 16;
+      expect(liveScoreMs(terms, 0, inflight)).toBeCloseTo(timeMs(network, atLoad, base) * 1.25 + 30 + 4, 9);
+    }
+  });
+
+  it('counts what is in flight beyond what rate and time explain, whatever the mean says', () => {
+    expect(usualInflight(2, 0.06, 50)).toBe(3);
+    expect(usualInflight(5, 0.06, 50)).toBe(5);
+    expect(kneeOf(4)).toBe(10);
+    expect(excessMs(0.1, 50)).toBe(10);
+    expect(excessMs(0.001, 50)).toBe(50);
   });
 });
