@@ -34,6 +34,22 @@ const P99_TARGET = 3;
 const P50_TARGET = 1.05;
 const P99_SCENARIOS: readonly string[] = ['brownout', 'route'];
 
+const HEAD = [
+  'ms',
+  'p50',
+  'p99',
+  'p99 after 1 s',
+  'mean',
+  'errors',
+  'wrong',
+  'last 3 s',
+  'until s',
+  'nearest',
+  'own CPU',
+  'all CPU',
+  'sent late p99',
+];
+
 interface Row {
   readonly scenario: ScenarioName;
   readonly proxy: string;
@@ -139,22 +155,6 @@ function mediansOf(runs: readonly Result[]) {
     lateP99Ms: of((r) => r.lateP99Ms),
   };
 }
-
-const HEAD = [
-  'ms',
-  'p50',
-  'p99',
-  'p99 after 1 s',
-  'mean',
-  'errors',
-  'wrong',
-  'last 3 s',
-  'until s',
-  'nearest',
-  'own CPU',
-  'all CPU',
-  'sent late p99',
-];
 
 function print(scenario: ScenarioName, rows: readonly Row[]): void {
   const lines = rows
