@@ -104,11 +104,10 @@ export class Fleet {
         const behaviour = { networkMs, slowdown: 1, failing: 0 };
         return { id, port: 0, workers: WORKERS, serviceMs: SERVICE_MS, sigma: SIGMA, seed: seed * 31 + i, behaviour };
       });
-      for (const [i, started] of (await Promise.allSettled(specs.map((spec) => Origin.start(spec)))).entries()) {
-        if (started.status === 'rejected') throw started.reason;
-        fleet.#origins[i] = started.value;
-        fleet.#behaviour[i] = specs[i]!.behaviour;
-      }
+      const started = await Promise.allSettled(specs.map((spec) => Origin.start(spec)));
+      for (const one of started) if (one.status === 'fulfilled') fleet.#origins.push(one.value);
+      for (const one of started) if (one.status === 'rejected') throw one.reason;
+      fleet.#behaviour.push(...specs.map(({ behaviour }) => behaviour));
       return fleet;
     } catch (error) {
       await fleet.end();
@@ -154,6 +153,6 @@ export class Fleet {
 
   async end(): Promise<void> {
     this.#ended = true;
-    await Promise.all(this.#origins.map((origin) => origin?.kill()));
+    await Promise.all(this.#origins.map((origin) => origin.kill()));
   }
 }

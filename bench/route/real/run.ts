@@ -50,8 +50,8 @@ const ADMIN_PATHS = ['/api/v1/explain?client=127.0.0.1&path=/&method=GET', '/api
 const ADMIN_TIMEOUT_MS = 5000;
 
 export async function run(task: Task): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), 'fermat-real-'));
   const fleet = await Fleet.start(task.seed);
+  const folder = mkdtempSync(join(tmpdir(), 'fermat-real-'));
   let running: Running | null = null;
   try {
     task.signal.throwIfAborted();
