@@ -10,6 +10,7 @@ import { tableOf, writeResult } from '../support/report.ts';
 import { PEERS } from './sim/peers.ts';
 import { type Compared, compare, simulate } from './sim/run.ts';
 import { SCENARIOS, scenarioOf } from './sim/scenarios.ts';
+import { beatenBy, type Means, verdictsOf } from './sim/targets.ts';
 import { traceRun } from './sim/trace.ts';
 
 const POLICY_NAMES = ['oracle-b', 'fermat', 'fermat-told', ...Object.keys(PEERS)];
@@ -68,7 +69,10 @@ async function main(): Promise<void> {
     })),
   }));
   if (flags.json) process.stdout.write(`${JSON.stringify(means, null, 2)}\n`);
-  else print(means);
+  else {
+    print(means);
+    printTargets(means);
+  }
   const path = writeResult('route-sim', {
     at: new Date().toISOString(),
     command: commandOf('bench/route/sim.ts'),
@@ -76,6 +80,8 @@ async function main(): Promise<void> {
     seeds,
     providers,
     means,
+    targets: verdictsOf(means),
+    beatenBy: beatenBy(means),
     oracleMs: done.map(({ scenario, provider, seed, oracleMs }) => ({ scenario, provider, seed, oracleMs })),
   });
   process.stderr.write(`${path}\n`);
@@ -137,7 +143,7 @@ function meansOf(all: readonly Compared[]): Compared {
   };
 }
 
-function print(means: readonly { scenario: string; policies: readonly ({ policy: string } & Compared)[] }[]): void {
+function print(means: readonly Means[]): void {
   const percent = (ratio: number) => `${(ratio * 100).toFixed(1)}%`;
   const head = ['', 'mean', 'p50', 'p99', 'errors', 'wrong', 'home', 'least', 'switches/10s', 'ejected', 'moved ms'];
   for (const { scenario, policies } of means) {
@@ -156,5 +162,18 @@ function print(means: readonly { scenario: string; policies: readonly ({ policy:
       p.movedMs === null ? '–' : p.movedMs.toFixed(0),
     ]);
     process.stdout.write(`\n${scenario}: ${story}\n${tableOf(head, rows)}\n`);
+  }
+}
+
+/** The issue's targets, and every peer that beats us; nothing when we were not run. */
+function printTargets(means: readonly Means[]): void {
+  const verdicts = verdictsOf(means).filter(({ isMet }) => isMet !== null);
+  if (verdicts.length > 0) {
+    const rows = verdicts.map(({ target, measured, isMet }) => [target, measured, isMet ? 'met' : 'MISSED']);
+    process.stdout.write(`\n${tableOf(['target', 'measured', ''], rows)}\n`);
+  }
+  const beaten = beatenBy(means).map(({ scenario, policy, ratio }) => [scenario, policy, ratio.toFixed(3)]);
+  if (beaten.length > 0) {
+    process.stdout.write(`\n${tableOf(['beaten by more than 3 % in', 'by', 'our mean / theirs'], beaten)}\n`);
   }
 }
