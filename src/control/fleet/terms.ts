@@ -58,10 +58,11 @@ export function writePoolTerms(
     measured,
     Float64Array.from(members, (k) => Math.sqrt(k.server.levelVariance)),
   );
+  const poolPerMs = members.reduce((sum, k) => sum + k.dispatchPerMs, 0);
   members.forEach((k, i) => {
     const at = i * CANDIDATE_DOUBLES;
     const time = terms[at + CD.NETWORK]! + terms[at + CD.SERVER]!;
-    terms[at + CD.KNEE] = kneeOf(usualInflight(terms[at + CD.MEAN_INFLIGHT]!, k.dispatchPerMs, time));
+    terms[at + CD.KNEE] = kneeOf(usualInflight(terms[at + CD.MEAN_INFLIGHT]!, k.dispatchPerMs, poolPerMs, time));
     terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, time);
     terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k, terms[at + CD.MEAN_INFLIGHT]!));
   });

@@ -9,6 +9,9 @@ import { timeMs } from './time.ts';
 
 /** Server terms closer than this many standard errors of their difference are one. */
 const ALIKE = 2;
+/** An error beyond this part of the term is of somebody who was hardly asked: no reason to take it for anybody. */
+const ERROR_RATIO = 0.1;
+const ERROR_MS = 1;
 /** And times closer than this, however sure both are: below what timers and scheduling leave of any truth. */
 const ALIKE_RATIO = 0.02;
 const ALIKE_MS = 0.25;
@@ -22,7 +25,10 @@ export function level(terms: Float64Array, members: readonly number[], errorMs: 
   if (members.length < 2) return;
   const at = (i: number, field: number) => terms[i * CANDIDATE_DOUBLES + field]!;
   // Of two that differ, the difference has two errors.
-  const serverReach = (i: number) => ALIKE * Math.SQRT2 * errorMs[i]! + ALIKE_RATIO * at(i, CD.SERVER) + ALIKE_MS;
+  const serverReach = (i: number) =>
+    ALIKE * Math.SQRT2 * Math.min(errorMs[i]!, ERROR_RATIO * at(i, CD.SERVER) + ERROR_MS) +
+    ALIKE_RATIO * at(i, CD.SERVER) +
+    ALIKE_MS;
   levelBy(terms, members, (i) => at(i, CD.SERVER), serverReach, [CD.SERVER, CD.BASE]);
   const timeOf = (i: number) => timeMs(at(i, CD.NETWORK), at(i, CD.SERVER), at(i, CD.BASE));
   // What is in flight follows the weights.

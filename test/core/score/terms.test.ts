@@ -163,8 +163,10 @@ describe('the live score', () => {
   });
 
   it('counts what is in flight beyond what rate and time explain, whatever the mean says', () => {
-    expect(usualInflight(2, 0.06, 50)).toBe(3);
-    expect(usualInflight(5, 0.06, 50)).toBe(5);
+    expect(usualInflight(2, 0.06, 0.06, 50)).toBe(3);
+    expect(usualInflight(5, 0.06, 0.06, 50)).toBe(5);
+    expect(usualInflight(0, 0.001, 0.06, 50)).toBe(3);
+    expect(kneeOf(0)).toBe(3);
     expect(kneeOf(4)).toBe(10);
     expect(excessMs(0.1, 50)).toBe(10);
     expect(excessMs(0.001, 50)).toBe(50);
