@@ -9,6 +9,7 @@ import { probedOutlier } from '../core/outlier.ts';
 import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
+import { Alarm } from './fleet/alarm.ts';
 import { cohortCandidates } from './fleet/cohort-view.ts';
 import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
@@ -57,9 +58,10 @@ export interface DecisionTaker {
 }
 
 const TICK_MS = 250;
-/** How often the lanes are looked at for failures, and how many call for a tick at once. */
+/** How often the lanes are looked at for what cannot wait. */
 const PEEK_MS = 50;
-const ALARMS = 2;
+/** Ticks take no more than this part of the time, whatever happens. */
+const TICK_RATIO = 0.1;
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
 const FOUNDING_MS = 10_000;
 
@@ -85,7 +87,8 @@ export class Fleet {
   readonly #drained = new Set<string>();
   readonly #foundedMs = new Map<string, number>();
   #tickedMs = 0;
-  #alarms = 0;
+  #tickTookMs = 0;
+  readonly #alarm = new Alarm();
   #timer: NodeJS.Timeout | null = null;
   #soon: NodeJS.Immediate | null = null;
   /** What the other workers had in flight per slot when the lanes were last read. */
@@ -183,13 +186,16 @@ export class Fleet {
     });
   }
 
-  /** Ticks when it is time, or when attempts have failed since the last tick. */
+  /** Ticks when it is time, or when answers fail or are late: then another look at the lanes is all the notice there is. */
   peek(nowMs: number): void {
-    let alarms = 0;
-    for (const lane of this.#options.lanes()) alarms = (alarms + lane.alarms) | 0;
-    if (nowMs - this.#tickedMs < TICK_MS - PEEK_MS / 2 && ((alarms - this.#alarms) | 0) < ALARMS) return;
-    this.#alarms = alarms;
+    for (const lane of this.#options.lanes()) {
+      lane.glance((ring, base) => this.#alarm.look(ring, base, this.#bySlot[ring[base + SAMPLE.SLOT]!]));
+    }
+    const sinceMs = nowMs - this.#tickedMs;
+    const isDue = sinceMs >= TICK_MS - PEEK_MS / 2;
+    if (!isDue && !(this.#alarm.isRaised && sinceMs * TICK_RATIO >= this.#tickTookMs)) return;
     this.tick(nowMs);
+    this.#tickTookMs = this.#options.clock() - nowMs;
   }
 
   /** Takes in what the lanes have seen, judges, ranks, publishes. */
@@ -228,6 +234,7 @@ export class Fleet {
     this.#history?.record(writer.ints, writer.doubles, flows);
     writer.publish();
     this.#tickedMs = nowMs;
+    this.#alarm.reset();
   }
 
   /** One sample. Of an endpoint that has gone, or of a moment that cannot be: dropped. */

@@ -104,7 +104,6 @@ const H = {
   DECISIONS_HEAD: 7,
   DECISIONS_TAIL: 8,
   LOST_DECISIONS: 9,
-  ALARMS: 10,
 } as const;
 const HEADER_DOUBLES = 8;
 /** Health of the worker itself, in the header's doubles. */
@@ -205,10 +204,7 @@ export class LaneWriter {
   }
 
   publishSample(): void {
-    const { header: h, ring } = this.#a;
-    // Counted apart, so that the control plane sees failures without reading every sample.
-    const base = (h[H.RING_HEAD]! & (RING - 1)) * SAMPLE_FIELDS;
-    if (ring[base + SAMPLE.OUTCOME]! >= OUTCOME.TOO_MANY) h[H.ALARMS] = (h[H.ALARMS]! + 1) | 0;
+    const h = this.#a.header;
     Atomics.store(h, H.RING_HEAD, (h[H.RING_HEAD]! + 1) | 0);
   }
 
@@ -286,6 +282,7 @@ export type CellVisitor = (kind: number, a: number, b: number, c: number, values
 export class LaneReader {
   readonly inflight: Int32Array;
   readonly #a: LaneArrays;
+  #glanced = 0;
 
   constructor(buffer: SharedArrayBuffer) {
     this.#a = arraysOf(buffer);
@@ -300,6 +297,17 @@ export class LaneReader {
       const k1 = keys[i * 3]!;
       visit(k1 >>> 28, (k1 >>> 14) & OTHER, k1 & OTHER, keys[i * 3 + 1]!, values, keys[i * 3 + 2]!);
     }
+  }
+
+  /** Shows `look` every sample that neither it nor `drain` has seen; all of them stay where they are. */
+  glance(look: (ring: Float64Array, base: number) => void): void {
+    const { header, ring } = this.#a;
+    const head = Atomics.load(header, H.RING_HEAD);
+    const tail = header[H.RING_TAIL]!;
+    let from = this.#glanced;
+    if (((from - tail) | 0) < 0) from = tail;
+    for (; from !== head; from = (from + 1) | 0) look(ring, (from & (RING - 1)) * SAMPLE_FIELDS);
+    this.#glanced = head;
   }
 
   /** Hands every new sample to `take` as (ring, base): read `ring[base + SAMPLE.X]` before returning. Gives how many. */
@@ -340,10 +348,6 @@ export class LaneReader {
   }
   get lostSamples(): number {
     return this.#a.header[H.LOST_SAMPLES]!;
-  }
-  /** Samples published so far that count against an endpoint; wraps at 2^31. */
-  get alarms(): number {
-    return Atomics.load(this.#a.header, H.ALARMS);
   }
   get loopLagMs(): number {
     return this.#a.vitals[VITAL.LOOP_LAG_MS]!;

@@ -233,3 +233,29 @@ describe('the rest of a lane', () => {
     expect(reader.inflight.every((n) => n === -1)).toBe(true);
   });
 });
+
+it('shows each sample at a glance once, and leaves it for the drain', () => {
+  const buffer = newLane();
+  const writer = new LaneWriter(buffer);
+  const reader = new LaneReader(buffer);
+  const write = (slot: number) => {
+    writer.ring[writer.sampleBase() + SAMPLE.SLOT] = slot;
+    writer.publishSample();
+  };
+  const glanced: number[] = [];
+  const drained: number[] = [];
+  const glance = () => reader.glance((ring, base) => glanced.push(ring[base + SAMPLE.SLOT]!));
+  write(1);
+  write(2);
+  glance();
+  write(3);
+  glance();
+  glance();
+  reader.drain((ring, base) => drained.push(ring[base + SAMPLE.SLOT]!));
+  write(4);
+  reader.drain((ring, base) => drained.push(ring[base + SAMPLE.SLOT]!));
+  write(5);
+  glance();
+  expect(glanced).toEqual([1, 2, 3, 5]);
+  expect(drained).toEqual([1, 2, 3, 4]);
+});

@@ -85,6 +85,9 @@ export interface Known {
   lostSinceProbe: number;
   /** The last probe was lost, and requests spoke for the endpoint: it was let pass. */
   wasLetPass: boolean;
+  /** Network and server term as of the tick, and how many answers in a row have taken much longer. */
+  expectedMs: number;
+  lateInRow: number;
   wasEligible: boolean;
   /** Whether it was eligible at any time. */
   hasServed: boolean;
@@ -159,6 +162,8 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     goodSinceProbe: 0,
     lostSinceProbe: 0,
     wasLetPass: false,
+    expectedMs: Number.POSITIVE_INFINITY,
+    lateInRow: 0,
     wasEligible: false,
     hasServed: false,
     inflight: 0,

@@ -62,6 +62,7 @@ export function writePoolTerms(
   members.forEach((k, i) => {
     const at = i * CANDIDATE_DOUBLES;
     const time = terms[at + CD.NETWORK]! + terms[at + CD.SERVER]!;
+    k.expectedMs = time;
     terms[at + CD.KNEE] = kneeOf(usualInflight(terms[at + CD.MEAN_INFLIGHT]!, k.dispatchPerMs, poolPerMs, time));
     terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, time);
     terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k, terms[at + CD.MEAN_INFLIGHT]!));
