@@ -140,6 +140,18 @@ describe('when endpoints fail', () => {
     expect(sharesOf(world.run(2000, 200)).near).toBeGreaterThan(0.9);
   });
 
+  it('is home again within seconds of an outage too short to be called one', () => {
+    const world = new World([origin('near', 5), origin('far', 40)]);
+    world.run(5000, 50);
+    const near = world.origins[0]!;
+    near.isUp = false;
+    world.run(40, 50);
+    near.isUp = true;
+    world.run(8000, 50);
+    expect(world.counted.filter((c) => c.startsWith('stateChanged:near'))).toHaveLength(1);
+    expect(sharesOf(world.run(1000, 50)).near).toBeGreaterThan(0.95);
+  });
+
   it('a slow probe does not take out the only endpoint', () => {
     const origins = [origin('only', 20)];
     const world = new World(origins);

@@ -6,7 +6,7 @@ import { type Health, newHealth } from '../../core/health.ts';
 import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import { newOutlier, type Outlier } from '../../core/outlier.ts';
 import { newSizes, type Sizes, sizesAfter } from '../../core/score/cost.ts';
-import { type Errors, errorsAfter, newErrors } from '../../core/score/errors.ts';
+import { type Errors, errorsAfter, forgiveAbsence, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
 import { peakAfter } from '../../core/score/peak.ts';
 import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
@@ -82,6 +82,8 @@ export interface Known {
   absentAtMs: number;
   /** Since the last probe: requests that were answered well, and those that nobody answered. */
   goodSinceProbe: number;
+  /** Good probes since a request last found nobody there. */
+  probesSinceAbsence: number;
   lostSinceProbe: number;
   /** The last probe was lost, and requests spoke for the endpoint: it was let pass. */
   wasLetPass: boolean;
@@ -114,6 +116,8 @@ const EARLY_PROBES = 6;
 const FRESH_MS = 2000;
 /** The level of the probes (a smoothed median of five) strays this far from the truth, in deviations of one probe. */
 const PROBE_NOISE = 1;
+/** So many good probes after it, and that nobody was there is history: it may never have been long enough to be called down. */
+const PRESENT_PROBES = 2;
 /** Times beyond this are a clock's doing or a debugger's. */
 const ABSURD_MS = 600_000;
 
@@ -160,6 +164,7 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     answeredAtMs: Number.NEGATIVE_INFINITY,
     absentAtMs: Number.NEGATIVE_INFINITY,
     goodSinceProbe: 0,
+    probesSinceAbsence: 0,
     lostSinceProbe: 0,
     wasLetPass: false,
     expectedMs: Number.POSITIVE_INFINITY,
@@ -218,6 +223,7 @@ export function learnFromProbe(k: Known, result: ProbeResult): boolean {
   if (connectMs !== null) levelAfter(k.connect, connectMs);
   if (connectMs !== null || firstByteMs !== null) k.timedAtMs = Math.max(k.timedAtMs, atMs);
   if (!result.ok) return false;
+  if (++k.probesSinceAbsence === PRESENT_PROBES) forgiveAbsence(k.errors);
   const answerMs = firstByteMs ?? connectMs;
   if (firstByteMs !== null) levelAfter(k.firstByte, firstByteMs);
   const proved = answerMs !== null && sawAnswer(k, answerMs);
@@ -307,6 +313,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   k.requests++;
   if (outcome === OUTCOME.CLIENT_GONE) return false;
   const isBad = outcome !== OUTCOME.OK;
+  const isAbsent = outcome >= OUTCOME.CONNECT_FAILED && outcome < OUTCOME.BAD_RESPONSE;
   if (outcome >= OUTCOME.CONNECT_FAILED) k.failures++;
   if (!isBad) sizesAfter(k.sizes, seen.bytes, atMs);
   k.tickRequests++;
@@ -314,11 +321,12 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
     k.tickRefused++;
     k.tickRetryAfterMs = Math.max(k.tickRetryAfterMs, seen.retryAfterMs);
   } else {
-    errorsAfter(k.errors, isBad, outcome < OUTCOME.BAD_RESPONSE, seen.retryAfterMs, atMs);
+    errorsAfter(k.errors, isBad, isAbsent, seen.retryAfterMs, atMs);
   }
   if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
   if (!isBad) k.goodSinceProbe++;
-  else if (outcome === OUTCOME.TIMEOUT || outcome < OUTCOME.BAD_RESPONSE) k.lostSinceProbe++;
+  else if (isAbsent) k.lostSinceProbe++;
+  if (isAbsent) k.probesSinceAbsence = 0;
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
   if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
   // A request that got nothing says that the wait is at least this long; one refused at connect says nothing of it.
