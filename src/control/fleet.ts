@@ -14,18 +14,10 @@ import { cohortCandidates } from './fleet/cohort-view.ts';
 import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
-import {
-  type Known,
-  learnFromProbe,
-  learnFromTraffic,
-  letsPass,
-  newKnown,
-  place,
-  settleBatch,
-  settleDispatch,
-  settleRefusals,
-} from './fleet/known.ts';
+import { type Known, newKnown, place } from './fleet/known.ts';
+import { learnFromProbe, letsPass } from './fleet/probed.ts';
 import { isInBand, type PoolState, poolStateOf, type RowState, rankPool, writePool } from './fleet/ranking.ts';
+import { learnFromTraffic, settleBatch, settleDispatch, settleRefusals } from './fleet/seen.ts';
 import { flowOf, ShareHistory } from './fleet/shares.ts';
 import { type FleetCounters, Teller } from './fleet/teller.ts';
 import { isEligible } from './fleet/terms.ts';

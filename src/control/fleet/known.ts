@@ -1,28 +1,16 @@
-// Everything that is known of one endpoint: its health, its levels of time, its failures. Fed by probes and by the lanes'
-// samples, read by the ranker. One owner (the fleet), plain data and functions over it; the rules are core's.
+// Everything that is known of one endpoint: its health, its levels of time, its failures. Plain data with one owner (the
+// fleet), and where it is; what probes and requests teach of it is in probed.ts and seen.ts, read by the ranker (terms.ts).
 
 import { boundMs, distanceKm, priorMs } from '../../core/geo.ts';
 import { type Health, newHealth } from '../../core/health.ts';
-import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import { newOutlier, type Outlier } from '../../core/outlier.ts';
-import { newSizes, type Sizes, sizesAfter } from '../../core/score/cost.ts';
-import { type Errors, errorsAfter, forgiveAbsence, newErrors } from '../../core/score/errors.ts';
-import { isLocationLie, type Level, levelAfter, networkMs, newLevel } from '../../core/score/network.ts';
-import { peakAfter } from '../../core/score/peak.ts';
-import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
-import { newSpill, type Spill, spillAfter } from '../../core/score/spill.ts';
-import {
-  type Batch,
-  batchAdd,
-  batchTake,
-  newBatch,
-  newSteady,
-  type Steady,
-  steadyAfter,
-} from '../../core/score/steady.ts';
+import { newSizes, type Sizes } from '../../core/score/cost.ts';
+import { type Errors, newErrors } from '../../core/score/errors.ts';
+import { isLocationLie, type Level, networkMs, newLevel } from '../../core/score/network.ts';
+import { newSpill, type Spill } from '../../core/score/spill.ts';
+import { type Batch, newBatch, newSteady, type Steady } from '../../core/score/steady.ts';
 import type { EndpointSpec, LatLon } from '../../core/snapshot.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
-import { holdAfter } from './hold.ts';
 
 export interface Known {
   spec: EndpointSpec;
@@ -106,20 +94,6 @@ export interface Known {
   dispatchRequests: number;
   dispatchInflight: number;
 }
-
-/** The probe's quiet level rises this slowly, so that a brownout is not taken for the nature of the server. */
-const QUIET_TAU_MS = 60_000;
-const PROBE_GAIN = 0.15;
-/** Until so many have answered, all of them count alike. */
-const EARLY_PROBES = 6;
-/** Traffic as young as this knows the unloaded level better than probes. */
-const FRESH_MS = 2000;
-/** The level of the probes (a smoothed median of five) strays this far from the truth, in deviations of one probe. */
-const PROBE_NOISE = 1;
-/** So many good probes after it, and that nobody was there is history: it may never have been long enough to be called down. */
-const PRESENT_PROBES = 2;
-/** Times beyond this are a clock's doing or a debugger's. */
-const ABSURD_MS = 600_000;
 
 export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | undefined, nowMs: number): Known {
   return {
@@ -210,195 +184,11 @@ export function measuredNetworkMs(k: Known): number {
   return networkMs(k.connect.ms, k.firstByte.ms, trustedBoundMs(k));
 }
 
-/** Takes the times of a probe in. Gives whether it was the one that proved the location a lie. */
-export function learnFromProbe(k: Known, result: ProbeResult): boolean {
-  k.lastProbe = result;
-  const { connectMs, firstByteMs, atMs } = result;
-  if (result.status !== null || result.ok) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
-  else if (result.failure !== 'timeout') k.absentAtMs = Math.max(k.absentAtMs, atMs);
-  // A stalled loop measured itself. A bad answer's time is no answer's time (a fast 503).
-  if (result.stalled) return false;
-  const isFirst = Number.isNaN(measuredNetworkMs(k));
-  const guessMs = priorOfMs(k) ?? 0;
-  if (connectMs !== null) levelAfter(k.connect, connectMs);
-  if (connectMs !== null || firstByteMs !== null) k.timedAtMs = Math.max(k.timedAtMs, atMs);
-  if (!result.ok) return false;
-  if (++k.probesSinceAbsence === PRESENT_PROBES) forgiveAbsence(k.errors);
-  const answerMs = firstByteMs ?? connectMs;
-  if (firstByteMs !== null) levelAfter(k.firstByte, firstByteMs);
-  const proved = answerMs !== null && sawAnswer(k, answerMs);
-  const network = measuredNetworkMs(k);
-  // Traffic came first: what it took was reckoned beyond a guess, the way itself included.
-  if (isFirst && !Number.isNaN(network)) shift(k, guessMs - network);
-  if (firstByteMs !== null && !Number.isNaN(network)) {
-    k.probeMs = Math.max(k.firstByte.ms - network, 0);
-    const elapsedMs = atMs - k.probeAtMs;
-    const offSquare = (firstByteMs - k.firstByte.ms) ** 2;
-    k.probes++;
-    // The plain mean at first: noise that is not known yet must not pass for news.
-    const isEarly = k.probes <= EARLY_PROBES;
-    const seen = isEarly ? offSquare : Math.min(offSquare, 9 * k.probeVariance + 1);
-    k.probeVariance += (seen - k.probeVariance) * (isEarly ? 1 / k.probes : PROBE_GAIN);
-    const stepMs = Number.isNaN(k.probeQuietMs) ? k.probeMs : probeStepMs(k, elapsedMs);
-    k.probeQuietMs = Number.isNaN(k.probeQuietMs) ? k.probeMs : k.probeQuietMs + stepMs;
-    // What traffic says of the unloaded level stands while there is traffic; and if it came first, it was all offset.
-    if (k.probes === 1 || atMs - k.serverAtMs < FRESH_MS) k.offsetMs -= stepMs;
-    k.probeAtMs = atMs;
-  }
-  return proved;
-}
-
-/** The server terms are what requests take beyond the network; that has become another by `-ms`. */
-function shift(k: Known, ms: number): void {
-  k.server.ms = Math.max(k.server.ms + ms, MIN_BASE_MS);
-  k.offsetMs += ms;
-}
-
-/** What the quiet level of the probes moves by: down when they are surely quicker, with time otherwise. */
-function probeStepMs(k: Known, elapsedMs: number): number {
-  const off = k.probeMs - k.probeQuietMs;
-  const news = probeNewsMs(k);
-  if (news < 0) return news;
-  return off * Math.max(gainOf(elapsedMs, QUIET_TAU_MS), news === 0 && k.probes <= EARLY_PROBES ? 1 / k.probes : 0);
-}
-
-/** How far the probes are from their quiet level, as far as it is not their usual noise. ms; 0 = as ever. */
-export function probeNewsMs(k: Known): number {
-  const off = k.probeMs - k.probeQuietMs;
-  const noise = PROBE_NOISE * Math.sqrt(k.probeVariance);
-  return Math.sign(off) * Math.max(Math.abs(off) - noise, 0);
-}
-
 /** An answer this quick: is it from where the endpoint says it is? True once, when it becomes plain that it is not. */
-function sawAnswer(k: Known, ms: number): boolean {
+export function sawAnswer(k: Known, ms: number): boolean {
   k.answers++;
   k.smallestMs = Math.min(k.smallestMs, ms);
   if (k.isLie || k.distanceKm === null) return false;
   k.isLie = isLocationLie(k.smallestMs, k.answers, boundMs(k.distanceKm));
   return k.isLie;
-}
-
-/** So many good answers between two probes outweigh a probe that got none. */
-const VOUCHED = 5;
-
-/**
- * Whether a probe that got no answer in time is let pass because requests speak for the endpoint: probes get lost too. Every
- * other one: a health check that hangs for good is believed, if half as soon. What a probe was told (a status, a refusal)
- * stands. To be asked once a probe.
- */
-export function letsPass(k: Known, result: ProbeResult): boolean {
-  const isVouched = result.failure === 'timeout' && k.goodSinceProbe >= VOUCHED && k.lostSinceProbe === 0;
-  k.goodSinceProbe = 0;
-  k.lostSinceProbe = 0;
-  k.wasLetPass = isVouched && !k.wasLetPass;
-  return k.wasLetPass;
-}
-
-/** One settled attempt, as its worker saw it. */
-export interface Seen {
-  readonly outcome: Outcome;
-  readonly firstByteMs: number;
-  readonly totalMs: number;
-  /** At the endpoint when it was picked: the worker's own count and the others' as of the tick. */
-  readonly inflight: number;
-  readonly atMs: number;
-  readonly retryAfterMs: number;
-  /** Of the response body. */
-  readonly bytes: number;
-}
-
-/** Takes an attempt's times and errors in (not its verdict: that is outlier's). Gives whether it proved a lie. */
-export function learnFromTraffic(k: Known, seen: Seen): boolean {
-  const { outcome, atMs } = seen;
-  k.requests++;
-  if (outcome === OUTCOME.CLIENT_GONE) return false;
-  const isBad = outcome !== OUTCOME.OK;
-  const isAbsent = outcome >= OUTCOME.CONNECT_FAILED && outcome < OUTCOME.BAD_RESPONSE;
-  if (outcome >= OUTCOME.CONNECT_FAILED) k.failures++;
-  if (!isBad) sizesAfter(k.sizes, seen.bytes, atMs);
-  k.tickRequests++;
-  if (outcome === OUTCOME.TOO_MANY) {
-    k.tickRefused++;
-    k.tickRetryAfterMs = Math.max(k.tickRetryAfterMs, seen.retryAfterMs);
-  } else {
-    errorsAfter(k.errors, isBad, isAbsent, seen.retryAfterMs, atMs);
-  }
-  if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
-  if (!isBad) k.goodSinceProbe++;
-  else if (isAbsent) k.lostSinceProbe++;
-  if (isAbsent) k.probesSinceAbsence = 0;
-  if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
-  if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
-  // A request that got nothing says that the wait is at least this long; one refused at connect says nothing of it.
-  const ms = outcome === OUTCOME.TIMEOUT && seen.firstByteMs < 0 ? seen.totalMs : seen.firstByteMs;
-  if (!(ms >= 0 && ms < ABSURD_MS)) return false;
-  const network = measuredNetworkMs(k);
-  const x = Math.max(ms - (Number.isNaN(network) ? (priorOfMs(k) ?? 0) : network), 0);
-  // Failing quickly is no merit: it may raise the level, never lower it (linkerd2-proxy#4537).
-  if (isBad && !(x > k.server.ms)) return false;
-  batchAdd(k.batch, x, seen.inflight, !isBad);
-  k.peakMs = peakAfter(k.peakMs, ms, atMs - k.peakAtMs);
-  k.peakAtMs = Math.max(k.peakAtMs, atMs);
-  k.batchAtMs = Math.max(k.batchAtMs, atMs);
-  if (!isBad) k.isCold = false;
-  if (!isBad) k.timedAtMs = Math.max(k.timedAtMs, atMs);
-  return !isBad && sawAnswer(k, ms);
-}
-
-/**
- * What an endpoint refused in this tick: some of many is a limit, which is kept to (spill) and no failure; most of them is
- * a ban, and counts as one.
- */
-export function settleRefusals(k: Known, elapsedMs: number, nowMs: number): void {
-  const { tickRequests, tickRefused } = k;
-  spillAfter(k.spill, tickRequests, tickRefused, k.spec.capacity, elapsedMs);
-  if (tickRefused * 2 >= tickRequests) {
-    for (let i = 0; i < tickRefused; i++) errorsAfter(k.errors, true, false, k.tickRetryAfterMs, nowMs);
-  }
-  k.tickRequests = 0;
-  k.tickRefused = 0;
-  k.tickRetryAfterMs = 0;
-}
-
-const DISPATCH_TAU_MS = 500;
-
-/** How fast requests are sent to it: what has settled in this tick, and what is in flight more than at the last. */
-export function settleDispatch(k: Known, elapsedMs: number): void {
-  if (!(elapsedMs > 0)) return;
-  const sent = Math.max(k.requests - k.dispatchRequests + k.inflight - k.dispatchInflight, 0);
-  k.dispatchRequests = k.requests;
-  k.dispatchInflight = k.inflight;
-  k.dispatchPerMs += (sent / elapsedMs - k.dispatchPerMs) * gainOf(elapsedMs, DISPATCH_TAU_MS);
-}
-
-/** Takes the samples of this tick into W, its unloaded level and the mean in-flight. */
-export function settleBatch(k: Known): void {
-  if (k.batch.count === 0) return;
-  const figure = batchTake(k.batch, k.server.ms);
-  const elapsedMs = Math.max(k.batchAtMs - k.serverAtMs, 1);
-  const gain = steadyAfter(k.server, figure, elapsedMs);
-  k.meanInflight += (figure.meanInflight - k.meanInflight) * gain;
-  if (!Number.isNaN(figure.goodMs)) {
-    const probe = Number.isNaN(k.probeQuietMs) ? 0 : k.probeQuietMs;
-    // Only what is surely lower is quieter: of noise, the unloaded level would be the luckiest moment.
-    const x = figure.goodMs + Math.sqrt(k.server.variance / figure.count);
-    const before = Math.max(probe + k.offsetMs, MIN_BASE_MS);
-    const quiet = Number.isNaN(k.offsetMs) ? figure.goodMs : quietAfterMs(before, x, elapsedMs);
-    k.offsetMs = quiet - probe;
-    k.offsetCount += figure.count;
-  }
-  k.serverAtMs = Math.max(k.serverAtMs, k.batchAtMs);
-}
-
-/** In-flight decays towards what is there when nothing settles: tunnels that stay must not look like a queue for ever. */
-const INFLIGHT_TAU_MS = 10_000;
-
-/**
- * Time passes without an answer: W goes to its idle level and the mean in-flight to the present one. Not while more than
- * usual are waiting: then silence is no rest.
- */
-export function rest(k: Known, idleMs: number, elapsedMs: number): void {
-  k.meanInflight += (k.inflight - k.meanInflight) * gainOf(elapsedMs, INFLIGHT_TAU_MS);
-  if (k.inflight > k.meanInflight * 1.5 + 1 || Number.isNaN(k.server.ms)) return;
-  k.server.ms = serverIdleMs(k.server.ms, idleMs, elapsedMs);
 }

@@ -12,7 +12,9 @@ import { rampShare } from '../../core/score/ramp.ts';
 import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
 import type { PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
-import { type Known, measuredNetworkMs, priorOfMs, probeNewsMs, rest } from './known.ts';
+import { type Known, measuredNetworkMs, priorOfMs } from './known.ts';
+import { probeNewsMs } from './probed.ts';
+import { rest } from './seen.ts';
 
 /** Network of an endpoint of which nothing is known, in a pool of which nothing is known: far, but on this planet. */
 const UNKNOWN_NETWORK_MS = 50;
