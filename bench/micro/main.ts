@@ -12,9 +12,15 @@ interface Figure {
   readonly name: string;
   readonly nsPerOp: number;
   readonly note?: string;
+  /** Expected 0, where it is said at all. */
+  readonly bytesPerOp?: number;
+  /** ns; above it the bench fails. */
+  readonly limitNs?: number;
 }
 
 const FOLDER = fileURLToPath(new URL('./', import.meta.url));
+/** Less than this is the measurement's own: an object or two of a round. */
+const NOISE_BYTES = 0.01;
 const MARK = 'MICRO-BENCH ';
 
 /** Imports a file and prints its figures behind a mark, whatever else it prints. */
@@ -48,6 +54,11 @@ for (const file of files) {
 const rows = Object.entries(results).flatMap(([file, { figures }]) =>
   figures.map(({ name, nsPerOp, note }) => [`${file.replace('.ts', '')}: ${name}`, nsPerOp.toFixed(1), note ?? '']),
 );
+for (const { name, nsPerOp, bytesPerOp = 0, limitNs = Infinity } of Object.values(results).flatMap((r) => r.figures)) {
+  if (nsPerOp <= limitNs && bytesPerOp <= NOISE_BYTES) continue;
+  console.error(`${name}: expected ≤ ${limitNs} ns and nothing allocated, got ${nsPerOp} ns and ${bytesPerOp} bytes`);
+  process.exitCode = 1;
+}
 if (rows.length > 0) console.log(tableOf(['what', 'ns/op', 'note'], rows));
 const result = {
   at: new Date().toISOString(),

@@ -1,7 +1,7 @@
 // One pick, by policy, with 4 and with 1,000 endpoints, over a table that the real fleet has ranked; and what it allocates.
 // A decision may not get dearer with the number of endpoints, nor leave anything for the collector. The caller is like
 // data/attempt.ts: another moment for each pick, another key, counts that go up and down.
-// Run: node --expose-gc bench/micro/selector.ts
+// Run: node --expose-gc bench/micro/selector.ts; `npm run bench:micro` fails when it takes longer or allocates.
 
 import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
@@ -13,14 +13,15 @@ import { contextOf, origin, World } from '../../test/support/world.ts';
 const PICKS = 100_000;
 const ROUNDS = 15;
 const KEYS = Int32Array.from({ length: 4096 }, (_, i) => hashText(`client-${i}`));
-/** Less than this is the measurement's own: a double for the clock of a round. */
-const NOISE_BYTES = 0.01;
+/** A decision may take so long. */
+const LIMIT_NS = 1000;
 
 interface SelectorFigure {
   readonly name: string;
   readonly nsPerOp: number;
   readonly note: string;
   readonly bytesPerOp: number;
+  readonly limitNs: number;
 }
 
 /** A fleet whose endpoints stand at 5…95 ms in groups, so that band, overflow and the rest are all populated. */
@@ -54,7 +55,7 @@ export function bench(): SelectorFigure[] {
     { name: 'fastest + hashOn', pool: sticky },
   ];
   const cases = pools.flatMap(({ name, pool }) =>
-    [4, 1000].map((endpoints) => {
+    [4, 100, 1000].map((endpoints) => {
       const ctx = { ...contextOf(Math.random), mayExplore: true, hash: 1 };
       const live = new Int32Array(32).fill(NONE);
       return {
@@ -83,14 +84,11 @@ export function bench(): SelectorFigure[] {
     nsPerOp: Math.round(c.ns * 10) / 10,
     note: `${c.bytes.toFixed(2)} bytes allocated per pick`,
     bytesPerOp: c.bytes,
+    limitNs: LIMIT_NS,
   }));
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   console.log(`${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}`);
-  const figures = bench();
-  console.table(figures.map(({ name, nsPerOp, note }) => ({ name, nsPerOp, note })));
-  const bad = figures.filter((f) => f.nsPerOp > 1000 || (globalThis.gc !== undefined && f.bytesPerOp > NOISE_BYTES));
-  for (const f of bad) console.error(`${f.name}: expected ≤ 1 µs and no allocation, got ${f.nsPerOp} ns, ${f.note}`);
-  if (bad.length > 0) process.exitCode = 1;
+  console.table(bench().map(({ name, nsPerOp, note }) => ({ name, nsPerOp, note })));
 }
