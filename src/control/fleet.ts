@@ -9,7 +9,6 @@ import { probedOutlier } from '../core/outlier.ts';
 import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
-import { Alarm } from './fleet/alarm.ts';
 import { cohortCandidates } from './fleet/cohort-view.ts';
 import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
@@ -21,6 +20,7 @@ import { learnFromTraffic, settleBatch, settleDispatch, settleRefusals } from '.
 import { flowOf, ShareHistory } from './fleet/shares.ts';
 import { type FleetCounters, Teller } from './fleet/teller.ts';
 import { isEligible } from './fleet/terms.ts';
+import { Ticker } from './fleet/ticker.ts';
 import { candidateView, endpointView } from './fleet/views.ts';
 import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
 
@@ -49,11 +49,6 @@ export interface DecisionTaker {
   settled(ring: Float64Array, base: number): void;
 }
 
-const TICK_MS = 250;
-/** How often the lanes are looked at for what cannot wait. */
-const PEEK_MS = 50;
-/** Ticks take no more than this part of the time, whatever happens. */
-const TICK_RATIO = 0.1;
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
 const FOUNDING_MS = 10_000;
 
@@ -67,6 +62,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #teller: Teller;
   readonly #judge: Judge;
+  readonly #ticker: Ticker;
   readonly #cohorts = new FleetCohorts();
   #snapshot: Snapshot | null = null;
   #writer: TableWriter | null = null;
@@ -79,10 +75,6 @@ export class Fleet {
   readonly #drained = new Set<string>();
   readonly #foundedMs = new Map<string, number>();
   #tickedMs = 0;
-  #tickTookMs = 0;
-  readonly #alarm = new Alarm();
-  #timer: NodeJS.Timeout | null = null;
-  #soon: NodeJS.Immediate | null = null;
   /** What the other workers had in flight per slot when the lanes were last read. */
   #total = new Int32Array(0);
 
@@ -90,6 +82,13 @@ export class Fleet {
     this.#options = options;
     this.#teller = new Teller(options.events, options.counters);
     this.#judge = new Judge(this.#teller, options.random);
+    const { clock, lanes } = options;
+    this.#ticker = new Ticker({
+      clock,
+      lanes,
+      knownOf: (slot) => this.#bySlot[slot],
+      tick: (nowMs) => this.tick(nowMs),
+    });
   }
 
   /**
@@ -154,40 +153,21 @@ export class Fleet {
     } else if (released && !k.isDraining) {
       this.#teller.changed(k, this.#pools[k.pool]!.spec.name, 'answers its probes again', 'probe', nowMs);
     }
-    if (changed || released) this.#tickSoon();
+    if (changed || released) this.#ticker.soon();
   }
 
   /** Begins to tick. */
   start(): void {
-    if (this.#timer === null) this.#timer = setInterval(() => this.peek(this.#options.clock()), PEEK_MS);
+    this.#ticker.start();
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    if (this.#soon !== null) clearImmediate(this.#soon);
-    this.#timer = null;
-    this.#soon = null;
+    this.#ticker.stop();
   }
 
-  /** Several changes of one moment are one tick. Whoever drives the ticks by hand is not interfered with. */
-  #tickSoon(): void {
-    if (this.#timer === null || this.#soon !== null) return;
-    this.#soon = setImmediate(() => {
-      this.#soon = null;
-      this.tick(this.#options.clock());
-    });
-  }
-
-  /** Ticks when it is time, or when answers fail or are late: then another look at the lanes is all the notice there is. */
+  /** Ticks if that cannot wait; for whoever drives the fleet by hand. */
   peek(nowMs: number): void {
-    for (const lane of this.#options.lanes()) {
-      lane.glance((ring, base) => this.#alarm.look(ring, base, this.#bySlot[ring[base + SAMPLE.SLOT]!]));
-    }
-    const sinceMs = nowMs - this.#tickedMs;
-    const isDue = sinceMs >= TICK_MS - PEEK_MS / 2;
-    if (!isDue && !(this.#alarm.isRaised && sinceMs * TICK_RATIO >= this.#tickTookMs)) return;
-    this.tick(nowMs);
-    this.#tickTookMs = this.#options.clock() - nowMs;
+    this.#ticker.peek(nowMs);
   }
 
   /** Takes in what the lanes have seen, judges, ranks, publishes. */
@@ -226,7 +206,7 @@ export class Fleet {
     this.#history?.record(writer.ints, writer.doubles, flows);
     writer.publish();
     this.#tickedMs = nowMs;
-    this.#alarm.reset();
+    this.#ticker.ticked(nowMs);
   }
 
   /** One sample. Of an endpoint that has gone, or of a moment that cannot be: dropped. */
