@@ -79,9 +79,12 @@ it('keeps every request inside, exploration and retries included, while the rest
     await ask(fermat, '/free');
     return virginia.requests.length > 0;
   }, 'another route to use the rest of the pool');
-  const decisions = await fermat.json<Decision[]>('/api/v1/decisions?limit=200');
-  const kept = decisions.filter(({ route }) => route === 'kept');
-  expect(kept.length).toBeGreaterThan(0);
+  // They are taken from the workers on the next tick.
+  const kept = await until(async () => {
+    const decisions = await fermat.json<Decision[]>('/api/v1/decisions?limit=1000');
+    const ofRoute = decisions.filter(({ route }) => route === 'kept');
+    return ofRoute.length > 0 && ofRoute;
+  }, 'decisions of the route');
   for (const { residency, candidates } of kept) {
     expect(residency).toEqual(['DE', 'FR']);
     expect(candidates.map(({ id }) => id).sort()).toEqual(['fra', 'par']);
