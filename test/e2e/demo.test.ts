@@ -99,9 +99,10 @@ describe('fermat demo', () => {
     const state = async () =>
       (await (await fetch(`${controlUrl}/state`)).json()) as {
         traffic: { failed: number; total: number };
-        regions: { region: string; origin: string; networkMs: number }[];
+        regions: { region: string; origin: string; networkMs: number | null }[];
       };
     await until(async () => (await state()).traffic.total > 10, 'some traffic', 5000);
+    await until(async () => (await state()).regions[2]!.networkMs !== null, 'a probe of the farthest', 5000);
     const { traffic, regions } = await state();
     expect(traffic.failed).toBe(0);
     expect(regions.map(({ region, origin }) => [region, origin])).toEqual([
