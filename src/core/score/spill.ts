@@ -16,6 +16,9 @@ const TARGET_RATIO = 0.85;
 const DEMAND_TAU_MS = 1000;
 /** Enough is left to be seen by. */
 const MIN_SHARE = 0.02;
+/** So many refusals, of so many, are a limit; fewer are the affair of a client that asks too much. A known one shows in less. */
+const NEW_LIMIT = { refused: 2, ratio: 0.1 };
+const KNOWN_LIMIT = { refused: 1, ratio: 0.03 };
 /** After a refusal the limit is this part of what was accepted; then it is tried upwards by this part a second. */
 const BACK_OFF = 0.95;
 const GROWTH_PER_S = 0.03;
@@ -37,7 +40,10 @@ export function spillAfter(s: Spill, requests: number, refused: number, capacity
   const demand = perS / s.share;
   const gain = 1 - Math.exp(-elapsedMs / DEMAND_TAU_MS);
   s.demandPerS = Number.isNaN(s.demandPerS) ? demand : s.demandPerS + (demand - s.demandPerS) * gain;
-  if (refused > 0 && refused < requests) {
+  const sign = s.limitPerS === Number.POSITIVE_INFINITY ? NEW_LIMIT : KNOWN_LIMIT;
+  const isLimit = refused >= sign.refused && refused >= requests * sign.ratio && refused < requests;
+  if (isLimit) {
+    // Of one tick, and so by chance too low now and then: that costs a detour, too high costs refusals.
     const accepted = ((requests - refused) * 1000) / elapsedMs;
     s.limitPerS = Math.min(s.limitPerS, accepted * BACK_OFF);
   } else if (s.limitPerS !== Number.POSITIVE_INFINITY) {

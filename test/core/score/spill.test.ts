@@ -40,6 +40,12 @@ describe('spill', () => {
     expect(spill.limitPerS).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it('is not starved by one client that asks too much', () => {
+    const spill = newSpill();
+    for (let i = 0; i < 400; i++) spillAfter(spill, 25, i % 4 === 0 ? 1 : 0, 0, TICK_MS);
+    expect(spill.share).toBe(1);
+  });
+
   it('does not take a ban for a limit, and survives ticks without time or requests', () => {
     const spill = newSpill();
     spillAfter(spill, 10, 10, 0, TICK_MS);
