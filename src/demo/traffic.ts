@@ -18,6 +18,8 @@ export interface TrafficView {
   readonly p99Ms: number | null;
   /** Answers ≥ 500 and requests without any answer; since the start. */
   readonly failed: number;
+  /** Status, or what became of the connection, of the last that failed; null = none did. */
+  readonly lastFailure: string | null;
   readonly total: number;
 }
 
@@ -37,8 +39,14 @@ export function startTraffic({ url, requestsPerSecond, random }: TrafficOptions)
   const startedMs = performance.now();
   let waiting = 0;
   let failed = 0;
+  let lastFailure: string | null = null;
   let total = 0;
   let timer: NodeJS.Timeout;
+
+  function fail(why: string): void {
+    failed++;
+    lastFailure = why;
+  }
 
   function next(): void {
     timer = setTimeout(next, (-Math.log(1 - random()) * 1000) / requestsPerSecond);
@@ -52,10 +60,10 @@ export function startTraffic({ url, requestsPerSecond, random }: TrafficOptions)
     total++;
     const sent = request(url, { agent, headers: { 'X-Forwarded-For': client }, timeout: TIMEOUT_MS }, (response) => {
       response.resume();
-      if (response.statusCode! >= 500) failed++;
+      if (response.statusCode! >= 500) fail(`status ${response.statusCode}`);
     });
     sent.on('timeout', () => sent.destroy(new Error('no answer')));
-    sent.on('error', () => failed++);
+    sent.on('error', (error) => fail(error.message));
     sent.on('close', () => {
       waiting--;
       recent.push({ atMs: performance.now(), tookMs: performance.now() - sentMs });
@@ -75,6 +83,7 @@ export function startTraffic({ url, requestsPerSecond, random }: TrafficOptions)
         p50Ms: took[Math.floor(took.length * 0.5)] ?? null,
         p99Ms: took[Math.floor(took.length * 0.99)] ?? null,
         failed,
+        lastFailure,
         total,
       };
     },

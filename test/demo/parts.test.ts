@@ -44,7 +44,7 @@ describe("the demo's table", () => {
       why: 'connect ECONNREFUSED',
     }),
   ];
-  const traffic = { requestsPerSecond: 29.8, p50Ms: 2.26, p99Ms: 15.4, failed: 0, total: 150 };
+  const traffic = { requestsPerSecond: 29.8, p50Ms: 2.26, p99Ms: 15.4, failed: 0, lastFailure: null, total: 150 };
 
   it('has a line a region with what is measured, its share and its state, and what clients saw', () => {
     const [head, first, second, , last] = tableOf(regions, traffic, 140);
