@@ -42,6 +42,28 @@ export interface ListenerSpec {
   readonly host: string;
   readonly port: number;
   readonly path: string | null;
+  /** Whether connections begin with a PROXY header (v1 or v2): must not, must, may. */
+  readonly proxyProtocol: 'off' | 'required' | 'optional';
+  /** null = plain text. */
+  readonly tls: TlsListenerSpec | null;
+}
+
+/** TLS towards clients. PEM texts, read by the control plane. */
+export interface TlsListenerSpec {
+  /** Chosen by SNI; the first one where none fits, or the client names no host. At least one. */
+  readonly certificates: readonly CertificateSpec[];
+  readonly minVersion: '1.2' | '1.3';
+  /** Clients must present a certificate that it signed; null = none is asked for. */
+  readonly clientCa: string | null;
+  /** In our order of preference. */
+  readonly alpn: readonly ('h2' | 'http/1.1')[];
+}
+
+export interface CertificateSpec {
+  readonly cert: string;
+  readonly key: string;
+  /** Lower case; DNS names (`*.` for wildcards) and addresses of its subjectAltName. */
+  readonly names: readonly string[];
 }
 
 export interface LimitsSpec {
@@ -94,7 +116,12 @@ export interface RouteSpec {
   readonly requestHeaders: HeaderEdits;
   readonly responseHeaders: HeaderEdits;
   readonly serverTiming: boolean;
+  /** Codings that answers may be compressed with, in our order of preference; empty = as they are. */
+  readonly compress: readonly CompressCoding[];
 }
+
+export const COMPRESS_CODINGS = ['zstd', 'br', 'gzip'] as const;
+export type CompressCoding = (typeof COMPRESS_CODINGS)[number];
 
 /** `set` replaces, `remove` drops; names lower case in `remove`, as written in `set`. */
 export interface HeaderEdits {
@@ -148,6 +175,8 @@ export interface PoolSpec {
   readonly queue: number;
   readonly queueTimeoutMs: number;
   readonly tls: TlsSpec;
+  /** Connections to its endpoints begin with a PROXY header that names the client. */
+  readonly proxyProtocol: 'off' | 'v1' | 'v2';
 }
 
 /** All in milliseconds. `totalMs` 0 = none. */

@@ -119,6 +119,12 @@ export function lost(ex: Exchange, brokeHttp: boolean): void {
   failed(ex, OUTCOME.RESET, PROBLEM.reset, isStale ? RETRY_CAUSE.STALE : RETRY_CAUSE.RESET);
 }
 
+/** The endpoint has not looked at the request: whatever its method, it may be said again, there over a new connection or elsewhere. */
+export function refused(ex: Exchange): void {
+  ex.up = null;
+  failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.refused, RETRY_CAUSE.REFUSED);
+}
+
 export function timedOut(ex: Exchange): void {
   ex.up?.abort();
   ex.up = null;
@@ -164,7 +170,7 @@ function endTunnel(ex: Exchange): void {
 }
 
 function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCause): void {
-  const isStale = cause === RETRY_CAUSE.STALE && !ex.books.wasStale;
+  const isStale = (cause === RETRY_CAUSE.STALE || cause === RETRY_CAUSE.REFUSED) && !ex.books.wasStale;
   settleAttempt(ex, isStale ? OUTCOME.CLIENT_GONE : outcome, 0);
   ex.books.lastProblem = problem;
   if (mayRetry(ex, cause)) return again(ex, isStale);

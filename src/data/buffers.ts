@@ -63,8 +63,21 @@ function sharedView(bytes: number): Buffer {
 
 /** What a socket does with what it read: `take` handles bytes, `next` then says where to read on. */
 export interface Reading {
-  readonly take: (chunk: Buffer) => void;
-  readonly next: () => Buffer;
+  take(chunk: Buffer): void;
+  next(): Buffer;
+}
+
+/** Whoever reads a socket now: a connection that turns out to speak another protocol is read by somebody else from then on. */
+export class Tap implements Reading {
+  reader: Reading | null = null;
+
+  take(chunk: Buffer): void {
+    this.reader?.take(chunk);
+  }
+
+  next(): Buffer {
+    return this.reader === null ? SHARED : this.reader.next();
+  }
 }
 
 /** `onread` options of a socket that reads as `reading` says. */
@@ -73,7 +86,7 @@ export function onread(reading: Reading): {
   callback: (bytes: number, buffer: Uint8Array) => boolean;
 } {
   return {
-    buffer: reading.next,
+    buffer: () => reading.next(),
     callback: (bytes, buffer) => {
       reading.take(buffer === SHARED ? sharedView(bytes) : (buffer as Buffer).subarray(0, bytes));
       return true;

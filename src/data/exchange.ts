@@ -175,6 +175,10 @@ export class Exchange extends Timed implements UpstreamEvents {
     attempt.lost(this, brokeHttp);
   }
 
+  onUpstreamRefused(): void {
+    attempt.refused(this);
+  }
+
   onUpstreamTimeout(): void {
     attempt.timedOut(this);
   }

@@ -34,7 +34,7 @@ export function joined(fields: Fields, id: number): string {
 
 /** The lines that are the same for all requests of a connection. */
 export function peerLines(peer: Peer): string {
-  const proto = peer.isTls ? 'https' : 'http';
+  const proto = peer.tls === null ? 'http' : 'https';
   const from = peer.address === '' ? '' : `X-Forwarded-For: ${peer.address}\r\n`; // a UNIX socket has no address
   return `${from}X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n`;
 }
@@ -106,7 +106,7 @@ function planTrusted(head: RequestHead, peer: Peer): string {
   }
   const before = joined(head, FIELD.X_FORWARDED_FOR);
   let extra = `X-Forwarded-For: ${before === '' ? peer.address : `${before}, ${peer.address}`}\r\n`;
-  if (!hasProto) extra += `X-Forwarded-Proto: ${peer.isTls ? 'https' : 'http'}\r\n`;
+  if (!hasProto) extra += `X-Forwarded-Proto: ${peer.tls === null ? 'http' : 'https'}\r\n`;
   if (!hasPort) extra += `X-Forwarded-Port: ${peer.localPort}\r\n`;
   if (!hasHost) extra += hostLine(head);
   if (!hasId) extra += `X-Request-Id: ${newRequestId()}\r\n`;

@@ -1,5 +1,5 @@
 // Accepting: each worker listens for itself (SO_REUSEPORT, the kernel spreads the connections), so that none has to hand
-// sockets to another. Who may connect is decided here, before a byte is read.
+// sockets to another. Who may connect is decided here, before a byte is read; what it speaks, in entrance.ts.
 
 import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -7,15 +7,15 @@ import { Census } from '../core/census.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { CELL } from '../core/lane.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
-import { ServerConnection } from './h1/server.ts';
+import { enter } from './entrance.ts';
 import type { Plane } from './plane.ts';
-import type { Peer } from './sides.ts';
 
 /** The kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
 
 export class Listener {
-  readonly spec: ListenerSpec;
+  /** As the Snapshot of now has it; its place never changes. */
+  spec: ListenerSpec;
   readonly #plane: Plane;
   readonly #census: Census;
   readonly #connectionCap: number;
@@ -68,19 +68,11 @@ export class Listener {
       socket.destroy();
       return;
     }
-    const { uid, name } = this.spec;
+    const { uid } = this.spec;
     plane.lane.count(CELL.CONNECTIONS, uid, 0, 0);
-    const peer: Peer = {
-      address,
-      isTrusted: false,
-      listener: name,
-      localPort: this.port,
-      isTls: false,
-    };
-    const connection = new ServerConnection(plane, socket, peer, () => {
+    enter(plane, socket, this.spec, this.port, address, () => {
       this.#census.leave(key);
       plane.lane.count(CELL.CONNECTIONS, uid, 0, 0, -1);
     });
-    plane.remember(connection);
   }
 }

@@ -57,5 +57,5 @@ function isSameUrl(ex: Exchange, { scheme, host, port }: EndpointSpec): boolean 
 
 function isTlsAtClient({ head, down: { peer } }: Exchange): boolean {
   const at = peer.isTrusted ? head.find(FIELD.X_FORWARDED_PROTO) : NONE;
-  return at < 0 ? peer.isTls : head.value(at).toLowerCase() === 'https';
+  return at < 0 ? peer.tls !== null : head.value(at).toLowerCase() === 'https';
 }

@@ -6,7 +6,7 @@ import { CELL } from '../core/lane.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Why an attempt failed, as far as a retry cares. */
-export const RETRY_CAUSE = { NEVER: 0, CONNECT: 1, STALE: 2, RESET: 3, TIMEOUT: 4, STATUS: 5 } as const;
+export const RETRY_CAUSE = { NEVER: 0, CONNECT: 1, STALE: 2, RESET: 3, TIMEOUT: 4, STATUS: 5, REFUSED: 6 } as const;
 export type RetryCause = (typeof RETRY_CAUSE)[keyof typeof RETRY_CAUSE];
 
 /** Indexes of RETRY_RESULTS (core/lane.ts). */
@@ -16,12 +16,14 @@ export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
   if (ex.hasAnswered || cause === RETRY_CAUSE.NEVER || !ex.replay.isWhole) return false;
   const pool = ex.pool!;
   const { retry } = pool.spec;
-  // Nothing has been sent: repeating is safe whatever the method. All other causes need an idempotent one.
-  if (cause !== RETRY_CAUSE.CONNECT && !pool.retryMethods.has(ex.head.method)) return false;
-  if (cause === RETRY_CAUSE.STALE && !ex.books.wasStale) return true;
+  // Nothing has been looked at: repeating is safe whatever the method. All other causes need an idempotent one.
+  const isUnseen = cause === RETRY_CAUSE.CONNECT || cause === RETRY_CAUSE.REFUSED;
+  if (!isUnseen && !pool.retryMethods.has(ex.head.method)) return false;
+  if ((cause === RETRY_CAUSE.STALE || cause === RETRY_CAUSE.REFUSED) && !ex.books.wasStale) return true;
   if (ex.attempts > retry.attempts) return false;
   switch (cause) {
     case RETRY_CAUSE.CONNECT:
+    case RETRY_CAUSE.REFUSED:
       return retry.onConnect;
     case RETRY_CAUSE.TIMEOUT:
       if (!retry.onTimeout) return false;

@@ -14,7 +14,15 @@ export interface Peer {
   isTrusted: boolean;
   readonly listener: string;
   readonly localPort: number;
-  readonly isTls: boolean;
+  /** What the handshake said; null on a plain connection. */
+  readonly tls: PeerTls | null;
+}
+
+export interface PeerTls {
+  /** What the certificate that was shown covers: other hosts are a 421. */
+  readonly names: readonly string[];
+  /** Value of X-Forwarded-Client-Cert: who the client's certificate says it is; '' = it showed none. */
+  readonly clientCert: string;
 }
 
 /** What an exchange may do to the client. All calls are cheap and never throw; after `end` or `abort` none is made. */
@@ -82,6 +90,8 @@ export interface UpstreamEvents {
   onResponseEnd(trailers: Fields | null): void;
   /** Closed, reset or broken before the response was whole. */
   onUpstreamLost(brokeHttp: boolean): void;
+  /** The endpoint says that it has not looked at the request (GOAWAY, REFUSED_STREAM): repeating it is safe. */
+  onUpstreamRefused(): void;
   onUpstreamDrain(): void;
   onUpstreamTimeout(): void;
   readonly isDownstreamFlushed: boolean;

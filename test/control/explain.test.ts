@@ -22,6 +22,7 @@ function route(name: string, fields: Partial<RouteSpec>): RouteSpec {
     requestHeaders: { set: [], remove: [] },
     responseHeaders: { set: [], remove: [] },
     serverTiming: false,
+    compress: [],
     ...fields,
   };
 }
@@ -56,6 +57,7 @@ function pool(name: string, whenAllDown: 'try' | 'fail' = 'try'): PoolSpec {
     queue: 1,
     queueTimeoutMs: 1,
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
+    proxyProtocol: 'off',
   };
 }
 
@@ -65,7 +67,15 @@ function snapshot(routes: readonly RouteSpec[], pools = [pool('shop')], version 
     table: new SharedArrayBuffer(8),
     lanes: 1,
     nodeId: 'test',
-    listeners: ['http', 'internal'].map((name, uid) => ({ uid, name, host: '', port: 0, path: null })),
+    listeners: ['http', 'internal'].map((name, uid) => ({
+      uid,
+      name,
+      host: '',
+      port: 0,
+      path: null,
+      proxyProtocol: 'off' as const,
+      tls: null,
+    })),
     routes,
     pools,
     rows: pools.map((_, i) => ({ pool: i, members: [], residency: [] })),

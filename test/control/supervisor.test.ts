@@ -28,8 +28,17 @@ const ROUTE: RouteSpec = {
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
   serverTiming: false,
+  compress: [],
 };
-const listener = (name: string, port = 0): ListenerSpec => ({ uid: 0, name, host: '127.0.0.1', port, path: null });
+const listener = (name: string, port = 0): ListenerSpec => ({
+  uid: 0,
+  name,
+  host: '127.0.0.1',
+  port,
+  path: null,
+  proxyProtocol: 'off' as const,
+  tls: null,
+});
 
 /** Answers every request with its version. */
 function snapshot(version: number, listeners: readonly ListenerSpec[] = [listener('http')]): Snapshot {

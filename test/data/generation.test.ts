@@ -24,6 +24,7 @@ const ROUTE: RouteSpec = {
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
   serverTiming: false,
+  compress: [],
 };
 
 /** Slots 7, 2 and 5; the second and third are inside. */

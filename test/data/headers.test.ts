@@ -19,7 +19,7 @@ import { copyKept, FIELD } from '../../src/wire/fields.ts';
 import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 import { parseRequest, parseResponse } from '../wire/support.ts';
 
-const PEER: Peer = { address: '192.0.2.7', isTrusted: false, listener: 'http', localPort: 8080, isTls: false };
+const PEER: Peer = { address: '192.0.2.7', isTrusted: false, listener: 'http', localPort: 8080, tls: null };
 const TRUSTED: Peer = { ...PEER, isTrusted: true };
 const LOOP = 'CDN-Loop: fermat; n=abc\r\n';
 
@@ -40,6 +40,7 @@ const ROUTE: RouteSpec = {
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
   serverTiming: false,
+  compress: [],
 };
 
 function routeOf(more: Partial<RouteSpec> = {}): RouteRuntime {
@@ -153,7 +154,7 @@ describe('a trusted proxy', () => {
   });
 
   it('gets what it did not say', () => {
-    expect(sent(HOST, { ...TRUSTED, isTls: true }).sort()).toEqual(
+    expect(sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '' } }).sort()).toEqual(
       ['host: a.example:81', ...OURS.map((line) => line.replace('proto: http', 'proto: https'))].sort(),
     );
   });

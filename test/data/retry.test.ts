@@ -60,13 +60,14 @@ describe.each(CAUSES)('after %s', (_, cause) => {
     expect(mayRetry(exchangeOf({ isWhole: false }), cause)).toBe(false);
   });
 
-  it('a POST is made again only when nothing of it can have arrived', () => {
-    expect(mayRetry(exchangeOf({ method: 'POST' }), cause)).toBe(cause === RETRY_CAUSE.CONNECT);
-    expect(mayRetry(exchangeOf({ method: 'get' }), cause)).toBe(cause === RETRY_CAUSE.CONNECT);
+  it('a POST is made again only when nothing of it can have been looked at', () => {
+    const isUnseen = cause === RETRY_CAUSE.CONNECT || cause === RETRY_CAUSE.REFUSED;
+    expect(mayRetry(exchangeOf({ method: 'POST' }), cause)).toBe(isUnseen);
+    expect(mayRetry(exchangeOf({ method: 'get' }), cause)).toBe(isUnseen);
   });
 
   it('an empty budget ends it, but for connects and for the first stale connection', () => {
-    const isFree = cause === RETRY_CAUSE.CONNECT || cause === RETRY_CAUSE.STALE;
+    const isFree = FREE.includes(cause);
     expect(mayRetry(exchangeOf({ tokens: 0 }), cause)).toBe(isFree);
     let counted = 0;
     lane.eachCell((kind, _a, b, _c, values, at) => {
@@ -79,10 +80,13 @@ describe.each(CAUSES)('after %s', (_, cause) => {
   it('one token is taken, or none where it is free', () => {
     const ex = exchangeOf({ tokens: 3 });
     mayRetry(ex, cause);
-    const isFree = cause === RETRY_CAUSE.CONNECT || cause === RETRY_CAUSE.STALE;
+    const isFree = FREE.includes(cause);
     expect(ex.pool!.budget.tokens).toBeCloseTo(isFree ? 3 : 2);
   });
 });
+
+/** Costs the budget nothing, the first time. */
+const FREE: readonly RetryCause[] = [RETRY_CAUSE.CONNECT, RETRY_CAUSE.STALE, RETRY_CAUSE.REFUSED];
 
 describe('the configuration', () => {
   it.each([
@@ -99,7 +103,9 @@ describe('the configuration', () => {
 
   it('attempts: 0 allows none, and still forgives one stale connection', () => {
     for (const [, cause] of CAUSES)
-      expect(mayRetry(exchangeOf({ retry: { attempts: 0 } }), cause)).toBe(cause === RETRY_CAUSE.STALE);
+      expect(mayRetry(exchangeOf({ retry: { attempts: 0 } }), cause)).toBe(
+        cause === RETRY_CAUSE.STALE || cause === RETRY_CAUSE.REFUSED,
+      );
   });
 });
 

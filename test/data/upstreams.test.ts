@@ -41,6 +41,7 @@ class User implements UpstreamEvents {
     this.told += 'end ';
     this.up!.release();
   }
+  onUpstreamRefused(): void {}
   onUpstreamLost(): void {
     this.told += 'lost ';
   }

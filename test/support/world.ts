@@ -93,6 +93,7 @@ export function poolSpec(
     queue: 1024,
     queueTimeoutMs: 1000,
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
+    proxyProtocol: 'off',
     ...more,
   };
 }

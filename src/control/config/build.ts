@@ -77,7 +77,7 @@ function locationOf(place: {
 function listenerOf({ address, name = address }: FileConfig['listeners'][number]): ListenerConfig {
   const path = parseUnix(address);
   const parsed = path === null ? parseAddress(address)! : { host: '', port: 0 };
-  return { name, host: parsed.host, port: parsed.port, path };
+  return { name, host: parsed.host, port: parsed.port, path, proxyProtocol: 'off', tls: null };
 }
 
 function limitsOf({ limits }: FileConfig): LimitsSpec {
@@ -137,6 +137,7 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
     queue: limits.queue,
     queueTimeoutMs: ms(limits.queueTimeout),
     tls,
+    proxyProtocol: 'off',
   };
 }
 
@@ -204,6 +205,7 @@ function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
       requestHeaders: editsOf(route.requestHeaders),
       responseHeaders: editsOf(route.responseHeaders),
       serverTiming: route.serverTiming,
+      compress: [],
     };
   });
 }

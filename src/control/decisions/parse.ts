@@ -224,6 +224,7 @@ const POOL: PoolSpec = {
   queue: 0,
   queueTimeoutMs: 0,
   tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
+  proxyProtocol: 'off',
 };
 
 const ENDPOINT: EndpointSpec = {

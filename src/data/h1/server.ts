@@ -11,7 +11,7 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead, RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { httpDate, statusLine } from '../../wire/write.ts';
-import { adopt, kept, ReadBuffer } from '../buffers.ts';
+import { kept, ReadBuffer, type Reading, type Tap } from '../buffers.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import type { Plane } from '../plane.ts';
@@ -20,6 +20,11 @@ import type { Downstream, Peer } from '../sides.ts';
 import { Timed } from '../wheel.ts';
 import { Presence, VERDICT } from './presence.ts';
 import { MessageWriter } from './writer.ts';
+
+/** What an HTTP/2 client says first (RFC 9113, 3.4). */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+/** Takes over a connection whose first bytes, all given, are HTTP/2's. */
+export type Preface = (bytes: Buffer) => void;
 
 const PHASE = { HEAD: 0, BODY: 1, ANSWERING: 2, TUNNEL: 3, CLOSING: 4, DEAD: 5 } as const;
 /** Who does not want the socket to be read now. */
@@ -33,11 +38,12 @@ const MAX_LEFTOVER_BYTES = 256 * 1024;
 /** Pipelined bytes held while an answer is under way. Until then the socket is read, since only reading sees a client go. */
 const MAX_STASH_BYTES = 64 * 1024;
 
-export class ServerConnection extends Timed implements Downstream {
+export class ServerConnection extends Timed implements Downstream, Reading {
   readonly peer: Peer;
   readonly #plane: Plane;
   readonly #socket: Socket;
   readonly #onClosed: () => void;
+  #onPreface: Preface | null;
   readonly #buffer = new ReadBuffer();
   /** Lent from the first byte of a head to the end of its answer; null between requests. */
   #reader: RequestReader | null = null;
@@ -65,14 +71,16 @@ export class ServerConnection extends Timed implements Downstream {
   /** Body bytes read after the answer was already whole; -1 = the answer is not. */
   #leftover = -1;
 
-  constructor(plane: Plane, accepted: Socket, peer: Peer, onClosed: () => void) {
+  /** `onPreface`: the first bytes are HTTP/2's; the socket is the callee's from then on. null = they would be a bad request. */
+  constructor(plane: Plane, socket: Socket, tap: Tap, peer: Peer, onPreface: Preface | null, onClosed: () => void) {
     super();
     this.#plane = plane;
     this.#onClosed = onClosed;
     this.peer = peer;
     this.#exchange = new Exchange(plane, this);
-    const socket = adopt(accepted, { take: (chunk) => this.#onData(chunk), next: () => this.#nextBuffer() });
     this.#socket = socket;
+    this.#onPreface = onPreface;
+    tap.reader = this;
     this.#writer = new MessageWriter(socket, () => this.#onDrain());
     socket.on('end', () => this.#onFin());
     socket.on('error', () => {}); // `close` follows and is handled there
@@ -95,13 +103,35 @@ export class ServerConnection extends Timed implements Downstream {
 
   // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #onData(chunk: Buffer): void {
+  take(chunk: Buffer): void {
     if (this.#phase >= PHASE.CLOSING) return;
     this.#plane.wheel.stamp();
-    this.#process(chunk, false);
+    if (this.#onPreface !== null) this.#takeFirst(chunk, this.#onPreface);
+    else this.#process(chunk, false);
   }
 
-  #nextBuffer(): Buffer {
+  /** HTTP/2 by prior knowledge begins with a preface that is no HTTP/1.1 request (RFC 9113, 3.3). */
+  #takeFirst(chunk: Buffer, onPreface: Preface): void {
+    const bytes = this.#stash === null ? chunk : Buffer.concat([this.#stash, chunk]);
+    this.#stash = null;
+    const isShort = bytes.length < PREFACE.length;
+    if (!(isShort ? PREFACE.subarray(0, bytes.length) : PREFACE).equals(bytes.subarray(0, PREFACE.length))) {
+      this.#onPreface = null;
+      return this.#process(bytes, bytes !== chunk);
+    }
+    if (isShort) {
+      this.#stash = kept(bytes, 0, bytes.length);
+      this.#plane.wheel.armIn(this, this.#plane.limits.headTimeoutMs);
+      return;
+    }
+    this.#phase = PHASE.DEAD;
+    this.#plane.wheel.drop(this);
+    this.#plane.forget(this);
+    this.#socket.removeAllListeners();
+    onPreface(bytes);
+  }
+
+  next(): Buffer {
     return this.#buffer.next(this.#phase === PHASE.BODY && this.#leftover < 0, this.#exchange.isUpstreamFlushed);
   }
 
