@@ -55,7 +55,7 @@ function hostEndOf(text: string, at: number, end: number): number {
 }
 
 /** RFC 3986 IPv6address: eight groups, at most one `::`, the last two perhaps as IPv4. */
-function isIpv6(text: string, at: number, end: number): boolean {
+export function isIpv6(text: string, at: number, end: number): boolean {
   let groups = 0;
   let hasGap = false;
   let p = at;
@@ -84,7 +84,7 @@ function isIpv6(text: string, at: number, end: number): boolean {
 }
 
 /** Four decimals of 0-255 without leading zeros. */
-function isIpv4(text: string, at: number, end: number): boolean {
+export function isIpv4(text: string, at: number, end: number): boolean {
   let octets = 0;
   let p = at;
   for (;;) {
