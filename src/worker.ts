@@ -106,7 +106,7 @@ async function installListeners(snapshot: Snapshot, ports: Readonly<Record<strin
 
 /** First the answers say that they are the last, then nothing new is accepted, then the rest is cut. */
 async function drain(delayMs: number, timeoutMs: number): Promise<void> {
-  plane.isDraining = true;
+  plane.beginDrain();
   await after(delayMs);
   for (const listener of listeners.values()) listener.close();
   await after(Math.min(IDLE_GRACE_MS, delayMs));

@@ -12,7 +12,7 @@ const BULK_BYTES = 64 * 1024;
 /** Bulk buffers kept for the next large body, per worker. */
 const MAX_FREE = 64;
 
-const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES);
+export const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES);
 /** SHARED[0, n) for small n: most reads are heads, and making a view costs as much as reading a line of one. */
 const views: Buffer[] = [];
 const MAX_VIEW_BYTES = 2048;

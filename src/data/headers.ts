@@ -51,7 +51,7 @@ export function planRequest(
   route: RouteRuntime,
 ): string {
   let extra = peer.isTrusted ? planTrusted(head, peer) : planUntrusted(head, constant);
-  extra += head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
+  extra += head.isH2 ? 'Via: 2.0 fermat\r\n' : head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
   extra += loopLine;
   if (head.upgrade !== '') extra += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
   if (head.methodId === 7 || head.methodId === 8) extra += planMaxForwards(head);
@@ -145,7 +145,7 @@ export function maxForwardsOf(value: string): number {
 
 /** Marks what the endpoint's answer must not carry to the client, and gives the lines it shall carry besides. */
 export function planResponse(head: ResponseHead, route: RouteRuntime): string {
-  let extra = head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
+  let extra = head.isH2 ? 'Via: 2.0 fermat\r\n' : head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
   if (!head.hasDate) extra += `Date: ${httpDate(Date.now())}\r\n`;
   return edit(head, extra, route.responseDrops) + route.responseLines;
 }

@@ -9,6 +9,7 @@ import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
 import { RequestReader } from '../wire/request.ts';
 import { ResponseReader } from '../wire/response.ts';
 import { AccessLog } from './access.ts';
+import { Batch } from './batch.ts';
 import { Capture } from './capture.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
@@ -18,6 +19,9 @@ import { Wheel } from './wheel.ts';
 
 /** A client connection as the plane keeps it. */
 export interface ClientConnectionHandle {
+  /** This process is going to end: whoever can be told is told. */
+  beginDrain(): void;
+  /** Closes it when nothing is under way, or as soon as that is so. */
   closeIdle(): void;
   destroy(): void;
 }
@@ -47,6 +51,7 @@ export class Plane {
   readonly lane: LaneWriter;
   readonly wheel: Wheel;
   readonly upstreams: Upstreams;
+  readonly batch = new Batch();
   readonly locator: Locator;
   readonly capture: Capture;
   readonly access: AccessLog;
@@ -144,6 +149,11 @@ export class Plane {
   /** A request that never became an exchange. */
   countRefusal(status: number): void {
     this.lane.count(CELL.REQUESTS, OTHER, OTHER, status);
+  }
+
+  beginDrain(): void {
+    this.isDraining = true;
+    for (const connection of this.#connections) connection.beginDrain();
   }
 
   closeIdle(): void {

@@ -15,6 +15,7 @@ interface WriteRequest {
 
 interface Handle {
   writeLatin1String(request: WriteRequest, text: string): number;
+  writeBuffer(request: WriteRequest, bytes: Buffer): number;
 }
 
 interface Binding {
@@ -73,6 +74,41 @@ export function writeText(socket: Socket, text: string, owner: Pending): boolean
   request.async = false;
   request.owner = owner;
   const error = handle.writeLatin1String(request, text);
+  if (error !== 0) {
+    socket.destroy();
+    return false;
+  }
+  if (binding.streamBaseState[binding.kLastWriteWasAsync] === 0) {
+    request.handle = null;
+    request.owner = null;
+    spare = request;
+    return true;
+  }
+  owner.pendingWrites++;
+  return false;
+}
+
+/**
+ * The same with bytes, on plain and TLS sockets alike; `bytes` must stay as they are until they are gone. One write at a time:
+ * after false, the next one only when `owner.onWritten` has been called.
+ */
+export function writeBytes(socket: Socket, bytes: Buffer, owner: Pending): boolean {
+  const handle = (socket as unknown as { _handle: Handle | null })._handle;
+  if (binding === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
+    owner.pendingWrites++;
+    socket.write(bytes, (error) => {
+      owner.pendingWrites--;
+      owner.onWritten(error !== null && error !== undefined);
+    });
+    return false;
+  }
+  const request = spare ?? new binding.WriteWrap();
+  spare = null;
+  request.handle = handle;
+  request.oncomplete = onComplete;
+  request.async = false;
+  request.owner = owner;
+  const error = handle.writeBuffer(request, bytes);
   if (error !== 0) {
     socket.destroy();
     return false;

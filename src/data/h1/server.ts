@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { faultOf } from '../../wire/fault.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
+import { PREFACE } from '../../wire/h2/frames.ts';
 import type { RequestHead, RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { httpDate, statusLine } from '../../wire/write.ts';
@@ -21,8 +22,6 @@ import { Timed } from '../wheel.ts';
 import { Presence, VERDICT } from './presence.ts';
 import { MessageWriter } from './writer.ts';
 
-/** What an HTTP/2 client says first (RFC 9113, 3.4). */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 /** Takes over a connection whose first bytes, all given, are HTTP/2's. */
 export type Preface = (bytes: Buffer) => void;
 
@@ -44,6 +43,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   readonly #socket: Socket;
   readonly #onClosed: () => void;
   #onPreface: Preface | null;
+  /** It speaks another protocol, and the socket is somebody else's. */
+  #isHandedOver = false;
   readonly #buffer = new ReadBuffer();
   /** Lent from the first byte of a head to the end of its answer; null between requests. */
   #reader: RequestReader | null = null;
@@ -125,9 +126,9 @@ export class ServerConnection extends Timed implements Downstream, Reading {
       return;
     }
     this.#phase = PHASE.DEAD;
+    this.#isHandedOver = true;
     this.#plane.wheel.drop(this);
     this.#plane.forget(this);
-    this.#socket.removeAllListeners();
     onPreface(bytes);
   }
 
@@ -298,6 +299,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   #onClose(): void {
+    if (this.#isHandedOver) return;
     const wasBusy = this.#phase === PHASE.BODY || this.#phase === PHASE.ANSWERING || this.#phase === PHASE.TUNNEL;
     this.#phase = PHASE.DEAD;
     this.#stash = null;
@@ -453,6 +455,9 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     this.#held = 0;
     this.#applyPause(); // to see its FIN
   }
+
+  /** HTTP/1.1 has no word for it: the next answer carries `Connection: close`. */
+  beginDrain(): void {}
 
   /** Closes an idle connection (drain). */
   closeIdle(): void {

@@ -1,0 +1,211 @@
+// One HTTP/2 request of a client: the Downstream of its exchange. It is used again for later requests of its connection.
+// Towards the exchange it speaks HTTP/1.1's language: a WebSocket (extended CONNECT, RFC 8441) looks like an upgrade there, and
+// the 101 that answers it is a 200 here.
+
+import { FRAMING } from '../../wire/body.ts';
+import { Fields } from '../../wire/fields.ts';
+import { FLAG, FRAME, H2_ERROR } from '../../wire/h2/frames.ts';
+import { USUAL_LINES } from '../../wire/lines.ts';
+import { RequestHead } from '../../wire/request.ts';
+import type { ResponseHead } from '../../wire/response.ts';
+import { httpDate } from '../../wire/write.ts';
+import { PROBLEM, type Problem, renderProblem } from '../errors.ts';
+import { Exchange } from '../exchange.ts';
+import { isGrpc } from '../grpc.ts';
+import { dropNamed } from '../headers.ts';
+import type { Downstream, Peer } from '../sides.ts';
+import type { Sender } from './sender.ts';
+import type { H2ServerConnection } from './server.ts';
+import { H2Stream } from './stream.ts';
+
+export class ServerStream extends H2Stream implements Downstream {
+  readonly request = new RequestHead(USUAL_LINES);
+  readonly exchange: Exchange;
+  readonly #connection: H2ServerConnection;
+  /** Of the request, read after its body; null until it had some. */
+  #trailers: Fields | null = null;
+  #hasTrailers = false;
+  /** Bytes that Content-Length still promises; -1 = it promised nothing. */
+  #expected = -1;
+  #isTunnel = false;
+  /** A request without progress is cut; a gRPC stream may be silent for as long as it likes. */
+  #isTimed = false;
+
+  constructor(connection: H2ServerConnection) {
+    super();
+    this.#connection = connection;
+    this.exchange = new Exchange(connection.plane, this);
+  }
+
+  get peer(): Peer {
+    return this.#connection.peer;
+  }
+
+  protected get sender(): Sender {
+    return this.#connection.sender;
+  }
+
+  // ── from the client ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A request whose head stands in `request`. */
+  begin(id: number, sendWindow: number, hasBody: boolean): void {
+    this.open(id, sendWindow);
+    const head = this.request;
+    this.#hasTrailers = false;
+    this.#isTunnel = false;
+    this.#expected = hasBody && head.framing === FRAMING.LENGTH ? head.length : -1;
+    this.isRemoteEnded = !hasBody;
+    const isUpgrade = head.isExtendedConnect;
+    if (isUpgrade) this.isPaused = true; // what comes before the endpoint has agreed waits
+    this.#isTimed = hasBody && !isUpgrade && !isGrpc(head);
+    const { wheel, limits } = this.#connection.plane;
+    if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
+    this.exchange.begin(head, hasBody && !isUpgrade, wheel.nowMs);
+  }
+
+  /** A request that cannot be served, answered by itself. */
+  refuse(id: number, sendWindow: number, hasBody: boolean, problem: Problem): void {
+    this.open(id, sendWindow);
+    this.isRemoteEnded = !hasBody;
+    this.#isTimed = false;
+    this.#connection.plane.countRefusal(problem.status);
+    const { fields, body } = renderProblem(problem, false);
+    this.request.methodId = 0;
+    this.reply(problem.status, fields, body);
+  }
+
+  protected onBody(chunk: Buffer, from: number, to: number): void {
+    if (this.#expected >= 0) {
+      this.#expected -= to - from;
+      if (this.#expected < 0) return this.#connection.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
+    }
+    const { wheel, limits } = this.#connection.plane;
+    if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
+    this.exchange.onRequestChunk(chunk, from, to);
+  }
+
+  /** Space for the trailers of this request. */
+  get trailers(): Fields {
+    this.#hasTrailers = true;
+    this.#trailers ??= new Fields(USUAL_LINES);
+    return this.#trailers;
+  }
+
+  protected onBodyEnd(): void {
+    if (this.#isTunnel) return this.exchange.onTunnelFin();
+    if (this.#expected > 0) return this.#connection.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
+    this.#isTimed = false;
+    if (this.pendingBytes === 0) this.#connection.plane.wheel.disarm(this);
+    this.exchange.onRequestEnd(this.#hasTrailers && this.#trailers!.count > 0 ? this.#trailers : null);
+  }
+
+  override onDeadline(): void {
+    if (this.isClosed) return;
+    if (this.pendingBytes > 0) this.#connection.resetStream(this, H2_ERROR.CANCEL);
+    else if (this.#isTimed && !this.hasEnded) this.exchange.onRequestBroken(PROBLEM.requestTimeout);
+  }
+
+  // ── Downstream ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  interim(head: ResponseHead | null, status: number): void {
+    const { sender } = this;
+    const at = sender.begin(FRAME.HEADERS, FLAG.END_HEADERS, this.id, 0);
+    sender.encoder.status(sender.out, status);
+    if (head !== null) sender.encoder.fields(sender.out, head);
+    sender.endHeaders(this, at);
+    sender.schedule();
+  }
+
+  head(status: number, _reason: string, fields: Fields | null, extra: string, framing: number, length: number): void {
+    const { sender } = this;
+    const { encoder } = sender;
+    const at = sender.begin(FRAME.HEADERS, FLAG.END_HEADERS, this.id, 0);
+    encoder.status(sender.out, status === 101 ? 200 : status);
+    if (status === 101 && fields !== null) dropNamed(fields, 'sec-websocket-accept');
+    if (fields !== null) encoder.fields(sender.out, fields);
+    encoder.lines(sender.out, extra);
+    if (framing === FRAMING.LENGTH) encoder.field(sender.out, 'content-length', `${length}`);
+    sender.endHeaders(this, at);
+    sender.schedule();
+  }
+
+  chunk(chunk: Buffer, from: number, to: number): boolean {
+    if (this.sender.data(this, chunk, from, to)) return true;
+    const { wheel, limits } = this.#connection.plane;
+    wheel.armIn(this, this.#isTunnel ? this.exchange.idleMs : limits.idleTimeoutMs);
+    return false;
+  }
+
+  end(trailers: Fields | null): void {
+    this.hasEnded = true;
+    this.sender.end(this, trailers);
+  }
+
+  reply(status: number, fields: string, body: string): void {
+    const { sender } = this;
+    const { encoder } = sender;
+    const at = sender.begin(FRAME.HEADERS, FLAG.END_HEADERS, this.id, 0);
+    encoder.status(sender.out, status);
+    encoder.lines(sender.out, `${fields}Via: 2.0 fermat\r\n`);
+    encoder.field(sender.out, 'date', httpDate(Date.now()));
+    if (status !== 204 && status !== 304) encoder.field(sender.out, 'content-length', `${body.length}`);
+    sender.endHeaders(this, at);
+    if (this.request.methodId !== 2 && body.length > 0) {
+      const bytes = Buffer.from(body, 'latin1');
+      if (!sender.data(this, bytes, 0, bytes.length))
+        this.#connection.plane.wheel.armIn(this, this.#connection.plane.limits.idleTimeoutMs);
+    }
+    this.end(null);
+  }
+
+  abort(): void {
+    if (this.isClosed) return;
+    this.#connection.cut(this, H2_ERROR.INTERNAL_ERROR);
+  }
+
+  flush(): void {
+    this.sender.schedule();
+  }
+
+  pause(): void {
+    this.isPaused = true;
+    if (this.pendingBytes === 0) this.#connection.plane.wheel.disarm(this); // it is us who do not read
+  }
+
+  resume(): void {
+    if (!this.isPaused || this.isClosed || (this.request.isExtendedConnect && !this.#isTunnel)) return;
+    const { wheel, limits } = this.#connection.plane;
+    if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
+    this.takeUp();
+  }
+
+  tunnel(): void {
+    this.#isTunnel = true;
+    this.#expected = -1;
+    this.takeUp();
+  }
+
+  /** What was handed over was copied. */
+  get isFlushed(): boolean {
+    return true;
+  }
+
+  // ── from the sender ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  onSent(): void {
+    const { wheel, limits } = this.#connection.plane;
+    if (this.#isTimed && !this.isPaused) wheel.armIn(this, limits.bodyTimeoutMs);
+    else wheel.disarm(this);
+    this.exchange.onDownstreamDrain();
+  }
+
+  onEnded(): void {
+    this.#connection.onAnswered(this);
+  }
+
+  /** The connection lets go of it: nothing of this request is left. */
+  close(): void {
+    this.forget();
+    this.#connection.plane.wheel.drop(this);
+  }
+}

@@ -1,0 +1,228 @@
+// The client's side over HTTP/2: one object per client connection. Requests become streams, each with an exchange of its own;
+// how many there may be, what a client may waste, and how the connection ends is decided here (RFC 9113, 5 and 6.8).
+
+import type { Socket } from 'node:net';
+import { FAULT, faultOf, NO_FAULT } from '../../wire/fault.ts';
+import { HPACK } from '../../wire/h2/decoder.ts';
+import { DEFAULT_WINDOW_BYTES, H2_ERROR, MAX_STREAM_ID, PREFACE, SETTING } from '../../wire/h2/frames.ts';
+import { readRequest } from '../../wire/h2/request.ts';
+import { readTrailers } from '../../wire/h2/trailers.ts';
+import { SHARED, type Tap } from '../buffers.ts';
+import { problemOfFault } from '../errors.ts';
+import type { ClientConnectionHandle, Plane } from '../plane.ts';
+import type { Peer } from '../sides.ts';
+import { COST, EARNED } from './patience.ts';
+import { ServerStream } from './server-stream.ts';
+import { CONNECTION_WINDOW_BYTES, H2Session } from './session.ts';
+import { STREAM_WINDOW_BYTES } from './stream.ts';
+
+/** Node's own server allows four billion unless told otherwise; browsers are content with this. */
+const MAX_STREAMS = 100;
+/** Stream objects kept for the next requests of an idle connection. */
+const MAX_SPARE = 8;
+const NO_BYTES = Buffer.alloc(8);
+
+export class H2ServerConnection extends H2Session<ServerStream> implements ClientConnectionHandle {
+  readonly peer: Peer;
+  readonly #onClosed: () => void;
+  readonly #spare: ServerStream[] = [];
+  #prefaceBytes = 0;
+  /** GOAWAY has been said: that there will be an end, and then which request is the last. */
+  #isWarned = false;
+  #isLast = false;
+  #isWriting = false;
+  /** Since when a frame is not whole; 0 = it is. */
+  #midwayMs = 0;
+
+  constructor(plane: Plane, socket: Socket, tap: Tap, peer: Peer, onClosed: () => void) {
+    super(plane, socket, SHARED);
+    this.peer = peer;
+    this.#onClosed = onClosed;
+    tap.reader = this;
+    this.sender.settings([
+      [SETTING.MAX_CONCURRENT_STREAMS, MAX_STREAMS],
+      [SETTING.INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES],
+      [SETTING.MAX_HEADER_LIST_SIZE, plane.limits.headBytes],
+      [SETTING.ENABLE_CONNECT_PROTOCOL, 1],
+    ]);
+    this.sender.windowUpdate(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
+    plane.wheel.armIn(this, plane.limits.headTimeoutMs);
+  }
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override take(chunk: Buffer): void {
+    if (this.isOver) return;
+    this.plane.wheel.stamp();
+    let at = 0;
+    if (this.#prefaceBytes < PREFACE.length) {
+      at = Math.min(chunk.length, PREFACE.length - this.#prefaceBytes);
+      if (PREFACE.compare(chunk, 0, at, this.#prefaceBytes, this.#prefaceBytes + at) !== 0)
+        return this.fail(H2_ERROR.PROTOCOL_ERROR);
+      this.#prefaceBytes += at;
+    }
+    this.read(chunk, at);
+    this.#watch();
+  }
+
+  /** What is waited for now, and how long. */
+  #watch(): void {
+    if (this.isOver) return;
+    const { wheel, limits } = this.plane;
+    const wasMidway = this.#midwayMs > 0;
+    this.#midwayMs = this.isMidway ? this.#midwayMs || wheel.nowMs : 0;
+    if (this.#midwayMs > 0) wheel.arm(this, this.#midwayMs + limits.headTimeoutMs);
+    else if (this.streams.size === 0) wheel.armIn(this, limits.idleTimeoutMs);
+    else if (wasMidway && !this.#isWriting) wheel.disarm(this);
+  }
+
+  override onWriting(isWriting: boolean): void {
+    this.#isWriting = isWriting;
+    if (this.isOver) return;
+    if (isWriting) this.plane.wheel.armIn(this, this.plane.limits.idleTimeoutMs);
+    else if (this.streams.size > 0 && this.#midwayMs === 0) this.plane.wheel.disarm(this);
+  }
+
+  override onDeadline(): void {
+    if (this.isOver || this.#isWriting) return this.destroy();
+    if (this.#midwayMs > 0) return this.fail(H2_ERROR.ENHANCE_YOUR_CALM);
+    if (this.streams.size === 0) this.fail(H2_ERROR.NO_ERROR);
+  }
+
+  protected override onHeaders(streamId: number, code: number, isEnd: boolean): void {
+    const known = this.streams.get(streamId);
+    if (known !== undefined) return this.#onTrailers(known, code, isEnd);
+    if (streamId <= this.lastId) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+    if ((streamId & 1) === 0) return this.fail(H2_ERROR.PROTOCOL_ERROR);
+    if (this.#isLast) return; // behind the last one we said we would serve: the client knows
+    this.lastId = streamId;
+    if (this.streams.size >= MAX_STREAMS) {
+      if (this.spend(COST.RESET)) this.sendReset(streamId, H2_ERROR.REFUSED_STREAM);
+      return;
+    }
+    const stream = this.#spare.pop() ?? new ServerStream(this);
+    const fault = code === HPACK.TOO_LARGE ? FAULT.HEAD_TOO_LARGE : readRequest(this.block, stream.request, !isEnd);
+    if (fault !== NO_FAULT) return this.#refuse(stream, streamId, fault, isEnd);
+    this.streams.set(streamId, stream);
+    if (this.streams.size === 1 && !this.#isWriting) this.plane.wheel.disarm(this);
+    if (this.plane.isDraining) this.beginDrain();
+    stream.begin(streamId, this.sender.initialWindow, !isEnd);
+  }
+
+  /** Malformed is a stream error; what is only too much, or not served here, is told. */
+  #refuse(stream: ServerStream, streamId: number, fault: number, isEnd: boolean): void {
+    const { status, detail, proxyStatus } = faultOf(fault);
+    if (!this.spend(COST.FAULT)) return;
+    if (status !== 400) {
+      this.streams.set(streamId, stream);
+      stream.refuse(streamId, this.sender.initialWindow, !isEnd, problemOfFault(status, detail, proxyStatus));
+      return;
+    }
+    this.plane.countRefusal(400);
+    this.#spare.push(stream);
+    this.sendReset(streamId, H2_ERROR.PROTOCOL_ERROR);
+  }
+
+  #onTrailers(stream: ServerStream, code: number, isEnd: boolean): void {
+    if (stream.isRemoteEnded) return this.resetStream(stream, H2_ERROR.STREAM_CLOSED);
+    const isGood = isEnd && code === HPACK.OK && readTrailers(this.block, stream.trailers) === NO_FAULT;
+    if (isGood) stream.deliverEnd();
+    else this.resetStream(stream, H2_ERROR.PROTOCOL_ERROR);
+  }
+
+  protected override onReset(stream: ServerStream): void {
+    this.#release(stream);
+    stream.exchange.onClientGone();
+    this.#recycle(stream);
+    this.spend(COST.RESET);
+  }
+
+  protected override onSettings(): void {}
+
+  protected override onGoaway(): void {} // the client will begin no more; what it has begun is answered
+
+  protected override isUnbegun(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId > this.lastId;
+  }
+
+  // ── ends of streams ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The client broke the rules of this stream. */
+  override resetStream(stream: ServerStream, error: number): void {
+    if (stream.isClosed) return;
+    this.sendReset(stream.id, error);
+    this.#release(stream);
+    stream.exchange.onClientGone();
+    this.#recycle(stream);
+    this.spend(COST.FAULT);
+  }
+
+  /** The answer cannot be completed: the client is shown that it is not whole. */
+  cut(stream: ServerStream, error: number): void {
+    this.sendReset(stream.id, error);
+    this.#release(stream);
+    this.#recycle(stream);
+  }
+
+  /** The answer is whole. A client that still sends is told that nobody listens (RFC 9113, 8.1). */
+  onAnswered(stream: ServerStream): void {
+    if (!stream.isRemoteEnded) this.sendReset(stream.id, H2_ERROR.NO_ERROR);
+    this.patience.earn(EARNED.ANSWER);
+    this.#release(stream);
+    this.#recycle(stream);
+  }
+
+  #release(stream: ServerStream): void {
+    this.streams.delete(stream.id);
+    stream.close();
+  }
+
+  #recycle(stream: ServerStream): void {
+    if (this.isOver) return;
+    this.#spare.push(stream);
+    if (this.streams.size > 0) return;
+    if (this.#spare.length > MAX_SPARE) this.#spare.length = MAX_SPARE;
+    if (this.#isLast) this.shut();
+    else this.#watch();
+  }
+
+  // ── the end of the connection ────────────────────────────────────────────────────────────────────────────────────
+
+  /** A drain has begun: the client is told to go elsewhere, and everything it has sent meanwhile is still served. */
+  beginDrain(): void {
+    if (this.#isWarned || this.isOver) return;
+    this.#isWarned = true;
+    this.sender.goaway(MAX_STREAM_ID, H2_ERROR.NO_ERROR);
+    this.sender.ping(NO_BYTES, 0, false);
+  }
+
+  /** The client has read our warning: what comes from now on, it knows to repeat elsewhere. */
+  protected override onPong(): void {
+    if (this.#isWarned) this.#sayLast();
+  }
+
+  closeIdle(): void {
+    this.#sayLast();
+  }
+
+  #sayLast(): void {
+    if (this.#isLast || this.isOver) return;
+    this.#isLast = true;
+    this.sender.goaway(this.lastId, H2_ERROR.NO_ERROR);
+    if (this.streams.size === 0) this.shut();
+  }
+
+  protected override abandon(): void {
+    for (const stream of this.streams.values()) {
+      stream.close();
+      stream.exchange.onClientGone();
+    }
+    this.streams.clear();
+    this.#spare.length = 0;
+  }
+
+  protected override onClosed(): void {
+    this.plane.forget(this);
+    this.#onClosed();
+  }
+}

@@ -1,0 +1,302 @@
+// What both ends of an HTTP/2 connection do alike (RFC 9113, 3.4, 5, 6): frames to streams, SETTINGS, PING, flow control of
+// what comes in, GOAWAY and the end. The client's side is server.ts, the endpoint's client.ts; sending is sender.ts.
+
+import type { Socket } from 'node:net';
+import type { Fields } from '../../wire/fields.ts';
+import { HeaderBlock } from '../../wire/h2/block.ts';
+import { HPACK, HpackDecoder } from '../../wire/h2/decoder.ts';
+import { HpackEncoder } from '../../wire/h2/encoder.ts';
+import {
+  DEFAULT_FRAME_BYTES,
+  FLAG,
+  FRAME,
+  FrameReader,
+  H2_ERROR,
+  MAX_WINDOW_BYTES,
+  READ,
+  SETTING,
+  u32At,
+} from '../../wire/h2/frames.ts';
+import type { Reading } from '../buffers.ts';
+import type { Plane } from '../plane.ts';
+import { Timed } from '../wheel.ts';
+import { COST, EARNED, Patience } from './patience.ts';
+import { Sender, type SenderEvents } from './sender.ts';
+import type { H2Stream } from './stream.ts';
+
+/** What a peer may have on its way to us in all; streams bound what is kept. */
+export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Header sections as sent; Huffman makes them shorter than what limits.head counts. */
+const MAX_BLOCK_BYTES = 128 * 1024;
+/** Streams that we reset and that the peer may not know of yet. */
+const REMEMBERED_RESETS = 128;
+/** How long a connection that was ended may take to close. */
+const LINGER_MS = 1000;
+
+/** All sections of a worker are decoded into one block: it is read before the next one. */
+const block = new HeaderBlock();
+
+export abstract class H2Session<S extends H2Stream> extends Timed implements Reading, SenderEvents {
+  readonly plane: Plane;
+  readonly sender: Sender;
+  readonly streams = new Map<number, S>();
+  protected readonly socket: Socket;
+  protected readonly block: HeaderBlock = block;
+  /** Nothing is read or begun any more. */
+  protected isOver = false;
+  /** The highest stream id that the peer has begun. */
+  protected lastId = 0;
+  protected readonly patience: Patience;
+  readonly #reader = new FrameReader(MAX_BLOCK_BYTES);
+  readonly #decoder = new HpackDecoder();
+  readonly #buffer: Buffer;
+  readonly #resets: number[] = [];
+  #recvWindow = CONNECTION_WINDOW_BYTES;
+  #credit = 0;
+  #frameBytes = 0;
+  #hasSettings = false;
+
+  /** `buffer`: what the socket is read into. */
+  constructor(plane: Plane, socket: Socket, buffer: Buffer) {
+    super();
+    this.plane = plane;
+    this.socket = socket;
+    this.#buffer = buffer;
+    this.patience = new Patience(plane.wheel.nowMs);
+    this.sender = new Sender(socket, new HpackEncoder(), plane.batch, this);
+    socket.on('end', () => this.#onFin());
+    socket.on('error', () => {}); // `close` follows and is handled there
+    socket.on('close', () => this.#onClose());
+  }
+
+  // ── what the two sides know ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** A header section of `streamId` was decoded into `this.block`; `code` is OK or TOO_LARGE. */
+  protected abstract onHeaders(streamId: number, code: number, isEnd: boolean): void;
+  /** The peer gave a stream up. */
+  protected abstract onReset(stream: S, error: number): void;
+  /** The peer has told its settings for the first time, or anew. */
+  protected abstract onSettings(id: number, value: number): void;
+  protected abstract onGoaway(lastId: number, error: number): void;
+  /** The connection is gone; all streams with it. */
+  protected abstract onClosed(): void;
+  /** The peer is not going to begin such a stream. */
+  protected abstract isUnbegun(streamId: number): boolean;
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  next(): Buffer {
+    return this.#buffer;
+  }
+
+  take(chunk: Buffer): void {
+    this.plane.wheel.stamp();
+    this.read(chunk, 0);
+  }
+
+  protected read(chunk: Buffer, from: number): void {
+    const reader = this.#reader;
+    let at = from;
+    while (!this.isOver) {
+      const code = reader.read(chunk, at);
+      at = reader.at;
+      if (code === READ.MORE) return;
+      if (code === READ.BAD) return this.fail(reader.error);
+      if (!this.#hasSettings && reader.type !== FRAME.SETTINGS) return this.fail(H2_ERROR.PROTOCOL_ERROR);
+      if (code === READ.DATA) this.#onData(reader);
+      else this.#onFrame(reader);
+    }
+  }
+
+  /** A frame or a header section is not whole. */
+  protected get isMidway(): boolean {
+    return this.#reader.isMidway;
+  }
+
+  #onFrame(reader: FrameReader): void {
+    const { buf, from, flags, streamId } = reader;
+    switch (reader.type) {
+      case FRAME.HEADERS: {
+        const { headBytes, headers } = this.plane.limits;
+        const code = this.#decoder.decode(buf, from, reader.to, this.block, headBytes, headers);
+        if (code === HPACK.BAD) return this.fail(H2_ERROR.COMPRESSION_ERROR);
+        return this.onHeaders(streamId, code, (flags & FLAG.END_STREAM) !== 0);
+      }
+      case FRAME.RST_STREAM:
+        return this.#onRstStream(streamId, u32At(buf, from));
+      case FRAME.SETTINGS:
+        return this.#onSettingsFrame(reader);
+      case FRAME.PING:
+        if (!this.spend(COST.CONTROL)) return;
+        if ((flags & FLAG.ACK) === 0) this.sender.ping(buf, from, true);
+        else this.onPong();
+        return;
+      case FRAME.GOAWAY:
+        return this.onGoaway(u32At(buf, from) & 0x7fff_ffff, u32At(buf, from + 4));
+      case FRAME.WINDOW_UPDATE:
+        return this.#onWindowUpdate(streamId, u32At(buf, from) & 0x7fff_ffff);
+      default:
+        this.spend(COST.CONTROL); // PRIORITY, and what later versions may bring
+        if (reader.type === FRAME.PRIORITY && (u32At(buf, from) & 0x7fff_ffff) === streamId)
+          this.fail(H2_ERROR.PROTOCOL_ERROR);
+    }
+  }
+
+  protected onPong(): void {}
+
+  #onData(reader: FrameReader): void {
+    const { buf, from, to, streamId, length, isLast } = reader;
+    if (reader.isFirst) {
+      this.#frameBytes = 0;
+      this.#recvWindow -= length;
+      if (this.#recvWindow < 0) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
+      this.#giveCredit(length);
+    }
+    this.#frameBytes += to - from;
+    const isEnd = isLast && (reader.flags & FLAG.END_STREAM) !== 0;
+    if (length === 0 && !isEnd && !this.spend(COST.CONTROL)) return;
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+    if (stream.isRemoteEnded) return this.resetStream(stream, H2_ERROR.STREAM_CLOSED);
+    if (reader.isFirst) {
+      stream.recvWindow -= length;
+      if (stream.recvWindow < 0) return this.resetStream(stream, H2_ERROR.FLOW_CONTROL_ERROR);
+    }
+    if (to > from) {
+      this.patience.earn(1);
+      stream.deliver(buf, from, to);
+    }
+    if (stream.isClosed || !isLast) return;
+    if (length > this.#frameBytes) stream.giveCredit(length - this.#frameBytes); // the padding
+    if (isEnd) stream.deliverEnd();
+  }
+
+  /** A frame of a stream that is not there: of one that we reset, which the peer may not know; else an error. */
+  protected onStray(streamId: number, error: number): void {
+    if (this.isUnbegun(streamId)) this.fail(H2_ERROR.PROTOCOL_ERROR);
+    else if (!this.#resets.includes(streamId)) this.fail(error);
+    else this.spend(COST.CONTROL);
+  }
+
+  #onRstStream(streamId: number, error: number): void {
+    const stream = this.streams.get(streamId);
+    if (stream !== undefined) return this.onReset(stream, error);
+    if (this.isUnbegun(streamId)) this.fail(H2_ERROR.PROTOCOL_ERROR);
+    else this.spend(COST.CONTROL);
+  }
+
+  #onWindowUpdate(streamId: number, bytes: number): void {
+    if (!this.spend(COST.CONTROL)) return;
+    const stream = streamId === 0 ? undefined : this.streams.get(streamId);
+    if (streamId !== 0 && stream === undefined) {
+      if (this.isUnbegun(streamId)) this.fail(H2_ERROR.PROTOCOL_ERROR);
+      return; // of a stream that has ended: late, and harmless
+    }
+    if (bytes === 0) {
+      if (stream === undefined) this.fail(H2_ERROR.PROTOCOL_ERROR);
+      else this.resetStream(stream, H2_ERROR.PROTOCOL_ERROR);
+    } else if (stream === undefined) {
+      if (!this.sender.grant(bytes)) this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
+    } else if (!this.sender.grantStream(stream, bytes)) this.resetStream(stream, H2_ERROR.FLOW_CONTROL_ERROR);
+  }
+
+  #onSettingsFrame({ buf, from, to, flags }: FrameReader): void {
+    const isFirst = !this.#hasSettings;
+    this.#hasSettings = true;
+    if (!isFirst && !this.spend(COST.CONTROL)) return;
+    if ((flags & FLAG.ACK) !== 0) return;
+    for (let at = from; at < to; at += 6) {
+      const id = (buf[at]! << 8) | buf[at + 1]!;
+      const value = u32At(buf, at + 2);
+      if (id === SETTING.ENABLE_PUSH && value > 1) return this.fail(H2_ERROR.PROTOCOL_ERROR);
+      if (id === SETTING.INITIAL_WINDOW_SIZE && value > MAX_WINDOW_BYTES) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
+      if (id === SETTING.MAX_FRAME_SIZE && (value < DEFAULT_FRAME_BYTES || value > 0xff_ffff))
+        return this.fail(H2_ERROR.PROTOCOL_ERROR);
+      if (!this.sender.applySetting(id, value, this.streams.values())) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
+      this.onSettings(id, value);
+    }
+    this.sender.settingsAck();
+  }
+
+  #giveCredit(bytes: number): void {
+    this.#credit += bytes;
+    if (this.#credit < CONNECTION_WINDOW_BYTES / 4) return;
+    this.sender.windowUpdate(0, this.#credit);
+    this.#recvWindow += this.#credit;
+    this.#credit = 0;
+  }
+
+  // ── patience ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** False: the peer has used it up, and the connection is over. */
+  protected spend(cost: number): boolean {
+    if (this.patience.spend(cost, this.plane.wheel.nowMs)) return true;
+    this.fail(H2_ERROR.ENHANCE_YOUR_CALM);
+    return false;
+  }
+
+  onDataFrame(): void {
+    this.patience.earn(EARNED.DATA_FRAME);
+  }
+
+  abstract onWriting(isWriting: boolean): void;
+
+  // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends one stream with an error; whoever used it has been told or is told by the caller. */
+  protected sendReset(streamId: number, error: number): void {
+    this.#resets.push(streamId);
+    if (this.#resets.length > REMEMBERED_RESETS) this.#resets.shift();
+    this.sender.reset(streamId, error);
+  }
+
+  /** A stream error of the peer: RST_STREAM, and its exchange is over. */
+  abstract resetStream(stream: S, error: number): void;
+
+  /** A connection error: GOAWAY, and the end of everything. */
+  protected fail(error: number): void {
+    if (this.isOver) return;
+    this.sender.goaway(this.lastId, error);
+    this.shut();
+  }
+
+  /** Nothing more is read; what was written leaves, then the connection closes. */
+  protected shut(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.plane.wheel.arm(this, this.plane.wheel.nowMs + LINGER_MS);
+    this.abandon();
+    this.sender.flushNow();
+  }
+
+  onIdle(): void {
+    if (this.isOver && !this.socket.writableEnded) this.socket.end();
+  }
+
+  /** Tells everybody whose stream was still open. */
+  protected abstract abandon(): void;
+
+  destroy(): void {
+    this.isOver = true;
+    this.socket.destroy();
+  }
+
+  #onFin(): void {
+    // Neither side of HTTP/2 half-closes: who says no more cannot open windows either.
+    if (this.isOver) this.socket.destroySoon();
+    else this.shut();
+  }
+
+  #onClose(): void {
+    this.isOver = true;
+    this.plane.wheel.drop(this);
+    this.sender.drop();
+    this.abandon();
+    this.onClosed();
+  }
+}
+
+/** Trailers only where there are some. */
+export function orNull(trailers: Fields): Fields | null {
+  return trailers.count > 0 ? trailers : null;
+}

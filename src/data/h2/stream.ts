@@ -1,0 +1,129 @@
+// What both kinds of HTTP/2 streams have: what waits for a window on the way out, what waits for a reader on the way in, and
+// the credit that is given back for what was read. Bounded by the windows: nothing here grows beyond them.
+
+import { kept } from '../buffers.ts';
+import { Timed } from '../wheel.ts';
+import type { Sender } from './sender.ts';
+
+/** What a peer may send on one stream before somebody has taken it. */
+export const STREAM_WINDOW_BYTES = 128 * 1024;
+
+export abstract class H2Stream extends Timed {
+  id = 0;
+  isClosed = false;
+  /** We have said our last word, or it waits behind the pending bytes (`isEnding`). */
+  hasEnded = false;
+  /** The peer has said its last word. */
+  isRemoteEnded = false;
+
+  // On the way out; written by the sender too.
+  sendWindow = 0;
+  pendingBytes = 0;
+  isWaiting = false;
+  isEnding = false;
+  trailerLines = '';
+  flagsAt = 0;
+  flagsEpoch = -1;
+  readonly #pending: Buffer[] = [];
+
+  // On the way in.
+  recvWindow = STREAM_WINDOW_BYTES;
+  isPaused = false;
+  readonly #held: Buffer[] = [];
+  #credit = 0;
+
+  /** Ready for the next request on this object. */
+  protected open(id: number, sendWindow: number): void {
+    this.id = id;
+    this.isClosed = false;
+    this.hasEnded = false;
+    this.isRemoteEnded = false;
+    this.sendWindow = sendWindow;
+    this.pendingBytes = 0;
+    this.isWaiting = false;
+    this.isEnding = false;
+    this.trailerLines = '';
+    this.flagsEpoch = -1;
+    this.#pending.length = 0;
+    this.recvWindow = STREAM_WINDOW_BYTES;
+    this.isPaused = false;
+    this.#held.length = 0;
+    this.#credit = 0;
+  }
+
+  /** Body bytes, in order; not while paused. */
+  protected abstract onBody(chunk: Buffer, from: number, to: number): void;
+  /** Behind the last of them. */
+  protected abstract onBodyEnd(): void;
+  /** Everything that waited has gone out. */
+  abstract onSent(): void;
+  /** END_STREAM has been written. */
+  abstract onEnded(): void;
+  protected abstract get sender(): Sender;
+
+  // ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  hold(chunk: Buffer, from: number, to: number): void {
+    this.#pending.push(kept(chunk, from, to));
+    this.pendingBytes += to - from;
+  }
+
+  firstPending(): Buffer | null {
+    return this.#pending[0] ?? null;
+  }
+
+  /** The first `bytes` of the first pending piece have gone out. */
+  take(bytes: number): void {
+    this.pendingBytes -= bytes;
+    const first = this.#pending[0]!;
+    if (bytes === first.length) this.#pending.shift();
+    else if (bytes > 0) this.#pending[0] = first.subarray(bytes);
+  }
+
+  // ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Body bytes as they arrive; kept while nobody wants them. */
+  deliver(chunk: Buffer, from: number, to: number): void {
+    if (this.isPaused || this.#held.length > 0) {
+      this.#held.push(kept(chunk, from, to));
+      return;
+    }
+    this.onBody(chunk, from, to);
+    this.giveCredit(to - from);
+  }
+
+  /** The last word of the peer: `onBodyEnd` follows behind what is kept. */
+  deliverEnd(): void {
+    this.isRemoteEnded = true;
+    if (!this.isPaused && this.#held.length === 0) this.onBodyEnd();
+  }
+
+  /** Delivers what was kept, until somebody pauses again. */
+  protected takeUp(): void {
+    this.isPaused = false;
+    if (this.#held.length === 0) return;
+    while (this.#held.length > 0 && !this.isPaused && !this.isClosed) {
+      const piece = this.#held.shift()!;
+      this.onBody(piece, 0, piece.length);
+      this.giveCredit(piece.length);
+    }
+    if (this.#held.length === 0 && !this.isPaused && !this.isClosed && this.isRemoteEnded) this.onBodyEnd();
+  }
+
+  /** Bytes that need no room any more: the peer may send as many again. */
+  giveCredit(bytes: number): void {
+    this.#credit += bytes;
+    if (this.#credit < STREAM_WINDOW_BYTES / 2 || this.isRemoteEnded || this.isClosed) return;
+    this.sender.windowUpdate(this.id, this.#credit);
+    this.recvWindow += this.#credit;
+    this.#credit = 0;
+  }
+
+  /** Lets go of everything kept. */
+  protected forget(): void {
+    this.isClosed = true;
+    this.#pending.length = 0;
+    this.#held.length = 0;
+    this.pendingBytes = 0;
+  }
+}
