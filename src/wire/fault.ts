@@ -48,6 +48,10 @@ export const FAULT = {
   INCOMPLETE_BODY: 36,
   FRAMING_IN_TRAILERS: 37,
   FINAL_INTERIM: 38,
+  BAD_PSEUDO: 39,
+  CONNECTION_FIELD: 40,
+  EDGE_SPACE: 41,
+  HOST_DIFFERS: 42,
 } as const;
 
 export interface FaultInfo {
@@ -104,6 +108,10 @@ const ROWS: readonly Row[] = [
   [FAULT.TRAILERS_TOO_LARGE, 431, 'trailer section too large', 'http_response_trailer_section_size'],
   [FAULT.FRAMING_IN_TRAILERS, 400, 'framing fields in the trailer section', CODING],
   [FAULT.FINAL_INTERIM, 400, 'an interim response that closes the connection'],
+  [FAULT.BAD_PSEUDO, 400, 'malformed pseudo-header fields'],
+  [FAULT.CONNECTION_FIELD, 400, 'a field about the connection in HTTP/2'],
+  [FAULT.EDGE_SPACE, 400, 'whitespace at the edge of a field value'],
+  [FAULT.HOST_DIFFERS, 400, 'Host differs from :authority'],
   [FAULT.INCOMPLETE_BODY, 400, 'body ended early', 'http_response_incomplete'],
 ];
 

@@ -59,8 +59,10 @@ export class Message extends Fields {
   length = -1;
   /** Whether the sender lets the connection live on (RFC 9112 9.3). */
   keepAlive = true;
-  /** Value of Upgrade; '' unless HTTP/1.1 and nominated by Connection. */
+  /** Value of Upgrade; '' unless HTTP/1.1 and nominated by Connection, or :protocol of an extended CONNECT. */
   upgrade = '';
+  /** It came over HTTP/2 (`minor` is 1 then). */
+  isH2 = false;
 }
 
 /** Reads every Connection field, marks what it nominates as dropped, and gives OPTION bits, or the negated fault. */

@@ -79,6 +79,8 @@ export class RequestHead extends Message {
   expectContinue = false;
   /** Some other expectation: 417. */
   expectOther = false;
+  /** HTTP/2's way to ask for `upgrade` (RFC 8441): told as a GET, and answered by 200, not 101. */
+  isExtendedConnect = false;
 }
 
 /** Reads request heads of one connection, one after the other; `reset` between them. */
@@ -198,6 +200,8 @@ export class RequestReader extends HeadReader<RequestHead> {
     const head = this.head;
     const text = head.text;
     head.minor = this.#minor;
+    head.isH2 = false;
+    head.isExtendedConnect = false;
     head.methodId = this.#methodId;
     head.method = this.#methodId === 0 ? text.slice(0, this.#methodEnd) : METHODS[this.#methodId]!;
     head.target = text.slice(this.#methodEnd + 1, this.#targetEnd);
@@ -210,9 +214,7 @@ export class RequestReader extends HeadReader<RequestHead> {
     const options = readConnection(head);
     if (options < 0) return -options;
     head.keepAlive = head.minor === 1 && (options & OPTION.CLOSE) === 0;
-    head.expectContinue = false;
-    head.expectOther = false;
-    if ((head.seen & (1 << FIELD.EXPECT)) !== 0) settleExpect(head);
+    settleExpect(head);
     head.upgrade = '';
     if ((options & OPTION.UPGRADE) === 0 || (head.seen & (1 << FIELD.UPGRADE)) === 0 || head.minor === 0)
       return NO_FAULT;
@@ -236,7 +238,11 @@ export class RequestReader extends HeadReader<RequestHead> {
   }
 }
 
-function settleExpect(head: RequestHead): void {
+/** Works out `expectContinue` and `expectOther`. */
+export function settleExpect(head: RequestHead): void {
+  head.expectContinue = false;
+  head.expectOther = false;
+  if ((head.seen & (1 << FIELD.EXPECT)) === 0) return;
   for (let i = head.find(FIELD.EXPECT); i >= 0; i = head.findNext(i)) {
     if (!tokenIs(head.text, head.valueAt[i]!, head.valueEnd[i]!, '100-continue')) head.expectOther = true;
     else if (head.minor === 1) head.expectContinue = true;
@@ -252,7 +258,8 @@ function settleUpgrade(head: RequestHead): Fault {
   return NO_FAULT;
 }
 
-function methodIdOf(buf: Buffer, at: number, end: number): number {
+/** Index in METHODS of the name in buf[at, end), a token; 0 if it is none of them. */
+export function methodIdOf(buf: Buffer, at: number, end: number): number {
   const first = buf[at]!;
   for (let id = 1; id < METHODS.length; id++) {
     const name = METHODS[id]!;

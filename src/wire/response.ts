@@ -88,6 +88,7 @@ export class ResponseReader extends HeadReader<ResponseHead> {
   protected override settle(): Fault {
     const head = this.head;
     head.minor = this.#minor;
+    head.isH2 = false;
     head.status = this.#status;
     head.reason = head.text.slice(this.#reasonAt, this.#reasonEnd);
     head.hasDate = (head.seen & (1 << FIELD.DATE)) !== 0;

@@ -71,13 +71,17 @@ export class TrailerReader extends HeadReader<Fields> {
   }
 
   protected override settle(): Fault {
-    const { head } = this;
-    // Framing that comes too late is no metadata but somebody trying something; llhttp refuses it, too.
-    if ((head.seen & FRAMING_BITS) !== 0) return FAULT.FRAMING_IN_TRAILERS;
-    for (let i = 0; i < head.count; i++) {
-      if (FORBIDDEN[head.id[i]!] === 1) head.drop[i] = 1;
-      else for (const prefix of FORBIDDEN_PREFIXES) if (head.nameStartsWith(i, prefix)) head.drop[i] = 1;
-    }
-    return NO_FAULT;
+    return judgeTrailers(this.head);
   }
+}
+
+/** Marks what a trailer may not say as dropped; the lines were read. FRAMING_IN_TRAILERS, or NO_FAULT. */
+export function judgeTrailers(trailers: Fields): Fault {
+  // Framing that comes too late is no metadata but somebody trying something; llhttp refuses it, too.
+  if ((trailers.seen & FRAMING_BITS) !== 0) return FAULT.FRAMING_IN_TRAILERS;
+  for (let i = 0; i < trailers.count; i++) {
+    if (FORBIDDEN[trailers.id[i]!] === 1) trailers.drop[i] = 1;
+    else for (const prefix of FORBIDDEN_PREFIXES) if (trailers.nameStartsWith(i, prefix)) trailers.drop[i] = 1;
+  }
+  return NO_FAULT;
 }

@@ -1,0 +1,77 @@
+// Clients split Cookie into lines that compress well; HTTP/1.1 knows one line only (RFC 9113 8.2.3). They are joined in the block's own
+// bytes: what follows them moves up, and the one line stands last.
+
+import { FIELD } from '../fields.ts';
+import type { HeaderBlock } from './block.ts';
+
+const SP = 32;
+const SEMICOLON = 59;
+const CR = 13;
+const LF = 10;
+/** `cookie: `. */
+const NAME_BYTES = 8;
+
+/** Joins the Cookie lines from line `first` on by `; `, if there are several. Empty ones vanish. */
+export function joinCookies(block: HeaderBlock, first: number): void {
+  const { id, count } = block;
+  let cookies = 0;
+  let firstCookie = 0;
+  for (let i = first; i < count; i++) {
+    if (id[i] !== FIELD.COOKIE) continue;
+    if (cookies++ === 0) firstCookie = i;
+  }
+  if (cookies > 1) join(block, firstCookie);
+}
+
+function join(block: HeaderBlock, firstCookie: number): void {
+  const from = block.end;
+  block.reserve(from, from);
+  const to = append(block, firstCookie);
+  const { bytes, id, nameAt, nameEnd, valueAt, valueEnd, count } = block;
+  let n = firstCookie;
+  let end = nameAt[firstCookie]!;
+  for (let i = firstCookie; i < count; i++) {
+    if (id[i] === FIELD.COOKIE) continue;
+    const at = nameAt[i]!;
+    const lineEnd = valueEnd[i]! + 2;
+    bytes.copyWithin(end, at, lineEnd);
+    const shift = at - end;
+    id[n] = id[i]!;
+    nameAt[n] = at - shift;
+    nameEnd[n] = nameEnd[i]! - shift;
+    valueAt[n] = valueAt[i]! - shift;
+    valueEnd[n] = valueEnd[i]! - shift;
+    n++;
+    end += lineEnd - at;
+  }
+  bytes.copyWithin(end, from, to);
+  id[n] = FIELD.COOKIE;
+  nameAt[n] = end;
+  nameEnd[n] = end + NAME_BYTES - 2;
+  valueAt[n] = end + NAME_BYTES;
+  valueEnd[n] = end + (to - from) - 2;
+  block.count = n + 1;
+  block.end = end + (to - from);
+}
+
+/** Writes the joined line behind the others; gives where it ends. */
+function append(block: HeaderBlock, firstCookie: number): number {
+  const { bytes, id, valueAt, valueEnd, count } = block;
+  let to = block.end;
+  const nameAt = block.nameAt[firstCookie]!;
+  bytes.copyWithin(to, nameAt, nameAt + NAME_BYTES);
+  to += NAME_BYTES;
+  const joinedAt = to;
+  for (let i = firstCookie; i < count; i++) {
+    if (id[i] !== FIELD.COOKIE || valueAt[i] === valueEnd[i]) continue;
+    if (to > joinedAt) {
+      bytes[to++] = SEMICOLON;
+      bytes[to++] = SP;
+    }
+    bytes.copyWithin(to, valueAt[i]!, valueEnd[i]!);
+    to += valueEnd[i]! - valueAt[i]!;
+  }
+  bytes[to++] = CR;
+  bytes[to++] = LF;
+  return to;
+}
