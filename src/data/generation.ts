@@ -8,7 +8,7 @@ import { Redirector } from '../core/redirect.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
-import type { EndpointGroup } from './upstreams.ts';
+import type { Group } from './upstreams.ts';
 
 export interface RouteRuntime {
   readonly spec: RouteSpec;
@@ -41,14 +41,14 @@ export interface Generation {
   readonly redirector: Redirector;
   readonly trusted: CidrSet;
   /** By slot. An exchange keeps to its generation's groups: a reload may retire them, but not take them away. */
-  readonly groups: readonly (EndpointGroup | undefined)[];
+  readonly groups: readonly (Group | undefined)[];
   /** Exchanges that began in it and have not ended. */
   exchanges: number;
 }
 
 export function buildGeneration(
   snapshot: Snapshot,
-  groups: readonly (EndpointGroup | undefined)[],
+  groups: readonly (Group | undefined)[],
   nowMs: number,
   wrap: (router: Router) => Router,
 ): Generation {

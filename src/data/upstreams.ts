@@ -2,9 +2,11 @@
 // age out. Who finds no idle connection opens one; past the limit it queues, and the next connection that comes free is
 // handed to the longest waiter. A group outlives a Snapshot as long as its endpoint stays.
 
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
 import { ClientConnection } from './h1/client.ts';
+import { secureContextOf } from './h1/dial.ts';
+import { SessionGroup } from './h2/group.ts';
 import type { Plane } from './plane.ts';
 import type { UpstreamEvents } from './sides.ts';
 
@@ -32,12 +34,7 @@ export class EndpointGroup {
 
   /** Built once per group: reading a CA bundle for every handshake costs milliseconds. */
   secureContext(): SecureContext {
-    const { ca, cert, key } = this.pool.tls;
-    this.#secure ??= createSecureContext({
-      ...(ca === null ? {} : { ca }),
-      ...(cert === null ? {} : { cert }),
-      ...(key === null ? {} : { key }),
-    });
+    this.#secure ??= secureContextOf(this.pool.tls);
     return this.#secure;
   }
 
@@ -112,18 +109,26 @@ export class EndpointGroup {
   }
 }
 
+/** Connections of either kind: which one is the endpoint's scheme. */
+export type Group = EndpointGroup | SessionGroup;
+
+function newGroup(plane: Plane, spec: EndpointSpec, pool: PoolSpec): Group {
+  const isH2 = spec.scheme === 'h2' || spec.scheme === 'h2c';
+  return isH2 ? new SessionGroup(plane, spec, pool) : new EndpointGroup(plane, spec, pool);
+}
+
 /** All groups of a worker, by slot. */
 export class Upstreams {
   readonly #plane: Plane;
-  readonly #bySlot: (EndpointGroup | undefined)[] = [];
+  readonly #bySlot: (Group | undefined)[] = [];
 
   constructor(plane: Plane) {
     this.#plane = plane;
   }
 
   /** Keeps the groups of endpoints that stay, retires the others. Gives those of now, by slot. */
-  install(endpoints: readonly EndpointSpec[], pools: readonly PoolSpec[]): readonly (EndpointGroup | undefined)[] {
-    const kept = new Set<EndpointGroup>();
+  install(endpoints: readonly EndpointSpec[], pools: readonly PoolSpec[]): readonly (Group | undefined)[] {
+    const kept = new Set<Group>();
     for (const pool of pools) {
       for (const index of pool.endpoints) {
         const spec = endpoints[index]!;
@@ -131,7 +136,7 @@ export class Upstreams {
         // A changed CA or client certificate must not live on in an old group's context.
         const stays =
           old?.spec.generation === spec.generation && JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
-        const group = stays && old !== undefined ? old : new EndpointGroup(this.#plane, spec, pool);
+        const group = stays && old !== undefined ? old : newGroup(this.#plane, spec, pool);
         group.pool = pool;
         if (old !== undefined && old !== group) old.retire();
         this.#bySlot[spec.slot] = group;

@@ -223,6 +223,21 @@ export class Fields {
   }
 }
 
+/** Adds a line of ours behind those that were parsed. `name` and `value` must be valid. */
+export function addLine(fields: Fields, name: string, value: string): void {
+  const { count, text } = fields;
+  if (count === fields.id.length) growTo(fields, count + 8);
+  fields.text = `${text}${name}: ${value}\r\n`;
+  fields.id[count] = fieldIdOfName(name.toLowerCase());
+  fields.nameAt[count] = text.length;
+  fields.nameEnd[count] = text.length + name.length;
+  fields.valueAt[count] = text.length + name.length + 2;
+  fields.valueEnd[count] = fields.text.length - 2;
+  fields.plain[count] = 0; // it does not follow the line before it
+  fields.drop[count] = 0;
+  fields.count = count + 1;
+}
+
 /** Makes room for at least `capacity` lines; what is there stays. */
 export function growTo(fields: Fields, capacity: number): void {
   const bytes = (old: Uint8Array): Uint8Array => {

@@ -5,7 +5,7 @@ import { LaneWriter, newLane } from '../../src/core/lane.ts';
 import type { EndpointSpec, PoolSpec } from '../../src/core/snapshot.ts';
 import { Plane } from '../../src/data/plane.ts';
 import { CONNECT_FAILURE, type Upstream, type UpstreamEvents } from '../../src/data/sides.ts';
-import { ACQUIRED, EndpointGroup } from '../../src/data/upstreams.ts';
+import { ACQUIRED, EndpointGroup, type Group } from '../../src/data/upstreams.ts';
 import { FRAMING } from '../../src/wire/body.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
@@ -87,7 +87,7 @@ afterEach(async () => {
 
 const groupOf = (more: Partial<PoolSpec> = {}): EndpointGroup => new EndpointGroup(plane, spec, { ...POOL, ...more });
 
-async function ready(group: EndpointGroup, fresh = false): Promise<User> {
+async function ready(group: Group, fresh = false): Promise<User> {
   const user = new User();
   group.acquire(user, fresh);
   await until(() => user.told.includes('ready'), 'a connection');

@@ -13,13 +13,6 @@ interface Rule {
 const isSet = (value: unknown) => value !== null && value !== undefined;
 
 const RULES: readonly Rule[] = [
-  { path: ['listeners', '*', 'tls'], expected: 'no tls', asks: isSet },
-  { path: ['listeners', '*', 'proxyProtocol'], expected: 'off', asks: (v) => v === 'required' || v === 'optional' },
-  {
-    path: ['pools', '*', 'endpoints', '*', 'url'],
-    expected: 'http, https or unix',
-    asks: (v) => typeof v === 'string' && /^h2c?:/i.test(v),
-  },
   { path: ['pools', '*', 'hedge', 'enabled'], expected: 'false', asks: (v) => v === true },
   { path: ['state', 'redis'], expected: 'null', asks: isSet },
 ];

@@ -1,21 +1,40 @@
 // Opening a connection to an endpoint: TCP, a UNIX socket, or TLS with verification on. What went wrong is told apart here.
 
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import type { EndpointSpec, PoolSpec, TlsSpec } from '../../core/snapshot.ts';
 import { onread, type Reading } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
-import type { EndpointGroup } from '../upstreams.ts';
 
 export interface Dialling extends Reading {
   /** Bytes may be sent: the handshake, where there is one, is over. Nothing is read before. */
   readonly onConnect: () => void;
 }
 
-export function dial(group: EndpointGroup, dialling: Dialling): Socket {
-  return group.spec.scheme === 'https' ? dialTls(group, dialling) : dialPlain(group, dialling);
+/** What is dialled: an endpoint as its group knows it. */
+export interface DialTarget {
+  readonly spec: EndpointSpec;
+  readonly pool: PoolSpec;
+  /** Last session ticket, so that the next handshake is short. */
+  tlsSession: Buffer | null;
+  secureContext(): SecureContext;
 }
 
-function dialPlain({ spec }: EndpointGroup, dialling: Dialling): Socket {
+/** Reading a CA bundle for every handshake would cost milliseconds: groups keep what this gives. */
+export function secureContextOf({ ca, cert, key }: TlsSpec): SecureContext {
+  return createSecureContext({
+    ...(ca === null ? {} : { ca }),
+    ...(cert === null ? {} : { cert }),
+    ...(key === null ? {} : { key }),
+  });
+}
+
+export function dial(group: DialTarget, dialling: Dialling): Socket {
+  const { scheme } = group.spec;
+  return scheme === 'https' || scheme === 'h2' ? dialTls(group, dialling) : dialPlain(group, dialling);
+}
+
+function dialPlain({ spec }: DialTarget, dialling: Dialling): Socket {
   const target = spec.socketPath === null ? { host: spec.host, port: spec.port } : { path: spec.socketPath };
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
   const socket = connectTcp({ ...target, ...options, onread: onread(dialling) });
@@ -23,13 +42,13 @@ function dialPlain({ spec }: EndpointGroup, dialling: Dialling): Socket {
   return socket;
 }
 
-function dialTls(group: EndpointGroup, { onConnect, take }: Dialling): Socket {
+function dialTls(group: DialTarget, { onConnect, take }: Dialling): Socket {
   const { spec, pool, tlsSession } = group;
   const options: ConnectionOptions = {
     host: spec.host,
     port: spec.port,
     servername: pool.tls.serverName ?? (isIP(spec.host) === 0 ? spec.host : ''),
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [spec.scheme === 'h2' ? 'h2' : 'http/1.1'],
     rejectUnauthorized: pool.tls.verify,
     secureContext: group.secureContext(),
     ...(tlsSession === null ? {} : { session: tlsSession }),

@@ -117,6 +117,13 @@ export class Sender implements Pending, Flushable {
     }
   }
 
+  /** Bytes that are no frame: the preface. */
+  raw(bytes: Buffer): void {
+    this.out.reserve(bytes.length);
+    this.out.copy(bytes, 0, bytes.length);
+    this.schedule();
+  }
+
   settings(pairs: readonly (readonly [id: number, value: number])[]): void {
     this.begin(FRAME.SETTINGS, 0, 0, pairs.length * 6);
     for (const [id, value] of pairs) {

@@ -2,6 +2,7 @@
 // how many there may be, what a client may waste, and how the connection ends is decided here (RFC 9113, 5 and 6.8).
 
 import type { Socket } from 'node:net';
+import type { LimitsSpec } from '../../core/snapshot.ts';
 import { FAULT, faultOf, NO_FAULT } from '../../wire/fault.ts';
 import { HPACK } from '../../wire/h2/decoder.ts';
 import { DEFAULT_WINDOW_BYTES, H2_ERROR, MAX_STREAM_ID, PREFACE, SETTING } from '../../wire/h2/frames.ts';
@@ -138,6 +139,10 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   }
 
   protected override onSettings(): void {}
+
+  protected override get headLimits(): LimitsSpec {
+    return this.plane.limits;
+  }
 
   protected override onGoaway(): void {} // the client will begin no more; what it has begun is answered
 

@@ -77,6 +77,10 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   protected abstract onReset(stream: S, error: number): void;
   /** The peer has told its settings for the first time, or anew. */
   protected abstract onSettings(id: number, value: number): void;
+  /** All settings of one frame have been told. */
+  protected onSettingsEnd(): void {}
+  /** What a head of the peer may hold. */
+  protected abstract get headLimits(): { readonly headBytes: number; readonly headers: number };
   protected abstract onGoaway(lastId: number, error: number): void;
   /** The connection is gone; all streams with it. */
   protected abstract onClosed(): void;
@@ -117,7 +121,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     const { buf, from, flags, streamId } = reader;
     switch (reader.type) {
       case FRAME.HEADERS: {
-        const { headBytes, headers } = this.plane.limits;
+        const { headBytes, headers } = this.headLimits;
         const code = this.#decoder.decode(buf, from, reader.to, this.block, headBytes, headers);
         if (code === HPACK.BAD) return this.fail(H2_ERROR.COMPRESSION_ERROR);
         return this.onHeaders(streamId, code, (flags & FLAG.END_STREAM) !== 0);
@@ -216,6 +220,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
       this.onSettings(id, value);
     }
     this.sender.settingsAck();
+    this.onSettingsEnd();
   }
 
   #giveCredit(bytes: number): void {

@@ -1,0 +1,276 @@
+// The endpoint's side over HTTP/2: one connection, many requests. It counts as connected when the endpoint has sent its
+// SETTINGS: only then is it known to speak HTTP/2 and how many requests it takes, and until then every failure is one of
+// connecting, after which any request may be sent elsewhere.
+
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { HPACK } from '../../wire/h2/decoder.ts';
+import { DEFAULT_WINDOW_BYTES, H2_ERROR, PREFACE, SETTING } from '../../wire/h2/frames.ts';
+import { SHARED, Tap } from '../buffers.ts';
+import { dial, failureOf } from '../h1/dial.ts';
+import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
+import type { ClientStream } from './client-stream.ts';
+import type { SessionGroup } from './group.ts';
+import { COST, EARNED } from './patience.ts';
+import { CONNECTION_WINDOW_BYTES, H2Session } from './session.ts';
+import { STREAM_WINDOW_BYTES } from './stream.ts';
+
+/** What an endpoint's response head may hold; as over HTTP/1.1. */
+const HEAD_LIMITS = { headBytes: 64 * 1024, headers: 200 } as const;
+/** What an endpoint that does not say takes at once (RFC 9113, 6.5.2 recommends no less). */
+const DEFAULT_STREAMS = 100;
+/** Ids after which a connection is replaced; far from where they end. */
+const LAST_ID = 0x3fff_ffff;
+
+export class H2ClientSession extends H2Session<ClientStream> {
+  readonly scheme: 'http' | 'https';
+  /** The endpoint takes extended CONNECT (RFC 8441). */
+  canConnect = false;
+  readonly #group: SessionGroup;
+  readonly #startMs: number;
+  #isReady = false;
+  #isClosing = false;
+  #connectMs = -1;
+  #maxStreams = DEFAULT_STREAMS;
+  #nextId = 1;
+  /** Lent out, of which some may not have sent a head yet. */
+  #lent = 0;
+  #errorCode = '';
+  #failure: ConnectFailure | null = null;
+  /** Who waits for the connection. */
+  readonly #waiting: ClientStream[] = [];
+  readonly #touched: ClientStream[] = [];
+  readonly #unserved: ClientStream[] = [];
+
+  static open(group: SessionGroup): H2ClientSession {
+    const tap = new Tap();
+    const socket = dial(group, {
+      onConnect: () => session.#onConnect(),
+      take: (chunk) => tap.take(chunk),
+      next: () => tap.next(),
+    });
+    const session = new H2ClientSession(group, socket);
+    tap.reader = session;
+    return session;
+  }
+
+  constructor(group: SessionGroup, socket: Socket) {
+    super(group.plane, socket, SHARED);
+    this.#group = group;
+    this.scheme = group.spec.scheme === 'h2' ? 'https' : 'http';
+    this.#startMs = group.plane.clock();
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#errorCode = error.code ?? 'ERROR';
+    });
+    this.plane.wheel.arm(this, this.#startMs + group.pool.timeouts.connectMs);
+  }
+
+  /** Whether another request may be begun now. */
+  get hasRoom(): boolean {
+    return this.#isReady && !this.#isClosing && !this.isOver && this.#lent < this.#maxStreams;
+  }
+
+  /** Not connected yet, with room for another who waits. */
+  get isAwaited(): boolean {
+    return !this.#isReady && !this.isOver && this.#waiting.length < DEFAULT_STREAMS;
+  }
+
+  protected override get headLimits(): { readonly headBytes: number; readonly headers: number } {
+    return HEAD_LIMITS;
+  }
+
+  #onConnect(): void {
+    if (this.isOver) return;
+    this.#connectMs = this.plane.wheel.stamp() - this.#startMs;
+    if (this.scheme === 'https' && (this.socket as TLSSocket).alpnProtocol !== 'h2') {
+      this.#failure = CONNECT_FAILURE.TLS; // it would be another protocol, and there is no falling back
+      return this.destroy();
+    }
+    this.sender.raw(PREFACE);
+    this.sender.settings([
+      [SETTING.ENABLE_PUSH, 0],
+      [SETTING.INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES],
+      [SETTING.MAX_HEADER_LIST_SIZE, HEAD_LIMITS.headBytes],
+    ]);
+    this.sender.windowUpdate(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
+  }
+
+  protected override onSettings(id: number, value: number): void {
+    if (id === SETTING.MAX_CONCURRENT_STREAMS) this.#maxStreams = value;
+    else if (id === SETTING.ENABLE_CONNECT_PROTOCOL) this.canConnect = value === 1;
+  }
+
+  protected override onSettingsEnd(): void {
+    if (this.#isReady) return this.#group.onRoom();
+    this.#isReady = true;
+    this.#rest();
+    const waiting = this.#waiting.splice(0);
+    for (const stream of waiting) {
+      if (this.hasRoom) this.#lend(stream, false);
+      else if (!this.#group.move(stream)) this.#waiting.push(stream);
+    }
+    this.#group.onRoom();
+  }
+
+  // ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Has it wait for the connection. */
+  await(stream: ClientStream): void {
+    this.#waiting.push(stream);
+  }
+
+  begin(stream: ClientStream): void {
+    this.#lend(stream, true);
+  }
+
+  #lend(stream: ClientStream, isReused: boolean): void {
+    this.#lent++;
+    this.plane.wheel.disarm(this);
+    stream.isLent = true;
+    const connectMs = this.#connectMs;
+    this.#connectMs = -1;
+    stream.ready(isReused, connectMs);
+  }
+
+  /** The id of a stream that is about to send its head. */
+  nextId(stream: ClientStream): number {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    if (id > LAST_ID) this.#isClosing = true;
+    this.streams.set(id, stream);
+    return id;
+  }
+
+  /** Its exchange has no use for it any more: done, or given up. */
+  cancel(stream: ClientStream): void {
+    if (stream.isClosed) return;
+    const at = this.#waiting.indexOf(stream);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (stream.id !== 0 && !(stream.isRemoteEnded && stream.hasEnded && !stream.isEnding))
+      this.sendReset(stream.id, stream.isRemoteEnded ? H2_ERROR.NO_ERROR : H2_ERROR.CANCEL);
+    if (stream.isRemoteEnded) this.patience.earn(EARNED.ANSWER);
+    this.#end(stream);
+  }
+
+  #end(stream: ClientStream): void {
+    if (stream.isClosed) return;
+    this.streams.delete(stream.id);
+    stream.close();
+    if (!stream.isLent) return;
+    stream.isLent = false;
+    this.#lent--;
+    if (this.isOver) return;
+    if (this.#isClosing && this.#lent === 0) return this.shut();
+    const next = this.hasRoom ? this.#waiting.shift() : undefined;
+    if (next !== undefined) return this.#lend(next, true);
+    if (this.#lent === 0) this.#rest();
+    this.#group.onRoom();
+  }
+
+  /** Without a request for a while it closes. */
+  #rest(): void {
+    this.plane.wheel.armIn(this, this.#group.pool.timeouts.idleMs);
+  }
+
+  /** Asked for something the endpoint does not do: told after this turn, since its exchange is still sending. */
+  later(stream: ClientStream): void {
+    if (this.#unserved.push(stream) > 1) return;
+    setImmediate(() => {
+      for (const unserved of this.#unserved.splice(0)) {
+        this.#end(unserved);
+        unserved.refused();
+      }
+    });
+  }
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override take(chunk: Buffer): void {
+    if (this.isOver) return;
+    super.take(chunk);
+    const touched = this.#touched;
+    for (let i = 0; i < touched.length; i++) {
+      const stream = touched[i]!;
+      stream.isTouched = false;
+      stream.flushUser();
+    }
+    touched.length = 0;
+  }
+
+  /** Its user has something to send on when this read is through. */
+  touch(stream: ClientStream): void {
+    if (stream.isTouched) return;
+    stream.isTouched = true;
+    this.#touched.push(stream);
+  }
+
+  protected override onHeaders(streamId: number, code: number, isEnd: boolean): void {
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+    if (stream.isRemoteEnded) return this.resetStream(stream, H2_ERROR.STREAM_CLOSED);
+    this.touch(stream);
+    if (!stream.onHeaders(this.block, code === HPACK.OK, isEnd)) this.resetStream(stream, H2_ERROR.PROTOCOL_ERROR);
+  }
+
+  protected override onReset(stream: ClientStream, error: number): void {
+    this.#end(stream);
+    if (error === H2_ERROR.REFUSED_STREAM) stream.refused();
+    else stream.lost(false);
+  }
+
+  override resetStream(stream: ClientStream, error: number): void {
+    if (stream.isClosed) return;
+    this.sendReset(stream.id, error);
+    this.#end(stream);
+    stream.lost(true);
+    this.spend(COST.FAULT);
+  }
+
+  /** The endpoint begins none: pushing is turned off. */
+  protected override isUnbegun(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId >= this.#nextId;
+  }
+
+  protected override onGoaway(lastId: number): void {
+    this.#isClosing = true;
+    for (const stream of [...this.streams.values()]) {
+      if (stream.id <= lastId) continue;
+      this.#end(stream);
+      stream.refused();
+    }
+    if (this.#lent === 0) this.shut();
+  }
+
+  override onWriting(): void {} // exchanges time what their endpoint owes them
+
+  override onDeadline(): void {
+    if (this.isOver) return this.destroy();
+    if (!this.#isReady) {
+      this.#failure = CONNECT_FAILURE.TIMEOUT;
+      this.destroy();
+    } else if (this.#lent === 0) this.fail(H2_ERROR.NO_ERROR);
+  }
+
+  // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** No new requests; closes when the last one is done. */
+  retire(): void {
+    this.#isClosing = true;
+    if (this.#lent === 0 && this.#waiting.length === 0) this.fail(H2_ERROR.NO_ERROR);
+  }
+
+  protected override abandon(): void {
+    const isTls = this.scheme === 'https';
+    for (const stream of this.#waiting.splice(0)) {
+      stream.connectFailed(this.#failure ?? failureOf(this.#errorCode, isTls));
+    }
+    for (const stream of [...this.streams.values()]) {
+      this.#end(stream);
+      stream.lost(false);
+    }
+  }
+
+  protected override onClosed(): void {
+    this.#group.forget(this);
+  }
+}

@@ -1,0 +1,114 @@
+// HTTP/2 connections to one endpoint: one, or a few when its limit of concurrent requests is reached. The counterpart of the
+// pool of HTTP/1.1 connections in upstreams.ts, and to an exchange the same.
+
+import type { SecureContext } from 'node:tls';
+import type { EndpointSpec, PoolSpec } from '../../core/snapshot.ts';
+import { secureContextOf } from '../h1/dial.ts';
+import type { Plane } from '../plane.ts';
+import type { UpstreamEvents } from '../sides.ts';
+import { ACQUIRED, type Acquired } from '../upstreams.ts';
+import { H2ClientSession } from './client.ts';
+import { ClientStream } from './client-stream.ts';
+
+/** Per worker and endpoint; with a hundred requests on each that is more than an HTTP/1.1 pool would open. */
+const MAX_SESSIONS = 8;
+
+export class SessionGroup {
+  readonly plane: Plane;
+  readonly spec: EndpointSpec;
+  pool: PoolSpec;
+  /** Last session ticket, so that the next handshake is short. */
+  tlsSession: Buffer | null = null;
+  readonly #sessions: H2ClientSession[] = [];
+  readonly #waiting: UpstreamEvents[] = [];
+  #secure: SecureContext | null = null;
+  #isRetired = false;
+
+  constructor(plane: Plane, spec: EndpointSpec, pool: PoolSpec) {
+    this.plane = plane;
+    this.spec = spec;
+    this.pool = pool;
+  }
+
+  secureContext(): SecureContext {
+    this.#secure ??= secureContextOf(this.pool.tls);
+    return this.#secure;
+  }
+
+  /** As EndpointGroup.acquire. `fresh` needs nothing here: a connection that refused is not used again by itself. */
+  acquire(user: UpstreamEvents, _fresh: boolean): Acquired {
+    const sessions = this.#sessions;
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[i]!;
+      if (!session.hasRoom) continue;
+      session.begin(new ClientStream(session, user));
+      return ACQUIRED.READY;
+    }
+    const awaited = sessions.find((session) => session.isAwaited) ?? this.#open();
+    if (awaited !== null) {
+      const stream = new ClientStream(awaited, user);
+      awaited.await(stream);
+      user.onConnecting(stream);
+      return ACQUIRED.CONNECTING;
+    }
+    if (this.#waiting.length >= this.pool.queue) return ACQUIRED.FULL;
+    this.#waiting.push(user);
+    return ACQUIRED.QUEUED;
+  }
+
+  cancel(user: UpstreamEvents): void {
+    const at = this.#waiting.indexOf(user);
+    if (at >= 0) this.#waiting.splice(at, 1);
+  }
+
+  /** A request ended, or the endpoint takes more at once. */
+  onRoom(): void {
+    while (this.#waiting.length > 0) {
+      const session = this.#sessions.find((one) => one.hasRoom);
+      if (session === undefined) return;
+      session.begin(new ClientStream(session, this.#waiting.shift()!));
+    }
+  }
+
+  /** Of those that wait for a connection that turned out to be too small: to another one. False = there is none. */
+  move(stream: ClientStream): boolean {
+    const other = this.#sessions.find((one) => one.hasRoom || one.isAwaited) ?? this.#open();
+    if (other === null) return false;
+    stream.moveTo(other);
+    if (other.hasRoom) other.begin(stream);
+    else other.await(stream);
+    return true;
+  }
+
+  forget(session: H2ClientSession): void {
+    const at = this.#sessions.indexOf(session);
+    if (at >= 0) this.#sessions.splice(at, 1);
+    if (this.#waiting.length === 0 || this.#isRetired) return;
+    const next = this.#open();
+    if (next === null) return;
+    for (const user of this.#waiting.splice(0)) {
+      const stream = new ClientStream(next, user);
+      next.await(stream);
+      user.onConnecting(stream);
+    }
+  }
+
+  /** The endpoint is gone from the configuration: what is under way ends, nothing new begins. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const session of [...this.#sessions]) session.retire();
+  }
+
+  destroy(): void {
+    this.#isRetired = true;
+    for (const session of [...this.#sessions]) session.destroy();
+  }
+
+  #open(): H2ClientSession | null {
+    const limit = Math.max(1, Math.min(MAX_SESSIONS, Math.ceil(this.pool.connectionsPerEndpoint / this.plane.lanes)));
+    if (this.#sessions.length >= limit) return null;
+    const session = H2ClientSession.open(this);
+    this.#sessions.push(session);
+    return session;
+  }
+}
