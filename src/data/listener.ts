@@ -7,23 +7,37 @@ import { Census } from '../core/census.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { CELL } from '../core/lane.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
-import { enter } from './entrance.ts';
+import type { ProxyEnds } from '../wire/proxy.ts';
+import { type Door, enter, protocolsOf } from './entrance.ts';
+import type { Handshakes } from './handshakes.ts';
 import type { Plane } from './plane.ts';
+import { readProxyHeader } from './proxy.ts';
+import { TlsContexts } from './tls.ts';
 
 /** The kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
 
-export class Listener {
+export class Listener implements Door {
+  readonly handshakes: Handshakes;
   /** As the Snapshot of now has it; its place never changes. */
   spec: ListenerSpec;
+  tls: TlsContexts | null = null;
   readonly #plane: Plane;
   readonly #census: Census;
   readonly #connectionCap: number;
   readonly #server: Server;
   port: number;
 
-  constructor(plane: Plane, census: Census, connectionCap: number, spec: ListenerSpec, port: number) {
+  constructor(
+    plane: Plane,
+    census: Census,
+    handshakes: Handshakes,
+    connectionCap: number,
+    spec: ListenerSpec,
+    port: number,
+  ) {
     this.#plane = plane;
+    this.handshakes = handshakes;
     this.#census = census;
     this.#connectionCap = connectionCap;
     this.spec = spec;
@@ -31,6 +45,14 @@ export class Listener {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     );
+  }
+
+  /** What connections from now on find; those that are there stay as they are. Throws when OpenSSL refuses a certificate. */
+  install(spec: ListenerSpec, ticketKey: Uint8Array | undefined): void {
+    const isSame = this.tls !== null && JSON.stringify(spec.tls) === JSON.stringify(this.spec.tls);
+    if (spec.tls === null) this.tls = null;
+    else if (!isSame) this.tls = new TlsContexts(spec.tls, spec.name, protocolsOf(spec.tls), ticketKey);
+    this.spec = spec;
   }
 
   /** Rejects with the system's error (EADDRINUSE, EACCES, …). */
@@ -61,18 +83,40 @@ export class Listener {
 
   #accept(socket: Socket): void {
     const plane = this.#plane;
-    const address = this.spec.path === null ? (canonicalIp(socket.remoteAddress ?? '') ?? '') : '';
-    const key = Census.keyOf(address);
-    const limit = plane.limits.connections > 0 ? plane.limits.connections : this.#connectionCap;
-    if (!this.#census.enter(key, limit, plane.limits.connectionsPerClient)) {
+    const { spec } = this;
+    const isTcp = spec.path === null;
+    const ends: ProxyEnds = {
+      source: isTcp ? (canonicalIp(socket.remoteAddress ?? '') ?? '') : '',
+      sourcePort: isTcp ? (socket.remotePort ?? 0) : 0,
+      destination: isTcp ? (canonicalIp(socket.localAddress ?? '') ?? '') : '',
+      destinationPort: this.port,
+    };
+    // A balancer's own address is no client: whoever it names is counted, when the name is known.
+    const isBalancer = spec.proxyProtocol !== 'off' && plane.generation.trusted.has(ends.source);
+    const { connections, connectionsPerClient } = plane.limits;
+    const limit = connections > 0 ? connections : this.#connectionCap;
+    let key = Census.keyOf(ends.source);
+    if (!this.#census.enter(key, limit, isBalancer ? 0 : connectionsPerClient)) {
       socket.destroy();
       return;
     }
-    const { uid } = this.spec;
-    plane.lane.count(CELL.CONNECTIONS, uid, 0, 0);
-    enter(plane, socket, this.spec, this.port, address, () => {
+    plane.lane.count(CELL.CONNECTIONS, spec.uid, 0, 0);
+    const onClosed = (): void => {
       this.#census.leave(key);
-      plane.lane.count(CELL.CONNECTIONS, uid, 0, 0, -1);
+      plane.lane.count(CELL.CONNECTIONS, spec.uid, 0, 0, -1);
+    };
+    if (spec.proxyProtocol === 'off') return enter(plane, socket, this, ends, onClosed);
+    readProxyHeader(plane, socket, spec.proxyProtocol, isBalancer, (greeting) => {
+      if (greeting.kind === 'closed') return onClosed();
+      if (greeting.kind === 'unnamed') return enter(plane, socket, this, ends, onClosed);
+      const clientKey = Census.keyOf(greeting.ends.source);
+      if (!this.#census.enter(clientKey, 0, plane.limits.connectionsPerClient)) {
+        socket.destroy();
+        return onClosed();
+      }
+      this.#census.leave(key);
+      key = clientKey;
+      enter(plane, socket, this, greeting.ends, onClosed);
     });
   }
 }

@@ -8,11 +8,15 @@ import type { ResponseHead } from '../wire/response.ts';
 
 /** Who the client is, as far as its connection tells. Fixed for the life of the connection. */
 export interface Peer {
-  /** Canonical address of the TCP peer; '' on a UNIX socket. */
+  /** Canonical address of the TCP peer, or of whom its PROXY header names; '' on a UNIX socket. */
   readonly address: string;
+  /** 0 on a UNIX socket. */
+  readonly port: number;
   /** Its X-Forwarded-* are believed. Set by the exchange, as the configuration of the day has it. */
   isTrusted: boolean;
   readonly listener: string;
+  /** What it connected to: ours, or a balancer's whose PROXY header says so. Canonical; '' on a UNIX socket. */
+  readonly localAddress: string;
   readonly localPort: number;
   /** What the handshake said; null on a plain connection. */
   readonly tls: PeerTls | null;
@@ -23,6 +27,8 @@ export interface PeerTls {
   readonly names: readonly string[];
   /** Value of X-Forwarded-Client-Cert: who the client's certificate says it is; '' = it showed none. */
   readonly clientCert: string;
+  /** The last host of this connection that `names` covers, as it was asked for; '' = none yet. Kept by guard.ts. */
+  coveredHost: string;
 }
 
 /** What an exchange may do to the client. All calls are cheap and never throw; after `end` or `abort` none is made. */

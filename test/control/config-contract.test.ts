@@ -29,6 +29,7 @@ logging: { level: info, access: off }
 const POOL = parse(`
 endpoints: [{ url: "http://10.1.0.5:8080", weight: 1, capacity: 0, egressUsdPerGb: 0, labels: {} }]
 tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
+proxyProtocol: off
 probe: { type: http, method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399], expectBody: null,
          rise: 2, fall: 3 }
 balance: { policy: fastest, hashOn: null, bandPercent: 10, bandMs: 5, explorePercent: 0.5, slowStart: 10s, whenAllDown: try,
@@ -71,6 +72,7 @@ pools:
       - { url: "https://10.1.0.5:8443", id: fra-1, region: "aws:eu-central-1", location: { lat: 1, lon: 2 }, weight: 1, capacity: 0,
           egressUsdPerGb: 0, labels: { rack: a } }
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
+    proxyProtocol: off
     probe: { type: http, method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399], expectBody: null,
              rise: 2, fall: 3 }
     balance: { policy: fastest, hashOn: null, bandPercent: 10, bandMs: 5, explorePercent: 0.5, slowStart: 10s,

@@ -19,7 +19,15 @@ import { copyKept, FIELD } from '../../src/wire/fields.ts';
 import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 import { parseRequest, parseResponse } from '../wire/support.ts';
 
-const PEER: Peer = { address: '192.0.2.7', isTrusted: false, listener: 'http', localPort: 8080, tls: null };
+const PEER: Peer = {
+  address: '192.0.2.7',
+  port: 50_000,
+  isTrusted: false,
+  listener: 'http',
+  localAddress: '192.0.2.1',
+  localPort: 8080,
+  tls: null,
+};
 const TRUSTED: Peer = { ...PEER, isTrusted: true };
 const LOOP = 'CDN-Loop: fermat; n=abc\r\n';
 
@@ -154,7 +162,7 @@ describe('a trusted proxy', () => {
   });
 
   it('gets what it did not say', () => {
-    expect(sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '' } }).sort()).toEqual(
+    expect(sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '', coveredHost: '' } }).sort()).toEqual(
       ['host: a.example:81', ...OURS.map((line) => line.replace('proto: http', 'proto: https'))].sort(),
     );
   });

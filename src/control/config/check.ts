@@ -7,6 +7,7 @@ import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { isLoopback } from '../admin/gate.ts';
 import { modeProblems } from './modes.ts';
 import { type Path, type Problem, pathText } from './problems.ts';
+import { proxyProblems } from './proxied.ts';
 import { didYouMean } from './suggest.ts';
 import { isFramingHeader, isToken, parseAddress, parseDuration, parseEndpointUrl, routeHost } from './values.ts';
 
@@ -23,6 +24,7 @@ export function crossProblems(tree: unknown): Problem[] {
     ...endpointIdProblems(pools),
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),
     ...modeProblems(routes, pools, list(mapping(root.geoip).databases).length > 0),
+    ...proxyProblems(listeners, pools, list(root.trustedProxies).length > 0),
     ...sameRoutes(routes),
     ...adminProblems(mapping(root.admin)),
   ];

@@ -148,6 +148,10 @@ const retry = z
 export const pool = z.strictObject({
   endpoints: z.array(endpoint).min(1).describe('Endpoints that serve the same thing'),
   tls: poolTls,
+  proxyProtocol: z
+    .enum(['off', 'v1', 'v2'])
+    .default('off')
+    .describe('v1, v2: connections begin with a PROXY header that names the client, and serve no other client'),
   probe,
   balance,
   timeouts,

@@ -45,7 +45,10 @@ const listenerTls = z
 const listener = z.strictObject({
   address: listenerAddress.describe('host:port or unix:/path; :0 picks a port and prints it'),
   name: name('a name for the listener').optional().describe('Default: its address; routes may name it'),
-  proxyProtocol: z.enum(['off', 'required', 'optional']).default('off').describe('PROXY protocol v1 and v2'),
+  proxyProtocol: z
+    .enum(['off', 'required', 'optional'])
+    .default('off')
+    .describe('PROXY header, v1 or v2, before anything else: must, may come; believed from trustedProxies only'),
   tls: listenerTls.describe('HTTPS on this listener'),
 });
 
