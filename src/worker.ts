@@ -7,9 +7,10 @@ import { openGeo } from '../geoip/reader.ts';
 import { nowMs } from './clock.ts';
 import { Census } from './core/census.ts';
 import { LaneWriter } from './core/lane.ts';
-import type { FromWorker, SharedFile, ToWorker, WorkerBirth } from './core/messages.ts';
+import type { FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from './core/messages.ts';
 import type { Router } from './core/router.ts';
 import type { ListenerSpec, Snapshot } from './core/snapshot.ts';
+import { Handshakes } from './data/handshakes.ts';
 import { Listener } from './data/listener.ts';
 import { Plane } from './data/plane.ts';
 
@@ -37,6 +38,8 @@ const plane = new Plane({
   onQuiet: (version) => say({ type: 'quiet', version }),
 });
 const listeners = new Map<string, Listener>();
+const handshakes = new Handshakes(plane);
+let { tickets } = birth;
 
 installGeo(birth.geo);
 void installListeners(birth.snapshot, birth.ports);
@@ -50,6 +53,9 @@ port.on('message', (message: ToWorker) => {
       return;
     case 'geo':
       installGeo(message.files);
+      return;
+    case 'tickets':
+      installTickets(message.keys);
       return;
     case 'drain':
       void drain(message.delayMs, message.timeoutMs);
@@ -71,6 +77,14 @@ function installGeo(files: readonly SharedFile[]): void {
   plane.installGeo(files.length === 0 ? null : openGeo(files));
 }
 
+function installTickets(keys: TicketKeyring): void {
+  tickets = keys;
+  for (const { spec, tls } of listeners.values()) {
+    const key = keys[spec.name];
+    if (key !== undefined) tls?.setTicketKey(key);
+  }
+}
+
 /** Two listeners are the same when they listen at the same place under the same name. */
 function keyOf(spec: ListenerSpec): string {
   return `${spec.name}|${spec.path ?? `${spec.host}|${spec.port}`}`;
@@ -87,18 +101,18 @@ async function installListeners(snapshot: Snapshot, ports: Readonly<Record<strin
   for (const [key, spec] of wanted) {
     // A UNIX socket has no SO_REUSEPORT: the first worker serves it alone.
     if (spec.path !== null && birth.lane !== 0) continue;
-    let listener = listeners.get(key);
-    if (listener === undefined) {
-      listener = new Listener(plane, census, birth.connectionCap, spec, ports[spec.name] ?? spec.port);
-      try {
-        await listener.listen(process.platform === 'linux');
-      } catch (error) {
-        const { code, message } = error as NodeJS.ErrnoException;
-        say({ type: 'refused', version: snapshot.version, listener: spec.name, code: code ?? 'ERROR', message });
-        return;
-      }
-      listeners.set(key, listener);
+    const known = listeners.get(key);
+    const port = ports[spec.name] ?? spec.port;
+    const listener = known ?? new Listener(plane, census, handshakes, birth.connectionCap, spec, port);
+    try {
+      listener.install(spec, tickets[spec.name]);
+      if (known === undefined) await listener.listen(process.platform === 'linux');
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      say({ type: 'refused', version: snapshot.version, listener: spec.name, code: code ?? 'ERROR', message });
+      return;
     }
+    listeners.set(key, listener);
     bound[spec.name] = listener.port;
   }
   say({ type: 'installed', version: snapshot.version, ports: bound });

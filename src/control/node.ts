@@ -22,11 +22,12 @@ import { Prober } from './prober.ts';
 import { type Compiled, Registry } from './registry.ts';
 import { ListenError, Supervisor } from './supervisor.ts';
 import { connectionCap, digestOf } from './system.ts';
+import { TicketKeys } from './tickets.ts';
 import type { ControlApi, EventLog, ExplainQuery, Explanation, NodeView, Refusal, ReloadResult } from './types.ts';
 import { type ListenerView, listenerViews, routeViews } from './views.ts';
 
-/** How often the configuration's files are looked at, ms. */
-const WATCH_MS = 1000;
+/** How often the configuration's files, certificates among them, are looked at: a change is served within a second. ms. */
+const WATCH_MS = 500;
 
 export interface NodeOptions {
   readonly configFile: string | null;
@@ -41,6 +42,7 @@ export class FermatNode implements ControlApi {
   readonly #options: NodeOptions;
   readonly #registry: Registry;
   readonly #supervisor: Supervisor;
+  readonly #tickets: TicketKeys;
   readonly #fleet: Fleet;
   readonly #prober: Prober;
   readonly #metrics: Metrics;
@@ -88,6 +90,7 @@ export class FermatNode implements ControlApi {
         if (quiet <= this.#snapshot.version) this.#registry.quiet(quiet); // of a version that failed, nothing follows
       },
     });
+    this.#tickets = new TicketKeys((keys) => this.#supervisor.setTickets(keys));
     this.#metrics = new Metrics({
       lanes: () => this.#supervisor.lanes(),
       names: () => this.#compiled.names,
@@ -129,6 +132,8 @@ export class FermatNode implements ControlApi {
     this.#fleet.install(this.#snapshot, this.#compiled.probes);
     this.#watchGeo();
     this.#admin = await this.#openAdmin(this.#config);
+    this.#giveTickets(this.#snapshot);
+    this.#tickets.start();
     try {
       await this.#supervisor.start(this.#snapshot, this.#geo.files);
     } catch (error) {
@@ -160,6 +165,7 @@ export class FermatNode implements ControlApi {
     this.#notReady = 'stopping';
     for (const file of this.#files) unwatchFile(file);
     this.#geo.close();
+    this.#tickets.stop();
     this.#fleet.stop();
     await Promise.all([this.#supervisor.stop(), this.#prober.stop(), this.#admin?.close()]);
   }
@@ -221,6 +227,7 @@ export class FermatNode implements ControlApi {
     this.#config = config;
     try {
       this.#fleet.install(compiled.snapshot, compiled.probes);
+      this.#giveTickets(this.#snapshot, compiled.snapshot);
       await this.#supervisor.publish(compiled.snapshot);
     } catch (error) {
       this.#config = old;
@@ -231,6 +238,12 @@ export class FermatNode implements ControlApi {
     this.#compiled = compiled;
     this.#prober.install(compiled.snapshot, compiled.probes);
     for (const warning of compiled.warnings) this.events.emit('warn', 'config.warning', warning);
+  }
+
+  /** For the listeners of what runs and of what is about to. */
+  #giveTickets(...snapshots: readonly Snapshot[]): void {
+    const secure = snapshots.flatMap(({ listeners }) => listeners.filter(({ tls }) => tls !== null));
+    this.#supervisor.setTickets(this.#tickets.of(secure.map(({ name }) => name)));
   }
 
   #reloadFailed(why: string, problems: readonly string[]): ReloadResult {

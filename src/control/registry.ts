@@ -116,7 +116,7 @@ export class Registry {
       snapshot: { ...structure, table: newTable(shapeOf(structure)) },
       probes: new Map(config.pools.map(({ name, probe }) => [name, probe])),
       names: this.#names(),
-      warnings: [...this.#warningsOf(config), ...warningsOf(routes, rows.specs)],
+      warnings: [...config.warnings, ...this.#warningsOf(config), ...warningsOf(routes, rows.specs)],
     };
   }
 

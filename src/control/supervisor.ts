@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { clearCensus, newCensus } from '../core/census.ts';
 import { LaneReader, newLane } from '../core/lane.ts';
-import type { FromWorker, SharedFile, ToWorker, WorkerBirth } from '../core/messages.ts';
+import type { FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { EventLog } from './types.ts';
 
@@ -70,6 +70,7 @@ export class Supervisor {
   readonly #seats: Seat[] = [];
   #snapshot: Snapshot | null = null;
   #geo: readonly SharedFile[] = [];
+  #tickets: TicketKeyring = {};
   #ports: Record<string, number> = {};
   #isStopping = false;
   #quiet = 0;
@@ -132,6 +133,12 @@ export class Supervisor {
     for (const seat of this.#seats) this.#post(seat, { type: 'geo', files });
   }
 
+  /** From now on; before `start` or `publish`, for their Snapshot too. */
+  setTickets(keys: TicketKeyring): void {
+    this.#tickets = keys;
+    for (const seat of this.#seats) this.#post(seat, { type: 'tickets', keys });
+  }
+
   /** Resolves when all workers have ended their exchanges, at the latest after both times and a little. */
   async drain(delayMs: number, timeoutMs: number): Promise<void> {
     this.#isStopping = true;
@@ -163,6 +170,7 @@ export class Supervisor {
       census: this.#census,
       snapshot: this.#snapshot!,
       geo: this.#geo,
+      tickets: this.#tickets,
       loopId: this.#options.loopId,
       ports: this.#ports,
       connectionCap: this.#options.connectionCap,

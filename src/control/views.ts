@@ -28,8 +28,8 @@ export function listenerViews(snapshot: Snapshot, ports: Readonly<Record<string,
   return snapshot.listeners.map((spec) => ({ name: spec.name, url: urlOf(spec, ports[spec.name] ?? spec.port) }));
 }
 
-function urlOf({ host, path }: ListenerSpec, port: number): string {
+function urlOf({ host, path, tls }: ListenerSpec, port: number): string {
   if (path !== null) return `unix:${path}`;
   const shown = host === '' ? '0.0.0.0' : host.includes(':') ? `[${host}]` : host;
-  return `http://${shown}:${port}`;
+  return `${tls === null ? 'http' : 'https'}://${shown}:${port}`;
 }

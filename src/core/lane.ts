@@ -20,6 +20,7 @@ export const CELL = {
   CONNECTIONS: 8, // listener                             gauge: goes up and down
   GEOIP: 9, // GEOIP_RESULTS index
   FAILURES: 10, // pool, endpoint, OUTCOME code           what counts against the endpoint
+  HANDSHAKES: 11, // listener, HANDSHAKE_RESULTS index
 } as const;
 export type CellKind = (typeof CELL)[keyof typeof CELL];
 
@@ -40,6 +41,8 @@ export const METHODS = [
   'CONNECT',
 ] as const;
 export const RETRY_RESULTS = ['success', 'failure', 'budget'] as const;
+/** Of a TLS handshake with a client; `timeout`: it took too long, or longer than others could wait. */
+export const HANDSHAKE_RESULTS = ['ok', 'resumed', 'failed', 'timeout'] as const;
 export const GEOIP_RESULTS = ['hit', 'miss', 'cached', 'error'] as const;
 
 /** Upper bounds in seconds; a last bucket takes the rest. */

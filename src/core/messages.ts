@@ -9,6 +9,12 @@ export interface SharedFile {
   readonly bytes: SharedArrayBuffer;
 }
 
+/**
+ * Secrets of TLS session tickets by name of the listener, 48 bytes each. All workers have the same, so that any of them
+ * resumes what another began.
+ */
+export type TicketKeyring = Readonly<Record<string, Uint8Array>>;
+
 /** What a worker is born with. */
 export interface WorkerBirth {
   readonly lane: number;
@@ -17,6 +23,7 @@ export interface WorkerBirth {
   readonly census: SharedArrayBuffer;
   readonly snapshot: Snapshot;
   readonly geo: readonly SharedFile[];
+  readonly tickets: TicketKeyring;
   /** Random name of this process in CDN-Loop; all workers share it. */
   readonly loopId: string;
   /** Ports that `:0` listeners were given, by listener name. */
@@ -28,6 +35,8 @@ export interface WorkerBirth {
 export type ToWorker =
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot; readonly ports: Readonly<Record<string, number>> }
   | { readonly type: 'geo'; readonly files: readonly SharedFile[] }
+  /** Of all TLS listeners, those of the next Snapshot included. */
+  | { readonly type: 'tickets'; readonly keys: TicketKeyring }
   /** Answers close their connections from now on; after `delayMs` nothing new is accepted; after `timeoutMs` all is cut. */
   | { readonly type: 'drain'; readonly delayMs: number; readonly timeoutMs: number };
 

@@ -3,7 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { ListenerSpec, TlsListenerSpec } from '../core/snapshot.ts';
+import type { ListenerSpec } from '../core/snapshot.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
 import { adopt, Tap } from './buffers.ts';
 import { ServerConnection } from './h1/server.ts';
@@ -19,11 +19,6 @@ export interface Door {
   /** null = plain text. */
   readonly tls: TlsContexts | null;
   readonly handshakes: Handshakes;
-}
-
-/** What ALPN offers: what is spoken here, in the order of the configuration. */
-export function protocolsOf({ alpn }: TlsListenerSpec): readonly string[] {
-  return alpn;
 }
 
 /**

@@ -26,6 +26,7 @@ export const PROBLEM = {
   ambiguousPath: problem(400, 'ambiguous_path', 'http_request_error', 'the path can be read in more than one way'),
   requestTimeout: problem(408, 'request_timeout', 'http_request_error', 'the request did not arrive in time'),
   bodyTooLarge: problem(413, 'body_too_large', 'http_request_denied', 'the request body is larger than allowed'),
+  misdirected: problem(421, 'misdirected', 'http_request_denied', 'the certificate of this connection is for other hosts'),
   expectation: problem(417, 'expectation_failed', 'http_request_denied', 'only 100-continue can be expected'),
   loop: problem(508, 'loop', 'proxy_loop_detected', 'this request has passed here before'),
   redirectLoop: problem(508, 'redirect_loop', 'proxy_loop_detected', 'this would redirect to the very same address'),

@@ -84,7 +84,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   begin(head: RequestHead, hasBody: boolean, nowMs: number): void {
     this.#reset(head, hasBody, nowMs);
     const { plane, generation } = this;
-    const refusal = refusalOf(head, plane.loopId, generation.snapshot.limits.bodyBytes);
+    const refusal = refusalOf(head, plane.loopId, generation.snapshot.limits.bodyBytes, this.down.peer.tls);
     if (refusal !== null) return this.refuse(refusal);
     const route = routeOf(generation, head, this.down.peer.listener);
     if (isProblem(route)) return this.refuse(route);

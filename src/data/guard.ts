@@ -1,6 +1,7 @@
 // What is decided about a request before an endpoint is chosen: refused, answered here, or let through. Pure looks at the
 // head; the answers are given by the exchange.
 
+import { coversHost } from '../core/certificate.ts';
 import { AMBIGUOUS } from '../core/router.ts';
 import { FRAMING } from '../wire/body.ts';
 import { FIELD } from '../wire/fields.ts';
@@ -8,14 +9,27 @@ import type { RequestHead } from '../wire/request.ts';
 import { PROBLEM, type Problem } from './errors.ts';
 import type { Generation, RouteRuntime } from './generation.ts';
 import { joined, maxForwardsOf } from './headers.ts';
+import type { PeerTls } from './sides.ts';
 
 /** Why a request must not go further, or null. */
-export function refusalOf(head: RequestHead, loopId: string, bodyLimit: number): Problem | null {
+export function refusalOf(head: RequestHead, loopId: string, bodyLimit: number, tls: PeerTls | null): Problem | null {
+  if (tls !== null && head.host !== tls.coveredHost && isMisdirected(head.host, tls)) return PROBLEM.misdirected;
   if (head.expectOther) return PROBLEM.expectation;
   // RFC 8586: a loop is known by the random id of this process, never by Via: an edge may front a sidecar.
   if (head.find(FIELD.CDN_LOOP) >= 0 && joined(head, FIELD.CDN_LOOP).includes(loopId)) return PROBLEM.loop;
   if (bodyLimit > 0 && head.framing === FRAMING.LENGTH && head.length > bodyLimit) return PROBLEM.bodyTooLarge;
   return null;
+}
+
+/**
+ * A client may ask a connection only for what it was shown a certificate of (RFC 9110, 7.4): for other hosts it opens
+ * another one, which may end elsewhere. HTTP/1.0 need not name a host.
+ */
+function isMisdirected(host: string, tls: PeerTls): boolean {
+  if (host === '') return false;
+  if (!coversHost(tls.names, host)) return true;
+  tls.coveredHost = host;
+  return false;
 }
 
 /** The route of a request, or why there is none. */

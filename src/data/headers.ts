@@ -36,7 +36,11 @@ export function joined(fields: Fields, id: number): string {
 export function peerLines(peer: Peer): string {
   const proto = peer.tls === null ? 'http' : 'https';
   const from = peer.address === '' ? '' : `X-Forwarded-For: ${peer.address}\r\n`; // a UNIX socket has no address
-  return `${from}X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n`;
+  return `${from}X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n${clientCertLine(peer)}`;
+}
+
+function clientCertLine({ tls }: Peer): string {
+  return tls === null || tls.clientCert === '' ? '' : `X-Forwarded-Client-Cert: ${tls.clientCert}\r\n`;
 }
 
 /**
@@ -82,6 +86,7 @@ function planUntrusted(head: RequestHead, constant: string): string {
 /** A trusted peer's word stands; its own address is appended. */
 function planTrusted(head: RequestHead, peer: Peer): string {
   const { id, drop, count } = head;
+  const clientCert = clientCertLine(peer);
   let hasProto = false;
   let hasHost = false;
   let hasPort = false;
@@ -102,6 +107,10 @@ function planTrusted(head: RequestHead, peer: Peer): string {
         break;
       case FIELD.X_REQUEST_ID:
         hasId = true;
+        break;
+      case FIELD.OTHER:
+        // What its own certificate says is known here; of a connection without one, its word stands.
+        if (clientCert !== '' && foldedName(head, i) === 'x-forwarded-client-cert') drop[i] = 1;
     }
   }
   const before = joined(head, FIELD.X_FORWARDED_FOR);
@@ -110,7 +119,7 @@ function planTrusted(head: RequestHead, peer: Peer): string {
   if (!hasPort) extra += `X-Forwarded-Port: ${peer.localPort}\r\n`;
   if (!hasHost) extra += hostLine(head);
   if (!hasId) extra += `X-Request-Id: ${newRequestId()}\r\n`;
-  return extra;
+  return extra + clientCert;
 }
 
 function hostLine(head: RequestHead): string {
@@ -124,8 +133,12 @@ function claimsOrigin(fields: Fields, i: number): boolean {
   if (first !== 120 && first !== 102) return false; // x, f
   const length = nameEnd[i]! - nameAt[i]!;
   if (length < 9) return false;
-  const name = fields.name(i).toLowerCase().replaceAll('_', '-').replaceAll('.', '-');
+  const name = foldedName(fields, i);
   return name.startsWith('x-forwarded-') || name === 'forwarded' || name === 'x-real-ip' || name === 'x-request-id';
+}
+
+function foldedName(fields: Fields, i: number): string {
+  return fields.name(i).toLowerCase().replaceAll('_', '-').replaceAll('.', '-');
 }
 
 /** RFC 9110, 7.6.2: counted down, never invented. Zero was answered before (guard.ts). */

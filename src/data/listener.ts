@@ -8,7 +8,7 @@ import { canonicalIp } from '../core/ip.ts';
 import { CELL } from '../core/lane.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
-import { type Door, enter, protocolsOf } from './entrance.ts';
+import { type Door, enter } from './entrance.ts';
 import type { Handshakes } from './handshakes.ts';
 import type { Plane } from './plane.ts';
 import { readProxyHeader } from './proxy.ts';
@@ -51,7 +51,7 @@ export class Listener implements Door {
   install(spec: ListenerSpec, ticketKey: Uint8Array | undefined): void {
     const isSame = this.tls !== null && JSON.stringify(spec.tls) === JSON.stringify(this.spec.tls);
     if (spec.tls === null) this.tls = null;
-    else if (!isSame) this.tls = new TlsContexts(spec.tls, spec.name, protocolsOf(spec.tls), ticketKey);
+    else if (!isSame) this.tls = new TlsContexts(spec.tls, spec.name, ticketKey);
     this.spec = spec;
   }
 

@@ -184,14 +184,9 @@ describe('in listeners, pools and routes', () => {
     ['an address of IPv6 without brackets', listener('address: "::1:80"'), '3:14 listeners[0].address: not an address'],
     ['an address that is almost one', listener('address: "10.0.0:80"'), '3:14 listeners[0].address: not an address'],
     [
-      'TLS, which is for later',
-      listener('{ address: ":1", tls: { certificates: [{ cert: a, key: b }] } }'),
-      '3:27 listeners[0].tls: not supported yet',
-    ],
-    [
-      'PROXY protocol, which is for later',
+      'a PROXY header that nobody may send',
       listener('{ address: ":1", proxyProtocol: required }'),
-      '3:37 listeners[0].proxyProtocol: not supported yet, expected off, got "required"',
+      '3:37 listeners[0].proxyProtocol: nobody is trusted to send a PROXY header, expected off, or trustedProxies, got "required"',
     ],
     [
       'two listeners at one address',
@@ -598,7 +593,9 @@ describe('without a file', () => {
     );
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const { listeners, pools, routes, admin } = loaded.config;
-    expect(listeners).toEqual([{ name: '127.0.0.1:8080', host: '127.0.0.1', port: 8080, path: null }]);
+    expect(listeners).toEqual([
+      { name: '127.0.0.1:8080', host: '127.0.0.1', port: 8080, path: null, proxyProtocol: 'off', tls: null },
+    ]);
     expect(pools[0]?.endpoints.map(({ id }) => id)).toEqual(['127.0.0.1:9000', '127.0.0.1:9001']);
     // An app without a page at / is alive all the same.
     expect(pools[0]?.probe.expectStatus).toEqual([[200, 499]]);

@@ -15,25 +15,25 @@ function headOf(fields = '', start = 'GET / HTTP/1.1'): RequestHead {
 
 describe('a request', () => {
   it('that is plain is let through', () => {
-    expect(refusalOf(headOf(), 'id', 0)).toBeNull();
-    expect(refusalOf(headOf('Expect: 100-continue\r\nContent-Length: 5\r\n'), 'id', 5)).toBeNull();
+    expect(refusalOf(headOf(), 'id', 0, null)).toBeNull();
+    expect(refusalOf(headOf('Expect: 100-continue\r\nContent-Length: 5\r\n'), 'id', 5, null)).toBeNull();
   });
 
   it('that expects anything but 100-continue is refused', () => {
-    expect(refusalOf(headOf('Expect: the-unexpected\r\n'), 'id', 0)).toBe(PROBLEM.expectation);
+    expect(refusalOf(headOf('Expect: the-unexpected\r\n'), 'id', 0, null)).toBe(PROBLEM.expectation);
   });
 
   it('that has been here is refused, wherever in CDN-Loop it says so, and others of our kind are not', () => {
     for (const value of ['fermat; n=abc', 'other, fermat; n=abc; x=1', 'a\r\nCDN-Loop: fermat; n=abc'])
-      expect(refusalOf(headOf(`CDN-Loop: ${value}\r\n`), 'abc', 0)).toBe(PROBLEM.loop);
-    expect(refusalOf(headOf('CDN-Loop: fermat; n=other\r\nVia: 1.1 fermat\r\n'), 'abc', 0)).toBeNull();
+      expect(refusalOf(headOf(`CDN-Loop: ${value}\r\n`), 'abc', 0, null)).toBe(PROBLEM.loop);
+    expect(refusalOf(headOf('CDN-Loop: fermat; n=other\r\nVia: 1.1 fermat\r\n'), 'abc', 0, null)).toBeNull();
   });
 
   it('that announces more than the limit is refused at once, and no other', () => {
-    expect(refusalOf(headOf('Content-Length: 101\r\n'), 'id', 100)).toBe(PROBLEM.bodyTooLarge);
-    expect(refusalOf(headOf('Content-Length: 100\r\n'), 'id', 100)).toBeNull();
-    expect(refusalOf(headOf('Content-Length: 9007199254740991\r\n'), 'id', 0)).toBeNull();
-    expect(refusalOf(headOf('Transfer-Encoding: chunked\r\n'), 'id', 1)).toBeNull();
+    expect(refusalOf(headOf('Content-Length: 101\r\n'), 'id', 100, null)).toBe(PROBLEM.bodyTooLarge);
+    expect(refusalOf(headOf('Content-Length: 100\r\n'), 'id', 100, null)).toBeNull();
+    expect(refusalOf(headOf('Content-Length: 9007199254740991\r\n'), 'id', 0, null)).toBeNull();
+    expect(refusalOf(headOf('Transfer-Encoding: chunked\r\n'), 'id', 1, null)).toBeNull();
   });
 });
 

@@ -9,6 +9,7 @@ import { findRegion } from '../../../geoip/regions.ts';
 import { parseCidr } from '../../core/ip.ts';
 import { type HashOn, type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } from '../../core/snapshot.ts';
 import type { ProbeSpec } from '../types.ts';
+import { type Findings, readListenerTls } from './certificates.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
 import type { Problem } from './problems.ts';
 import { codeOf } from './read.ts';
@@ -32,8 +33,8 @@ export interface Built {
 
 /** `base`: the directory relative paths start from. */
 export function build(file: FileConfig, base: string): Built {
-  const problems: Problem[] = [];
-  const files: string[] = [];
+  const found: Findings = { problems: [], warnings: [], files: [] };
+  const { problems, warnings, files } = found;
   const databases = file.geoip.databases.map((path) => resolve(base, path));
   const pools = Object.entries(file.pools).map(([name, pool]) => {
     const tls = tlsOf(name, pool, base, problems, files);
@@ -46,7 +47,7 @@ export function build(file: FileConfig, base: string): Built {
       location: locationOf(file.node),
     },
     workers: file.workers === 'auto' ? Math.min(MAX_LANES, availableParallelism()) : file.workers,
-    listeners: file.listeners.map(listenerOf),
+    listeners: file.listeners.map((listener, i) => listenerOf(listener, i, base, found)),
     trustedProxies: [...new Set(file.trustedProxies.map((cidr) => parseCidr(cidr)!.text))],
     limits: limitsOf(file),
     geoipDatabases: databases,
@@ -56,6 +57,7 @@ export function build(file: FileConfig, base: string): Built {
     admin: { address: parseAddress(file.admin.address), token: file.admin.token },
     shutdown: { drainDelayMs: ms(file.shutdown.drainDelay), timeoutMs: ms(file.shutdown.timeout) },
     logging: file.logging,
+    warnings,
     effective: file,
   };
   return { config, problems, files };
@@ -74,10 +76,17 @@ function locationOf(place: {
   return region === null ? null : { latDeg: region.latDeg, lonDeg: region.lonDeg };
 }
 
-function listenerOf({ address, name = address }: FileConfig['listeners'][number]): ListenerConfig {
+function listenerOf(
+  listener: FileConfig['listeners'][number],
+  i: number,
+  base: string,
+  found: Findings,
+): ListenerConfig {
+  const { address, name = address, tls, proxyProtocol } = listener;
   const path = parseUnix(address);
   const parsed = path === null ? parseAddress(address)! : { host: '', port: 0 };
-  return { name, host: parsed.host, port: parsed.port, path, proxyProtocol: 'off', tls: null };
+  const secure = tls === null ? null : readListenerTls(tls, ['listeners', i, 'tls'], base, Date.now(), found);
+  return { name, host: parsed.host, port: parsed.port, path, proxyProtocol, tls: secure };
 }
 
 function limitsOf({ limits }: FileConfig): LimitsSpec {
@@ -137,7 +146,7 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
     queue: limits.queue,
     queueTimeoutMs: ms(limits.queueTimeout),
     tls,
-    proxyProtocol: 'off',
+    proxyProtocol: pool.proxyProtocol,
   };
 }
 
@@ -170,6 +179,7 @@ function endpointOf(endpoint: FileEndpoint): EndpointConfig {
 function probeOf(probe: FilePool['probe']): ProbeSpec {
   return {
     type: probe.type,
+    service: probe.service,
     method: probe.method,
     path: probe.path,
     host: probe.host,

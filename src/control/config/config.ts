@@ -32,6 +32,8 @@ export interface Config {
   readonly admin: AdminConfig;
   readonly shutdown: { readonly drainDelayMs: number; readonly timeoutMs: number };
   readonly logging: { readonly level: LogLevel; readonly access: AccessFormat };
+  /** What is odd but can be used all the same: certificates that have expired. Sentences. */
+  readonly warnings: readonly string[];
   /** What all of the above came from, defaults filled in, in the form of the file. Holds secrets: show it through redact(). */
   readonly effective: FileConfig;
 }

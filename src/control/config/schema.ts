@@ -32,12 +32,22 @@ const listenerAddress = text('host:port, :port or unix:/path', (value) =>
 const listenerTls = z
   .strictObject({
     certificates: z
-      .array(z.strictObject({ cert: file, key: file }))
-      .min(1)
-      .describe('Chosen by SNI; re-read when the files change'),
-    minVersion: z.enum(['1.2', '1.3']).default('1.2'),
-    clientCa: file.nullable().default(null).describe('PEM; then clients must present a certificate'),
-    alpn: z.array(z.enum(['h2', 'http/1.1'])).default(['h2', 'http/1.1']),
+      .array(
+        z.strictObject({
+          cert: file.describe('PEM, its chain behind it; chosen by SNI, else the first; re-read when the file changes'),
+          key: file.describe('PEM, not encrypted'),
+        }),
+      )
+      .min(1),
+    minVersion: z.enum(['1.2', '1.3']).default('1.2').describe('Of TLS'),
+    clientCa: file
+      .nullable()
+      .default(null)
+      .describe('PEM; then clients must present a certificate, told on as X-Forwarded-Client-Cert'),
+    alpn: z
+      .array(z.enum(['h2', 'http/1.1']))
+      .default(['h2', 'http/1.1'])
+      .describe('The first that the client offers too; [] = HTTP/1.1 whatever it offers'),
   })
   .nullable()
   .default(null);

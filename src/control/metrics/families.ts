@@ -1,7 +1,16 @@
 // How the cells of the lanes are called in Prometheus: a name, a help text and labels for each kind. The names are
 // CONTRACT.md's. Labels come from uids of configured things and from short closed lists only, never from a request.
 
-import { CELL, type CellKind, GEOIP_RESULTS, METHODS, OTHER, OUTCOME, RETRY_RESULTS } from '../../core/lane.ts';
+import {
+  CELL,
+  type CellKind,
+  GEOIP_RESULTS,
+  HANDSHAKE_RESULTS,
+  METHODS,
+  OTHER,
+  OUTCOME,
+  RETRY_RESULTS,
+} from '../../core/lane.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
 import type { Labels } from './totals.ts';
 
@@ -71,6 +80,12 @@ export const FAMILIES: readonly Family[] = [
     help: 'Attempts that count against the endpoint.',
     type: 'counter',
   },
+  {
+    kind: CELL.HANDSHAKES,
+    name: 'fermat_tls_handshakes_total',
+    help: 'TLS handshakes with clients and how they ended.',
+    type: 'counter',
+  },
 ];
 
 const OUTCOMES: readonly string[] = Object.keys(OUTCOME).map((name) => name.toLowerCase());
@@ -103,6 +118,8 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
       return { listener: nameOf(names.listeners, a) };
     case CELL.GEOIP:
       return { result: GEOIP_RESULTS[a] ?? 'other' };
+    case CELL.HANDSHAKES:
+      return { listener: nameOf(names.listeners, a), result: HANDSHAKE_RESULTS[b] ?? 'other' };
     case CELL.FAILURES:
       return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), outcome: OUTCOMES[c] ?? 'other' };
     default:
