@@ -205,22 +205,32 @@ interface GeoFlags {
   database: string[];
 }
 
+interface ProbeFlags {
+  json?: boolean;
+  region?: string;
+  grpc?: boolean;
+  service?: string;
+}
+
 function looking(fermat: Command): void {
   fermat
     .command('probe <url...>')
     .description('one-shot: DNS, TCP, TLS, first byte, status, distance, prior, verdict')
     .option('--region <region>', 'where this machine is, for distance and prior')
+    .option('--grpc', 'ask grpc.health.v1.Health, of h2:// and h2c:// endpoints')
+    .option('--service <name>', 'the gRPC service to ask about; without it, the server as a whole')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       examples('probe https://example.com', 'probe --region aws:eu-central-1 http://10.1.0.5:8080 --json'),
     )
     .action(
-      act(async (urls: string[], flags: { json?: boolean; region?: string }) => {
+      act(async (urls: string[], flags: ProbeFlags) => {
         const { probeVerb } = await import('./control/probe-cli.ts');
         return probeVerb(urls, {
           json: flags.json ?? false,
           ...(flags.region === undefined ? {} : { region: flags.region }),
+          ...(flags.grpc || flags.service !== undefined ? { grpc: flags.service ?? '' } : {}),
         });
       }),
     );

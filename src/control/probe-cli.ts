@@ -23,6 +23,8 @@ export interface ProbeVerbOptions {
   readonly databases?: readonly string[] | undefined;
   /** false: certificates are not verified. */
   readonly verify?: boolean | undefined;
+  /** Asks the health service of gRPC about this service ('' = the server as a whole) instead of making a request. */
+  readonly grpc?: string | undefined;
   /** For one probe, ms; default 5000. */
   readonly timeoutMs?: number | undefined;
   /** Where results and complaints go, a line at a time; stdout and stderr by default. */
@@ -77,7 +79,13 @@ export async function probeVerb(urls: readonly string[], options: ProbeVerbOptio
     const target = targetOf(url);
     if (target === null)
       complain(`probe: expected http://, https://, h2://, h2c:// or unix:/path, got ${JSON.stringify(url)}`);
-    else targets.push(target);
+    else if (options.grpc !== undefined && !target.to.scheme.startsWith('h2')) {
+      complain(`probe: expected h2:// or h2c:// for gRPC, got ${JSON.stringify(url)}`);
+    } else targets.push(target);
+  }
+  if (Buffer.byteLength(options.grpc ?? '') > 127) {
+    complain('probe: expected the name of a service of at most 127 bytes');
+    return 2;
   }
   const region = options.region === undefined ? null : findRegion(options.region);
   if (options.region !== undefined && region === null) {
@@ -118,7 +126,8 @@ function targetOf(url: string): Target | null {
 
 async function measure({ to, path }: Target, options: ProbeVerbOptions): Promise<readonly Probed[]> {
   const spec: ProbeSpec = {
-    type: 'http',
+    type: options.grpc === undefined ? 'http' : 'grpc',
+    service: options.grpc ?? '',
     method: 'GET',
     path,
     host: null,

@@ -5,7 +5,9 @@ import type { LatLon } from '../core/snapshot.ts';
 
 /** How the endpoints of a pool are probed; from `pools.NAME.probe`. */
 export interface ProbeSpec {
-  readonly type: 'http' | 'tcp';
+  readonly type: 'http' | 'tcp' | 'grpc';
+  /** Of type grpc: what its health service is asked about; '' = the server as a whole. At most 127 bytes. */
+  readonly service: string;
   readonly method: string;
   readonly path: string;
   /** Host header; null = the endpoint's authority. */

@@ -30,8 +30,8 @@ const POOL = parse(`
 endpoints: [{ url: "http://10.1.0.5:8080", weight: 1, capacity: 0, egressUsdPerGb: 0, labels: {} }]
 tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
 proxyProtocol: off
-probe: { type: http, method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399], expectBody: null,
-         rise: 2, fall: 3 }
+probe: { type: http, service: '', method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399],
+         expectBody: null, rise: 2, fall: 3 }
 balance: { policy: fastest, hashOn: null, bandPercent: 10, bandMs: 5, explorePercent: 0.5, slowStart: 10s, whenAllDown: try,
            millisPerUsdPerMillion: 0 }
 timeouts: { connect: 2s, firstByte: 30s, bodyIdle: 60s, tunnelIdle: 1h, idle: 4s, total: 0s }
@@ -73,7 +73,7 @@ pools:
           egressUsdPerGb: 0, labels: { rack: a } }
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
     proxyProtocol: off
-    probe: { type: http, method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399], expectBody: null,
+    probe: { type: http, service: '', method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399], expectBody: null,
              rise: 2, fall: 3 }
     balance: { policy: fastest, hashOn: null, bandPercent: 10, bandMs: 5, explorePercent: 0.5, slowStart: 10s,
                whenAllDown: try, millisPerUsdPerMillion: 0 }

@@ -211,9 +211,14 @@ describe('in listeners, pools and routes', () => {
     ],
     ['a URL of another scheme', endpoint('url: ftp://a'), '6:14 pools.p.endpoints[0].url: unknown scheme ftp'],
     [
-      'HTTP/2, which is for later',
-      endpoint('url: h2c://a'),
-      '6:14 pools.p.endpoints[0].url: not supported yet, expected http, https or unix, got "h2c://a"',
+      'a gRPC probe of an endpoint that does not speak HTTP/2',
+      pool('    endpoints: [{ url: "http://a" }]\n    probe: { type: grpc }'),
+      'pools.p.probe.type: gRPC is spoken over HTTP/2 only, and http://a is not',
+    ],
+    [
+      'a service to probe with a probe that asks about none',
+      pool('    endpoints: [{ url: "h2c://a" }]\n    probe: { service: shop.Cart }'),
+      '6:23 pools.p.probe.service: a service that nobody is asked about, expected type grpc beside it',
     ],
     [
       'a URL with a path',
@@ -223,7 +228,7 @@ describe('in listeners, pools and routes', () => {
     [
       'a URL with a password, which is not shown',
       endpoint('url: http://u:hush@a'),
-      'user and password in the URL are not supported, expected http://host:port, https://host:port or unix:/path, got "http://***@a"',
+      'user and password in the URL are not supported, expected http://host:port, https://host:port, h2c://host:port, h2://host:port or unix:/path, got "http://***@a"',
     ],
     [
       'an address that is none',
@@ -256,7 +261,7 @@ describe('in listeners, pools and routes', () => {
     [
       'a probe of another kind',
       inPool('probe: { type: htp }'),
-      '6:20 pools.p.probe.type: unknown value (did you mean http?), expected one of http, tcp, got "htp"',
+      '6:20 pools.p.probe.type: unknown value (did you mean http?), expected one of http, tcp, grpc, got "htp"',
     ],
     [
       'statuses that are none',

@@ -16,6 +16,7 @@ import type { EndpointSpec, PoolSpec, Snapshot, TlsSpec } from '../../src/core/s
 
 const SPEC: ProbeSpec = {
   type: 'http',
+  service: '',
   method: 'GET',
   path: '/health',
   host: null,

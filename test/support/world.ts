@@ -12,6 +12,7 @@ import { newTable, shapeOf } from '../../src/core/table.ts';
 
 export const PROBE: ProbeSpec = {
   type: 'http',
+  service: '',
   method: 'GET',
   path: '/',
   host: null,

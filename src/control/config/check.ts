@@ -6,6 +6,7 @@ import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { isLoopback } from '../admin/gate.ts';
 import { modeProblems } from './modes.ts';
+import { probeProblems } from './probed.ts';
 import { type Path, type Problem, pathText } from './problems.ts';
 import { proxyProblems } from './proxied.ts';
 import { didYouMean } from './suggest.ts';
@@ -21,6 +22,7 @@ export function crossProblems(tree: unknown): Problem[] {
   return [
     ...listenerProblems(listeners),
     ...poolProblems(pools),
+    ...probeProblems(pools),
     ...endpointIdProblems(pools),
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),
     ...modeProblems(routes, pools, list(mapping(root.geoip).databases).length > 0),

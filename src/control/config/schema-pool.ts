@@ -9,10 +9,13 @@ import { isAuthority, isHostName, isToken, parseEndpointUrl, parseStatusRange } 
 
 const method = text('a method such as GET', (value) => (isToken(value) ? null : 'not a method'));
 
-const endpointUrl = text('http://host:port, https://host:port or unix:/path', (value) => {
-  const parsed = parseEndpointUrl(value);
-  return typeof parsed === 'string' ? parsed : null;
-});
+const endpointUrl = text(
+  'http://host:port, https://host:port, h2c://host:port, h2://host:port or unix:/path',
+  (value) => {
+    const parsed = parseEndpointUrl(value);
+    return typeof parsed === 'string' ? parsed : null;
+  },
+);
 const endpointId = text('letters, digits and . _ : @ / [ ] -, at most 200', (value) =>
   /^[\w.:@/[\]-]{1,200}$/.test(value) ? null : 'not an id',
 );
@@ -44,7 +47,15 @@ const poolTls = z
 
 const probe = z
   .strictObject({
-    type: z.enum(['http', 'tcp']).default('http'),
+    type: z
+      .enum(['http', 'tcp', 'grpc'])
+      .default('http')
+      .describe('tcp = a connect, no more; grpc = grpc.health.v1.Health/Check, at h2 and h2c endpoints'),
+    service: text('the name of a gRPC service', (value) =>
+      /^[\w./-]{0,127}$/.test(value) ? null : 'not the name of a service',
+    )
+      .default('')
+      .describe('What type grpc asks the health service about; empty = the server as a whole'),
     method: method.default('GET'),
     path: text('a path that begins with /', (value) =>
       /^\/[\x21-\x7e]*$/.test(value) && !value.includes('#') ? null : 'not a path',

@@ -1,15 +1,18 @@
 // A fresh connection to an endpoint with each phase timed by hand: DNS, TCP (or UNIX) connect, TLS. undici would do all
-// this behind one number. No request is made here (ask.ts).
+// this behind one number. No request is made here (ask.ts, h2.ts).
 
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
-import type { EndpointSpec, TlsSpec } from '../../core/snapshot.ts';
+import type { EndpointSpec, PoolSpec, TlsSpec } from '../../core/snapshot.ts';
 import { codedFailure, timeoutFailure, tlsFailure } from './failure.ts';
 import { Ended, type Limit } from './limit.ts';
 import type { Names } from './names.ts';
 
 /** Of an endpoint: what it takes to reach it. */
-export type Address = Pick<EndpointSpec, 'scheme' | 'host' | 'port' | 'socketPath' | 'authority'>;
+export type Address = Pick<EndpointSpec, 'scheme' | 'host' | 'port' | 'socketPath' | 'authority'> & {
+  /** Connections begin with a PROXY header; undefined = off. */
+  readonly proxyProtocol?: PoolSpec['proxyProtocol'];
+};
 
 /** Filled in as the phases end, so that a probe that fails late still tells what it measured. ms. */
 export interface Phases {
@@ -28,6 +31,19 @@ export function noPhases(): Phases {
 const MOST_ADDRESSES = 4;
 
 const quiet = (): void => undefined;
+
+/** PROXY, version 2: the sender speaks for itself. */
+const LOCAL_HEADER = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex');
+
+/**
+ * Version 1 has no such word. UNKNOWN would do, but some servers refuse it, so the specification (haproxy, proxy-protocol.txt,
+ * 2.1) wants a probe to name its own connection.
+ */
+function ownLine({ localAddress, localPort, remoteAddress, remotePort, remoteFamily }: Socket): string {
+  if (localAddress === undefined || remoteAddress === undefined) return 'PROXY UNKNOWN\r\n'; // a UNIX socket
+  const family = remoteFamily === 'IPv6' ? 'TCP6' : 'TCP4';
+  return `PROXY ${family} ${localAddress} ${remoteAddress} ${localPort} ${remotePort}\r\n`;
+}
 
 /** Everything about an endpoint that outlives one dial. */
 export class Dialer {
@@ -52,6 +68,9 @@ export class Dialer {
   /** The caller owns the socket. Rejects with ProbeFailure, or with Ended when stopped. */
   async dial(limit: Limit, phases: Phases): Promise<Socket> {
     const socket = await this.#connect(limit, phases);
+    const { proxyProtocol } = this.#to;
+    if (proxyProtocol === 'v1') socket.write(ownLine(socket));
+    else if (proxyProtocol === 'v2') socket.write(LOCAL_HEADER);
     return this.#tls === null ? socket : this.#secure(socket, this.#tls, limit, phases);
   }
 

@@ -32,6 +32,53 @@ const TLS_TEXTS: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'certificate is not valid yet',
 };
 
+/** Codes of undici and node:http2 for a connection that went away. */
+const CLOSED: ReadonlySet<string> = new Set([
+  'UND_ERR_SOCKET',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_HTTP2_GOAWAY_SESSION',
+]);
+
+/** RFC 9113, 7, where node gives but the number. */
+const H2_ERRORS: readonly string[] = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+  'COMPRESSION_ERROR',
+  'CONNECT_ERROR',
+  'ENHANCE_YOUR_CALM',
+  'INADEQUATE_SECURITY',
+  'HTTP_1_1_REQUIRED',
+];
+
+/** https://github.com/grpc/grpc/blob/master/doc/statuscodes.md */
+const RPC_STATUSES: readonly string[] = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+];
+
 const SHORT = 100;
 
 /** `connect ECONNREFUSED`, `dns ENOTFOUND`. */
@@ -46,7 +93,7 @@ export function tlsFailure(error: unknown): ProbeFailure {
   return new ProbeFailure('tls', known ?? messageOf(error).replace(/^.*SSL routines:[^:]*:/, ''), true);
 }
 
-/** What undici says when a request came to nothing. */
+/** What undici or node:http2 says when a request came to nothing. */
 export function requestFailure(error: unknown, isBeforeAnswer: boolean): ProbeFailure {
   const code = codeOf(error);
   const where = isBeforeAnswer ? 'before an answer' : 'in the middle of the answer';
@@ -58,7 +105,17 @@ export function requestFailure(error: unknown, isBeforeAnswer: boolean): ProbeFa
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
     return new ProbeFailure('protocol', 'connection closed in the middle of the answer');
   }
-  if (code === 'UND_ERR_SOCKET') return new ProbeFailure('protocol', `connection closed ${where}`, isBeforeAnswer);
+  if (code === 'ERR_HTTP2_ERROR') {
+    const reason = messageOf(error).toLowerCase();
+    return new ProbeFailure('protocol', isBeforeAnswer ? `no HTTP/2 there (${reason})` : `bad HTTP/2: ${reason}`);
+  }
+  if (code === 'ERR_HTTP2_STREAM_ERROR' || code === 'ERR_HTTP2_SESSION_ERROR') {
+    const what = code === 'ERR_HTTP2_STREAM_ERROR' ? 'request reset' : 'connection closed';
+    const why = /error code (?:NGHTTP2_)?(\w+)$/.exec(messageOf(error))?.[1] ?? 'unknown';
+    return new ProbeFailure('protocol', `${what} (${H2_ERRORS[Number(why)] ?? why}) ${where}`, isBeforeAnswer);
+  }
+  if (code !== null && CLOSED.has(code))
+    return new ProbeFailure('protocol', `connection closed ${where}`, isBeforeAnswer);
   if (code === 'ECONNRESET' || code === 'EPIPE') {
     return new ProbeFailure('protocol', `connection reset ${where}`, isBeforeAnswer);
   }
@@ -76,6 +133,37 @@ export function timeoutFailure(phase: 'dns' | 'connect' | 'tls' | 'answer' | 'bo
 export function statusFailure(status: number, expected: ProbeSpec['expectStatus']): ProbeFailure {
   const ranges = expected.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
   return new ProbeFailure('status', `status ${status}, expected ${ranges}`);
+}
+
+/** The service says itself that it does not serve. `service`: '' = the server as a whole. */
+export function healthFailure(health: string, service: string): ProbeFailure {
+  return new ProbeFailure('status', `health ${health}${service === '' ? '' : ` of ${service}`}, expected SERVING`);
+}
+
+export function notGrpcFailure(contentType: string): ProbeFailure {
+  const got = contentType === '' ? 'no content-type' : `content-type ${JSON.stringify(short(contentType))}`;
+  return new ProbeFailure('protocol', `it does not speak gRPC (${got})`);
+}
+
+/** The call itself failed. `message` is percent-encoded, as gRPC sends it. */
+export function rpcFailure(code: string, message: unknown, { service }: ProbeSpec): ProbeFailure {
+  const name = RPC_STATUSES[Number(code)] ?? short(code);
+  if (name === 'UNIMPLEMENTED') {
+    return new ProbeFailure('status', 'it has no grpc.health.v1.Health (UNIMPLEMENTED)');
+  }
+  if (name === 'NOT_FOUND') {
+    return new ProbeFailure('status', `it does not know the service ${JSON.stringify(service)} (NOT_FOUND)`);
+  }
+  const said = typeof message === 'string' && message !== '' ? `: ${short(decoded(message))}` : '';
+  return new ProbeFailure('status', `grpc-status ${name}${said}, expected OK`);
+}
+
+function decoded(message: string): string {
+  try {
+    return decodeURIComponent(message);
+  } catch {
+    return message;
+  }
 }
 
 export function bodyFailure(expected: string): ProbeFailure {

@@ -7,10 +7,12 @@
 import type { Socket } from 'node:net';
 import type { TlsSpec } from '../../core/snapshot.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
-import { type Answer, Line } from './ask.ts';
+import { H1Line } from './ask.ts';
 import { type Address, Dialer, hangUp, noPhases, type Phases } from './dial.ts';
 import { ProbeFailure } from './failure.ts';
+import { H2Line } from './h2.ts';
 import { Ended, Limit, type StallWatch } from './limit.ts';
+import type { Answer, Line } from './line.ts';
 import type { Names } from './names.ts';
 
 /** A kept connection is renewed after so many requests: behind a balancer it shows one server only. */
@@ -36,7 +38,7 @@ export class Probe {
   constructor(to: Address, tls: TlsSpec, spec: ProbeSpec, names: Names, stalls: StallWatch, clock: () => number) {
     this.#to = to;
     this.#spec = spec;
-    this.#dialer = new Dialer(to, spec.type === 'http' ? tls : null, names, clock);
+    this.#dialer = new Dialer(to, spec.type === 'tcp' ? null : tls, names, clock);
     this.#clock = clock;
     this.#stalls = stalls;
   }
@@ -93,7 +95,9 @@ export class Probe {
   /** Asks on a new connection, and keeps it if the endpoint lets us. */
   async #askOn(socket: Socket, limit: Limit): Promise<Answer> {
     this.#drop();
-    const line = new Line(socket, this.#to, this.#clock);
+    const { scheme } = this.#to;
+    const isH2 = scheme === 'h2' || scheme === 'h2c';
+    const line = isH2 ? new H2Line(socket, this.#clock) : new H1Line(socket, this.#to, this.#clock);
     this.#kept = line;
     return line.ask(this.#spec, this.#to, limit);
   }
