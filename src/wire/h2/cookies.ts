@@ -11,26 +11,19 @@ const LF = 10;
 /** `cookie: `. */
 const NAME_BYTES = 8;
 
-/** Joins the Cookie lines from line `first` on by `; `, if there are several. Empty ones vanish. */
-export function joinCookies(block: HeaderBlock, first: number): void {
-  const { id, count } = block;
-  let cookies = 0;
-  let firstCookie = 0;
-  for (let i = first; i < count; i++) {
-    if (id[i] !== FIELD.COOKIE) continue;
-    if (cookies++ === 0) firstCookie = i;
-  }
-  if (cookies > 1) join(block, firstCookie);
-}
-
-function join(block: HeaderBlock, firstCookie: number): void {
+/** Joins the Cookie lines by `; `, if there are several. Empty ones vanish. */
+export function joinCookies(block: HeaderBlock): void {
+  const bit = 1 << FIELD.COOKIE;
+  if ((block.repeated & bit) === 0) return;
+  block.repeated &= ~bit;
   const from = block.end;
   block.reserve(from, from);
-  const to = append(block, firstCookie);
+  const first = block.id.indexOf(FIELD.COOKIE);
+  const to = append(block, first);
   const { bytes, id, nameAt, nameEnd, valueAt, valueEnd, count } = block;
-  let n = firstCookie;
-  let end = nameAt[firstCookie]!;
-  for (let i = firstCookie; i < count; i++) {
+  let n = first;
+  let end = nameAt[first]!;
+  for (let i = first; i < count; i++) {
     if (id[i] === FIELD.COOKIE) continue;
     const at = nameAt[i]!;
     const lineEnd = valueEnd[i]! + 2;

@@ -4,10 +4,11 @@
 
 import { HTAB, SP } from '../chars.ts';
 import { fieldIdOf } from '../fields.ts';
-import type { HeaderBlock } from './block.ts';
+import { BIT_OF, type HeaderBlock } from './block.ts';
+import { copyBytes } from './copy.ts';
 import { BYTE_FLAWS, decodedBound, FLAW, huffmanDecode, lastFlaws } from './huffman.ts';
-import { ENTRY_NUMBERS, pseudoIdOf, STATIC_BYTES, STATIC_COUNT, STATIC_NUMBERS } from './statics.ts';
-import { copyBytes, DynamicTable, ENTRY_OVERHEAD, LINE_OVERHEAD } from './table.ts';
+import { ENTRY_NUMBERS, PSEUDO, pseudoIdOf, STATIC_BYTES, STATIC_COUNT, STATIC_NUMBERS } from './statics.ts';
+import { DynamicTable, ENTRY_OVERHEAD, LINE_OVERHEAD } from './table.ts';
 
 /** What `decode` gives. TOO_LARGE: the list is over a limit, and `out` is empty; the tables are in step all the same. */
 export const HPACK = { OK: 0, BAD: 1, TOO_LARGE: 2 } as const;
@@ -29,6 +30,8 @@ export class HpackDecoder {
   /** Where the decoder is in the block, and the flaws of the string read last. */
   #p = 0;
   #flaws = 0;
+  /** What an indexed run has left of the list's limit. */
+  #left = 0;
 
   /** `tableBytes`: what is advertised as SETTINGS_HEADER_TABLE_SIZE; less than the default holds from the first block on. */
   constructor(tableBytes: number = DEFAULT_TABLE_BYTES) {
@@ -42,86 +45,126 @@ export class HpackDecoder {
    */
   decode(buf: Buffer, at: number, end: number, out: HeaderBlock, maxBytes: number, maxFields: number): number {
     const table = this.#table;
+    out.begin();
     let left = maxBytes;
     let isFirst = true;
-    out.count = 0;
-    out.end = 0;
-    out.flaws = 0;
     let p = at;
     while (p < end) {
-      const byte = buf[p++]!;
-      let index = 0;
+      const byte = buf[p]!;
       if (byte >= 0x80) {
-        index = byte & 0x7f;
-        if (index === 0x7f) {
-          index = this.#integer(buf, p, end, 0x7f);
-          p = this.#p;
-        }
-        let bytes: Buffer = STATIC_BYTES;
-        let numbers = STATIC_NUMBERS;
-        let slot = index * ENTRY_NUMBERS;
-        if (index > STATIC_COUNT) {
-          if (index - STATIC_COUNT > table.count) return HPACK.BAD;
-          bytes = table.bytes;
-          numbers = table.numbers;
-          slot = table.slotOf(index - STATIC_COUNT);
-        } else if (index <= 0) return HPACK.BAD;
-        const nameBytes = numbers[slot + 1]!;
-        const valueBytes = numbers[slot + 2]!;
-        left -= nameBytes + valueBytes + ENTRY_OVERHEAD;
-        if (left >= 0 && out.count < maxFields) {
-          const lineAt = numbers[slot]!;
-          const to = out.end;
-          const length = nameBytes + valueBytes + LINE_OVERHEAD;
-          if (to + length > out.bytes.length) out.reserve(to, length);
-          copyBytes(bytes, lineAt, lineAt + length, out.bytes, to);
-          const idAndFlaws = numbers[slot + 3]!;
-          out.add(idAndFlaws & 255, to, nameBytes, valueBytes);
-          out.flaws |= idAndFlaws >> 8;
-          out.end = to + length;
-        } else left = -1;
+        p = this.#indexedRun(buf, p, end, out, left, maxFields);
+        if (p < 0) return HPACK.BAD;
+        left = this.#left;
         isFirst = false;
         continue;
       }
+      this.#p = p + 1;
       if ((byte & 0xe0) === 0x20) {
-        let size = byte & 0x1f;
-        if (size === 0x1f) {
-          size = this.#integer(buf, p, end, 0x1f);
-          p = this.#p;
-        }
+        const size = this.#integer(buf, end, byte & 0x1f, 0x1f);
         if (!isFirst || size < 0 || size > this.#tableLimit) return HPACK.BAD;
         table.resize(size);
-        continue;
+      } else {
+        isFirst = false;
+        if (left < 0) out.rewind();
+        // Indexed from now on (01), or not (0000), or never (0001).
+        const prefix = byte >= 0x40 ? 0x3f : 0x0f;
+        const index = this.#integer(buf, end, byte & prefix, prefix);
+        const added = index < 0 ? -1 : this.#literal(buf, end, index, out, byte >= 0x40);
+        if (added < 0) return HPACK.BAD;
+        left = left < 0 || out.count > maxFields ? -1 : left - added - ENTRY_OVERHEAD;
       }
-      // A literal: indexed from now on (01), or not (0000), or never (0001).
-      isFirst = false;
-      const mask = byte >= 0x40 ? 0x3f : 0x0f;
-      index = byte & mask;
-      if (index === mask) {
-        index = this.#integer(buf, p, end, mask);
-        if (index < 0) return HPACK.BAD;
-        p = this.#p;
-      }
-      const to = left < 0 ? 0 : out.end;
-      this.#p = p;
-      const added = this.#literal(buf, end, index, out, to, byte >= 0x40);
-      if (added < 0) return HPACK.BAD;
       p = this.#p;
-      left -= added + ENTRY_OVERHEAD;
-      if (left < 0 || out.count > maxFields) left = -1;
-      if (left < 0) out.count = 0;
     }
     if (left >= 0) return HPACK.OK;
-    out.count = 0;
-    out.end = 0;
+    out.rewind();
     return HPACK.TOO_LARGE;
   }
 
   /**
-   * Reads name and value at #p into the line at out.bytes[to…), notes it there and in the table if `isIndexed`. Gives the bytes of
-   * both, or -1.
+   * Indexed fields from buf[at…) on, as many as there are in a row. Encoders send what they have in their table in the order in which
+   * they once put it there, so the lines of a run are mostly neighbours in the arena and are copied at one go. Gives where the run
+   * ends, or -1; sets #left to what is left of `left`, less than 0 if the list is over a limit.
    */
-  #literal(buf: Buffer, end: number, index: number, out: HeaderBlock, to: number, isIndexed: boolean): number {
+  #indexedRun(buf: Buffer, at: number, end: number, out: HeaderBlock, left: number, maxFields: number): number {
+    const table = this.#table;
+    let { id, nameAt, nameEnd, valueAt, valueEnd, count, seen, repeated, end: to } = out;
+    let flaws = 0;
+    let room = left;
+    // Neighbours that are still to be copied: bytes[copyAt, copyEnd), to the end of out's.
+    let bytes: Buffer = STATIC_BYTES;
+    let copyAt = 0;
+    let copyEnd = 0;
+    let p = at;
+    while (p < end) {
+      let index = buf[p]! - 0x80;
+      if (index < 0) break;
+      p++;
+      if (index === 0x7f) {
+        this.#p = p;
+        index = this.#integer(buf, end, 0x7f, 0x7f);
+        p = this.#p;
+      }
+      if (index <= 0 || index > STATIC_COUNT + table.count) return -1;
+      const isStatic = index <= STATIC_COUNT;
+      const numbers = isStatic ? STATIC_NUMBERS : table.numbers;
+      const slot = isStatic ? index * ENTRY_NUMBERS : table.slotOf(index - STATIC_COUNT);
+      const nameBytes = numbers[slot + 1]!;
+      const valueBytes = numbers[slot + 2]!;
+      room -= nameBytes + valueBytes + ENTRY_OVERHEAD;
+      if (room < 0 || count >= maxFields) {
+        room = -1;
+        continue;
+      }
+      const from = isStatic ? STATIC_BYTES : table.bytes;
+      const lineAt = numbers[slot]!;
+      if (lineAt !== copyEnd || from !== bytes) {
+        if (copyEnd > copyAt) to = out.put(bytes, copyAt, copyEnd, to);
+        bytes = from;
+        copyAt = lineAt;
+        copyEnd = lineAt;
+      }
+      const start = to + copyEnd - copyAt;
+      const idAndFlaws = numbers[slot + 3]!;
+      const fieldId = idAndFlaws & 255;
+      const valueStart = start + nameBytes + 2;
+      flaws |= idAndFlaws >> 8;
+      copyEnd += nameBytes + valueBytes + LINE_OVERHEAD;
+      if (fieldId >= PSEUDO.METHOD) {
+        out.count = count;
+        out.addPseudo(fieldId, valueStart, valueStart + valueBytes);
+        ({ id, nameAt, nameEnd, valueAt, valueEnd, count, seen } = out);
+        continue;
+      }
+      if (count === id.length) {
+        out.grow();
+        ({ id, nameAt, nameEnd, valueAt, valueEnd } = out);
+      }
+      const bit = BIT_OF[fieldId]!;
+      repeated |= seen & bit;
+      seen |= bit;
+      id[count] = fieldId;
+      nameAt[count] = start;
+      nameEnd[count] = valueStart - 2;
+      valueAt[count] = valueStart;
+      valueEnd[count] = valueStart + valueBytes;
+      count++;
+    }
+    if (copyEnd > copyAt) to = out.put(bytes, copyAt, copyEnd, to);
+    out.count = count;
+    out.end = to;
+    out.flaws |= flaws;
+    out.seen = seen;
+    out.repeated = repeated;
+    this.#left = room;
+    return p;
+  }
+
+  /**
+   * Reads name and value at #p into a line at the end of `out`, and puts it in the table if `isIndexed`. Gives the bytes of both,
+   * or -1.
+   */
+  #literal(buf: Buffer, end: number, index: number, out: HeaderBlock, isIndexed: boolean): number {
+    const to = out.end;
     let nameEnd = to;
     let id = 0;
     let flaws = 0;
@@ -178,12 +221,10 @@ export class HpackDecoder {
     let p = this.#p;
     if (p >= end) return -1;
     const byte = buf[p++]!;
-    let length = byte & 0x7f;
-    if (length === 0x7f) {
-      length = this.#integer(buf, p, end, 0x7f);
-      if (length < 0) return -1;
-      p = this.#p;
-    }
+    this.#p = p;
+    const length = this.#integer(buf, end, byte & 0x7f, 0x7f);
+    if (length < 0) return -1;
+    p = this.#p;
     const stop = p + length;
     if (stop > end) return -1;
     this.#p = stop;
@@ -207,11 +248,18 @@ export class HpackDecoder {
     return q;
   }
 
-  /** The rest of an integer whose prefix is all ones (RFC 7541 5.1), or -1: cut off, or above 2^31 - 1. Sets #p behind it. */
-  #integer(buf: Buffer, at: number, end: number, prefix: number): number {
+  /**
+   * An integer (RFC 7541 5.1) whose first byte has been read and had `value` in the bits of `prefix`; the rest is at #p, which is
+   * moved behind it. -1: cut off, or above 2^31 - 1.
+   */
+  #integer(buf: Buffer, end: number, value: number, prefix: number): number {
+    return value < prefix ? value : this.#longInteger(buf, end, prefix);
+  }
+
+  #longInteger(buf: Buffer, end: number, prefix: number): number {
     let value = prefix;
     let shift = 0;
-    for (let p = at; p < end; p++) {
+    for (let p = this.#p; p < end && shift <= MAX_INTEGER_SHIFT; p++, shift += 7) {
       const byte = buf[p]!;
       value += (byte & 0x7f) * 2 ** shift;
       if (value > MAX_INTEGER) return -1;
@@ -219,8 +267,6 @@ export class HpackDecoder {
         this.#p = p + 1;
         return value;
       }
-      shift += 7;
-      if (shift > MAX_INTEGER_SHIFT) return -1;
     }
     return -1;
   }

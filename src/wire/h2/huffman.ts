@@ -3,10 +3,13 @@
 // tree x 256 bytes, 256 KiB a process): one load and two stores a byte, no branch but the loop's, and it judges what it yields
 // on the way, so that nobody has to look at the bytes again.
 
-import { TOKEN_LOWER, VALUE_BYTE } from './../chars.ts';
+import { TOKEN_LOWER, VALUE_BYTE } from '../chars.ts';
 
-/** What may be wrong with a name or a value, as bits. Also set for raw strings. */
-export const FLAW = { NAME: 1, VALUE: 2, EDGE: 4 } as const;
+/**
+ * What may be malformed, as bits: a byte in a name, a byte in a value, whitespace at the edge of a value, and where or how often a
+ * pseudo-header stands. NAME and VALUE are found here.
+ */
+export const FLAW = { NAME: 1, VALUE: 2, EDGE: 4, PSEUDO: 8 } as const;
 
 /** Bits of a word by symbol; 256 is EOS. */
 // biome-ignore format: sixteen a line, as one looks a byte up

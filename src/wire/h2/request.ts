@@ -3,15 +3,22 @@
 
 import { SLASH, TARGET_BYTE, TOKEN_LOWER } from '../chars.ts';
 import { FAULT, type Fault, NO_FAULT } from '../fault.ts';
-import { FIELD, growTo } from '../fields.ts';
+import { FIELD } from '../fields.ts';
 import { FRAMING, readFraming } from '../framing.ts';
 import { Authority } from '../host.ts';
-import { USUAL_LINES } from '../lines.ts';
 import { METHOD, METHODS, methodIdOf, type RequestHead, settleExpect } from '../request.ts';
 import type { HeaderBlock } from './block.ts';
 import { joinCookies } from './cookies.ts';
-import { flawOf, pseudoAt, readPseudo, takeLines } from './lines.ts';
+import { flawOf, takeLines } from './lines.ts';
 import { PSEUDO } from './statics.ts';
+
+// Places in HeaderBlock.pseudoAt.
+const METHOD_AT = PSEUDO.METHOD - PSEUDO.METHOD;
+const SCHEME_AT = PSEUDO.SCHEME - PSEUDO.METHOD;
+const AUTHORITY_AT = PSEUDO.AUTHORITY - PSEUDO.METHOD;
+const PATH_AT = PSEUDO.PATH - PSEUDO.METHOD;
+const STATUS_AT = PSEUDO.STATUS - PSEUDO.METHOD;
+const PROTOCOL_AT = PSEUDO.PROTOCOL - PSEUDO.METHOD;
 
 const STAR = 42;
 /** `host: `, what stands before the value of a Host line. */
@@ -29,20 +36,18 @@ const authority = new Authority();
 export function readRequest(block: HeaderBlock, head: RequestHead, hasBody: boolean): Fault {
   const flaw = flawOf(block);
   if (flaw !== NO_FAULT) return flaw;
-  const first = readPseudo(block);
-  if (first < 0) return FAULT.BAD_PSEUDO;
   const startFault = readStart(block, head);
   if (startFault !== NO_FAULT) return startFault;
-  joinCookies(block, first);
-  const base = putHostLine(block, head, first);
-  const linesFault = takeLines(block, first, base, head);
+  joinCookies(block);
+  const hasAuthority = block.hosts === 1;
+  if (hasAuthority) putHostLine(block);
+  const linesFault = takeLines(block, head);
   if (linesFault !== NO_FAULT) return linesFault;
-  head.text = block.bytes.toString('latin1', base, block.end);
   head.minor = 1;
   head.isH2 = true;
   head.isAbsolute = false;
   head.keepAlive = true;
-  const hostFault = settleHost(head, pseudoAt[PSEUDO.AUTHORITY - PSEUDO.METHOD]! >= 0);
+  const hostFault = settleHost(head, hasAuthority);
   if (hostFault !== NO_FAULT) return hostFault;
   settleExpect(head);
   return settleFraming(head, hasBody);
@@ -50,31 +55,40 @@ export function readRequest(block: HeaderBlock, head: RequestHead, hasBody: bool
 
 /** Method, scheme, path and protocol. */
 function readStart(block: HeaderBlock, head: RequestHead): Fault {
-  const { bytes, valueAt, valueEnd } = block;
-  const method = pseudoAt[PSEUDO.METHOD - PSEUDO.METHOD]!;
-  if (method < 0 || pseudoAt[PSEUDO.STATUS - PSEUDO.METHOD]! >= 0) return FAULT.BAD_PSEUDO;
-  if (!isToken(bytes, valueAt[method]!, valueEnd[method]!)) return FAULT.BAD_METHOD;
-  const methodId = methodIdOf(bytes, valueAt[method]!, valueEnd[method]!);
-  const protocol = pseudoAt[PSEUDO.PROTOCOL - PSEUDO.METHOD]!;
-  if (methodId === METHOD.CONNECT && protocol < 0) return FAULT.CONNECT;
-  head.isExtendedConnect = protocol >= 0;
+  const { bytes, pseudoAt, pseudoEnd } = block;
+  const methodAt = pseudoAt[METHOD_AT]!;
+  const methodEnd = pseudoEnd[METHOD_AT]!;
+  if (methodAt < 0 || pseudoAt[STATUS_AT]! >= 0) return FAULT.BAD_PSEUDO;
+  if (!isToken(bytes, methodAt, methodEnd)) return FAULT.BAD_METHOD;
+  const methodId = methodIdOf(bytes, methodAt, methodEnd);
+  head.methodId = methodId;
+  head.method = methodId === 0 ? bytes.toString('latin1', methodAt, methodEnd) : METHODS[methodId]!;
+  head.isExtendedConnect = pseudoAt[PROTOCOL_AT]! >= 0;
   head.upgrade = '';
-  if (protocol >= 0) {
-    if (methodId !== METHOD.CONNECT || pseudoAt[PSEUDO.AUTHORITY - PSEUDO.METHOD]! < 0) return FAULT.BAD_PSEUDO;
-    if (!isToken(bytes, valueAt[protocol]!, valueEnd[protocol]!)) return FAULT.BAD_UPGRADE;
-    head.upgrade = bytes.toString('latin1', valueAt[protocol], valueEnd[protocol]);
-    head.methodId = METHOD.GET;
-    head.method = 'GET';
-  } else {
-    head.methodId = methodId;
-    head.method = methodId === 0 ? bytes.toString('latin1', valueAt[method], valueEnd[method]) : METHODS[methodId]!;
+  if (head.isExtendedConnect || methodId === METHOD.CONNECT) {
+    const fault = readConnect(block, head);
+    if (fault !== NO_FAULT) return fault;
   }
-  const scheme = pseudoAt[PSEUDO.SCHEME - PSEUDO.METHOD]!;
-  const path = pseudoAt[PSEUDO.PATH - PSEUDO.METHOD]!;
-  if (scheme < 0 || path < 0 || !isHttp(bytes, valueAt[scheme]!, valueEnd[scheme]!)) return FAULT.BAD_PSEUDO;
-  if (!isPath(bytes, valueAt[path]!, valueEnd[path]!, methodId)) return FAULT.BAD_TARGET;
-  head.target = bytes.toString('latin1', valueAt[path], valueEnd[path]);
+  const pathAt = pseudoAt[PATH_AT]!;
+  const pathEnd = pseudoEnd[PATH_AT]!;
+  if (pathAt < 0 || !isHttp(bytes, pseudoAt[SCHEME_AT]!, pseudoEnd[SCHEME_AT]!)) return FAULT.BAD_PSEUDO;
+  if (!isPath(bytes, pathAt, pathEnd, methodId)) return FAULT.BAD_TARGET;
+  head.target = bytes.toString('latin1', pathAt, pathEnd);
   head.path = head.target;
+  return NO_FAULT;
+}
+
+/** CONNECT is refused, the extended one (RFC 8441 4) is a GET that asks for an upgrade. */
+function readConnect(block: HeaderBlock, head: RequestHead): Fault {
+  const { bytes, pseudoAt, pseudoEnd } = block;
+  if (!head.isExtendedConnect) return FAULT.CONNECT;
+  if (head.methodId !== METHOD.CONNECT || block.hosts === 0) return FAULT.BAD_PSEUDO;
+  const at = pseudoAt[PROTOCOL_AT]!;
+  const end = pseudoEnd[PROTOCOL_AT]!;
+  if (!isToken(bytes, at, end)) return FAULT.BAD_UPGRADE;
+  head.upgrade = bytes.toString('latin1', at, end);
+  head.methodId = METHOD.GET;
+  head.method = 'GET';
   return NO_FAULT;
 }
 
@@ -84,10 +98,11 @@ function isToken(bytes: Buffer, at: number, end: number): boolean {
   return p === end && end > at;
 }
 
-/** `http` or `https`; schemes are case-insensitive. */
+/** `http` or `https`; schemes are case-insensitive. `at` may be -1: there is none. */
 function isHttp(bytes: Buffer, at: number, end: number): boolean {
   const n = end - at;
   return (
+    at >= 0 &&
     (n === 4 || (n === 5 && (bytes[at + 4]! | 32) === 115)) &&
     (bytes[at]! | 32) === 104 &&
     (bytes[at + 1]! | 32) === 116 &&
@@ -108,33 +123,27 @@ function isPath(bytes: Buffer, at: number, end: number, methodId: number): boole
 
 /**
  * Makes :authority the Host line that an HTTP/1.1 endpoint is to get, right before the first regular line, over pseudo-headers that
- * have been read: its own line was longer. Gives where the text of the head starts.
+ * have been read: its own line was longer.
  */
-function putHostLine(block: HeaderBlock, head: RequestHead, first: number): number {
-  head.clear();
-  const end = first < block.count ? block.nameAt[first]! : block.end;
-  const at = pseudoAt[PSEUDO.AUTHORITY - PSEUDO.METHOD]!;
-  if (at < 0) return end;
-  const { bytes } = block;
-  const from = block.valueAt[at]!;
-  const valueBytes = block.valueEnd[at]! - from;
-  const valueAt = end - 2 - valueBytes;
-  const base = valueAt - HOST_NAME.length;
-  bytes.copyWithin(valueAt, from, from + valueBytes);
-  for (let k = 0; k < HOST_NAME.length; k++) bytes[base + k] = HOST_NAME[k]!;
-  bytes[end - 2] = CR;
-  bytes[end - 1] = LF;
-  if (head.id.length === 0) growTo(head, USUAL_LINES);
-  head.id[0] = FIELD.HOST;
-  head.nameAt[0] = 0;
-  head.nameEnd[0] = HOST_NAME.length - 2;
-  head.valueAt[0] = HOST_NAME.length;
-  head.valueEnd[0] = HOST_NAME.length + valueBytes;
-  head.plain[0] = 1;
-  head.drop[0] = 0;
-  head.seen = 1 << FIELD.HOST;
-  head.count = 1;
-  return base;
+function putHostLine(block: HeaderBlock): void {
+  const { bytes, regularAt } = block;
+  const from = block.pseudoAt[AUTHORITY_AT]!;
+  const valueBytes = block.pseudoEnd[AUTHORITY_AT]! - from;
+  const valueAt = regularAt - 2 - valueBytes;
+  const nameAt = valueAt - HOST_NAME.length;
+  copyUp(bytes, from, valueBytes, valueAt);
+  for (let k = 0; k < HOST_NAME.length; k++) bytes[nameAt + k] = HOST_NAME[k]!;
+  bytes[regularAt - 2] = CR;
+  bytes[regularAt - 1] = LF;
+  block.nameAt[0] = nameAt;
+  block.nameEnd[0] = valueAt - 2;
+  block.valueAt[0] = valueAt;
+  block.valueEnd[0] = regularAt - 2;
+}
+
+/** Moves a few bytes to where they may overlap with themselves, further up. */
+function copyUp(bytes: Buffer, from: number, count: number, to: number): void {
+  for (let k = count - 1; k >= 0; k--) bytes[to + k] = bytes[from + k]!;
 }
 
 /** One authority: :authority, or else Host; both only if they say the same (RFC 9113 8.3.1). */

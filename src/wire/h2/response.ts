@@ -7,8 +7,10 @@ import { FRAMING, readFraming } from '../framing.ts';
 import { METHOD } from '../request.ts';
 import type { ResponseHead } from '../response.ts';
 import type { HeaderBlock } from './block.ts';
-import { flawOf, pseudoAt, readPseudo, takeLines } from './lines.ts';
+import { flawOf, takeLines } from './lines.ts';
 import { PSEUDO } from './statics.ts';
+
+const STATUS = PSEUDO.STATUS - PSEUDO.METHOD;
 
 /**
  * Reads the response that `block` holds into `head`, every property of it. `methodId` (index in METHODS) is that of the request,
@@ -22,17 +24,10 @@ export function readResponse(block: HeaderBlock, head: ResponseHead, methodId: n
 function read(block: HeaderBlock, head: ResponseHead, methodId: number, hasBody: boolean): Fault {
   const flaw = flawOf(block);
   if (flaw !== NO_FAULT) return flaw;
-  const first = readPseudo(block);
-  const at = pseudoAt[PSEUDO.STATUS - PSEUDO.METHOD]!;
-  if (first !== 1 || at !== 0) return FAULT.BAD_PSEUDO;
-  head.status = statusOf(block.bytes, block.valueAt[0]!, block.valueEnd[0]!);
-  // There is no switching of protocols in HTTP/2 (RFC 9113 8.6).
-  if (head.status === 0 || head.status === 101) return FAULT.BAD_STATUS_LINE;
-  const base = block.valueEnd[0]! + 2;
-  head.clear();
-  const linesFault = takeLines(block, 1, base, head);
+  const statusFault = readStatus(block, head);
+  if (statusFault !== NO_FAULT) return statusFault;
+  const linesFault = takeLines(block, head);
   if (linesFault !== NO_FAULT) return linesFault;
-  head.text = block.bytes.toString('latin1', base, block.end);
   head.minor = 1;
   head.isH2 = true;
   head.reason = '';
@@ -44,11 +39,20 @@ function read(block: HeaderBlock, head: ResponseHead, methodId: number, hasBody:
   return fault === NO_FAULT ? settleBody(head, methodId, hasBody) : fault;
 }
 
-/** Three digits, the first not 0; 0 for anything else. */
-function statusOf(bytes: Buffer, at: number, end: number): number {
-  if (end - at !== 3) return 0;
-  const [a, b, c] = [HEX_VALUE[bytes[at]!]!, HEX_VALUE[bytes[at + 1]!]!, HEX_VALUE[bytes[at + 2]!]!];
-  return a > 9 || b > 9 || c > 9 || a === 0 ? 0 : a * 100 + b * 10 + c;
+/** :status and nothing else: three digits, the first not 0. */
+function readStatus(block: HeaderBlock, head: ResponseHead): Fault {
+  const { bytes, pseudoAt, pseudoEnd } = block;
+  for (let k = 0; k < pseudoAt.length; k++) {
+    if ((pseudoAt[k] !== -1) !== (k === STATUS)) return FAULT.BAD_PSEUDO;
+  }
+  const at = pseudoAt[STATUS]!;
+  const a = HEX_VALUE[bytes[at]!]!;
+  const b = HEX_VALUE[bytes[at + 1]!]!;
+  const c = HEX_VALUE[bytes[at + 2]!]!;
+  if (pseudoEnd[STATUS]! - at !== 3 || a > 9 || b > 9 || c > 9 || a === 0) return FAULT.BAD_STATUS_LINE;
+  head.status = a * 100 + b * 10 + c;
+  // There is no switching of protocols in HTTP/2 (RFC 9113 8.6).
+  return head.status === 101 ? FAULT.BAD_STATUS_LINE : NO_FAULT;
 }
 
 /** As RFC 9112 6.3 has it for what cannot have a body; else END_STREAM says where it ends, and a length has to agree. */

@@ -7,6 +7,7 @@
 // A line is shorter than the size that HPACK counts for its entry (4 bytes of punctuation, not 32), so the arena's greatest size
 // always suffices, and twice of what lives is enough for every byte to be moved but once or so.
 
+import { copyBytes } from './copy.ts';
 import { ENTRY_NUMBERS } from './statics.ts';
 
 /** What an entry costs beside its bytes (RFC 7541 4.1). */
@@ -18,18 +19,6 @@ const FIRST_BYTES = 1024;
 const FIRST_ENTRIES = 16;
 const NO_BYTES = Buffer.alloc(0);
 const NO_NUMBERS = new Int32Array(0);
-/** Copies up to so many bytes are faster as a loop than as a call. */
-const SHORT_COPY = 40;
-
-/** from[at, end) to to[toAt…); the two do not overlap. */
-export function copyBytes(from: Uint8Array, at: number, end: number, to: Uint8Array, toAt: number): void {
-  if (end - at > SHORT_COPY) {
-    to.set(from.subarray(at, end), toAt);
-    return;
-  }
-  for (let p = at, q = toAt; p < end; p++, q++) to[q] = from[p]!;
-}
-
 export class DynamicTable {
   /** Lines; replaced when it grows. */
   bytes: Buffer = NO_BYTES;
