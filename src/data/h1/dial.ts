@@ -3,7 +3,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec, TlsSpec } from '../../core/snapshot.ts';
-import { onread, type Reading } from '../buffers.ts';
+import { onread, type Reading, readDirectly } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
 
 export interface Dialling extends Reading {
@@ -29,20 +29,26 @@ export function secureContextOf({ ca, cert, key }: TlsSpec): SecureContext {
   });
 }
 
-export function dial(group: DialTarget, dialling: Dialling): Socket {
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
+
+/** `preamble`: latin1 text that is sent before anything else, TLS included. */
+export function dial(group: DialTarget, dialling: Dialling, preamble = ''): Socket {
   const { scheme } = group.spec;
-  return scheme === 'https' || scheme === 'h2' ? dialTls(group, dialling) : dialPlain(group, dialling);
+  return scheme === 'https' || scheme === 'h2'
+    ? dialTls(group, dialling, preamble)
+    : dialPlain(group, dialling, preamble);
 }
 
-function dialPlain({ spec }: DialTarget, dialling: Dialling): Socket {
+function dialPlain({ spec }: DialTarget, dialling: Dialling, preamble: string): Socket {
   const target = spec.socketPath === null ? { host: spec.host, port: spec.port } : { path: spec.socketPath };
-  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
-  const socket = connectTcp({ ...target, ...options, onread: onread(dialling) });
+  const socket = connectTcp({ ...target, ...SOCKET_OPTIONS, onread: onread(dialling) });
+  if (preamble !== '') socket.once('connect', () => socket.write(preamble, 'latin1'));
+  socket.once('connect', () => readDirectly(socket, dialling)); // reading begins after this
   socket.on('connect', dialling.onConnect);
   return socket;
 }
 
-function dialTls(group: DialTarget, { onConnect, take }: Dialling): Socket {
+function dialTls(group: DialTarget, { onConnect, take }: Dialling, preamble: string): Socket {
   const { spec, pool, tlsSession } = group;
   const options: ConnectionOptions = {
     host: spec.host,
@@ -53,13 +59,22 @@ function dialTls(group: DialTarget, { onConnect, take }: Dialling): Socket {
     secureContext: group.secureContext(),
     ...(tlsSession === null ? {} : { session: tlsSession }),
   };
-  const socket = connectTls(options);
+  const socket = preamble === '' ? connectTls(options) : connectTlsAfter(preamble, spec, options);
   socket.setNoDelay(true);
   socket.on('data', take); // TLS decrypts into memory of its own
   socket.on('secureConnect', onConnect);
   socket.on('session', (session: Buffer) => {
     group.tlsSession = session;
   });
+  return socket;
+}
+
+/** TLS needs the socket to itself once it has begun, so the preamble is written on the one below it, and before. */
+function connectTlsAfter(preamble: string, { host, port }: EndpointSpec, options: ConnectionOptions): Socket {
+  const below = connectTcp({ host, port, ...SOCKET_OPTIONS });
+  below.once('connect', () => below.write(preamble, 'latin1'));
+  const socket = connectTls({ ...options, socket: below });
+  below.on('error', (error) => socket.destroy(error));
   return socket;
 }
 

@@ -1,28 +1,10 @@
 // Writing a text to a socket at once. A response is one string and one system call; on its way there Node's stream
 // machinery (queue, callbacks, a tick per write) costs more than our whole codec. So when nothing is queued on the socket, the
 // text is handed to its handle directly, exactly as net.Socket does at the bottom of that machinery, and only what the kernel
-// did not take at once is waited for. Where Node does not give the binding away, socket.write does the same, dearer.
+// did not take at once is waited for. Where Node does not give the streams away, socket.write does the same, dearer.
 
 import type { Socket } from 'node:net';
-
-/** The request object of one write, as net.Socket makes them. */
-interface WriteRequest {
-  handle: Handle | null;
-  oncomplete: (this: WriteRequest, status: number) => void;
-  async: boolean;
-  owner: Pending | null;
-}
-
-interface Handle {
-  writeLatin1String(request: WriteRequest, text: string): number;
-  writeBuffer(request: WriteRequest, bytes: Buffer): number;
-}
-
-interface Binding {
-  readonly WriteWrap: new () => WriteRequest;
-  readonly streamBaseState: Int32Array;
-  readonly kLastWriteWasAsync: number;
-}
+import { handleOf, streams, type WriteRequest } from '../handle.ts';
 
 /** Who writes past the socket's own queue, and is told when the kernel has taken what it did not take at once. */
 export interface Pending {
@@ -31,21 +13,11 @@ export interface Pending {
   onWritten(failed: boolean): void;
 }
 
-const binding = bindingOf();
 /** A request that was completed at once can serve the next write. */
 let spare: WriteRequest | null = null;
 
-function bindingOf(): Binding | null {
-  try {
-    const found = (process as unknown as { binding(name: string): Binding }).binding('stream_wrap');
-    return typeof found.WriteWrap === 'function' && found.streamBaseState !== undefined ? found : null;
-  } catch {
-    return null;
-  }
-}
-
 function onComplete(this: WriteRequest, status: number): void {
-  const { owner } = this;
+  const owner = this.owner as Pending | null;
   this.handle = null;
   this.owner = null;
   if (owner === null) return;
@@ -55,7 +27,7 @@ function onComplete(this: WriteRequest, status: number): void {
 
 /** Whether texts may go past the socket's own queue: on plain sockets only, TLS takes one write at a time. */
 export function canWriteDirectly(socket: Socket): boolean {
-  return binding !== null && (socket as Socket & { encrypted?: boolean }).encrypted !== true;
+  return streams !== null && (socket as Socket & { encrypted?: boolean }).encrypted !== true;
 }
 
 /**
@@ -63,11 +35,11 @@ export function canWriteDirectly(socket: Socket): boolean {
  * queue was used, its `drain`). Never throws; an error destroys the socket.
  */
 export function writeText(socket: Socket, text: string, owner: Pending): boolean {
-  const handle = (socket as unknown as { _handle: Handle | null })._handle;
-  if (binding === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
+  const handle = handleOf(socket);
+  if (streams === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
     return socket.destroyed ? false : socket.write(text, 'latin1');
   }
-  const request = spare ?? new binding.WriteWrap();
+  const request = spare ?? new streams.WriteWrap();
   spare = null;
   request.handle = handle;
   request.oncomplete = onComplete;
@@ -78,7 +50,7 @@ export function writeText(socket: Socket, text: string, owner: Pending): boolean
     socket.destroy();
     return false;
   }
-  if (binding.streamBaseState[binding.kLastWriteWasAsync] === 0) {
+  if (streams.streamBaseState[streams.kLastWriteWasAsync] === 0) {
     request.handle = null;
     request.owner = null;
     spare = request;
@@ -93,8 +65,8 @@ export function writeText(socket: Socket, text: string, owner: Pending): boolean
  * after false, the next one only when `owner.onWritten` has been called.
  */
 export function writeBytes(socket: Socket, bytes: Buffer, owner: Pending): boolean {
-  const handle = (socket as unknown as { _handle: Handle | null })._handle;
-  if (binding === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
+  const handle = handleOf(socket);
+  if (streams === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
     owner.pendingWrites++;
     socket.write(bytes, (error) => {
       owner.pendingWrites--;
@@ -102,7 +74,7 @@ export function writeBytes(socket: Socket, bytes: Buffer, owner: Pending): boole
     });
     return false;
   }
-  const request = spare ?? new binding.WriteWrap();
+  const request = spare ?? new streams.WriteWrap();
   spare = null;
   request.handle = handle;
   request.oncomplete = onComplete;
@@ -113,7 +85,7 @@ export function writeBytes(socket: Socket, bytes: Buffer, owner: Pending): boole
     socket.destroy();
     return false;
   }
-  if (binding.streamBaseState[binding.kLastWriteWasAsync] === 0) {
+  if (streams.streamBaseState[streams.kLastWriteWasAsync] === 0) {
     request.handle = null;
     request.owner = null;
     spare = request;
