@@ -73,7 +73,7 @@ export class Prober {
         wanted.add(key);
         hosts.add(endpoint.host);
         const { scheme, host, port, socketPath, authority } = endpoint;
-        const to = { scheme, host, port, socketPath, authority };
+        const to = { scheme, host, port, socketPath, authority, proxyProtocol: pool.proxyProtocol };
         const fingerprint = JSON.stringify([to, pool.tls, spec]);
         const known = this.#watches.get(key);
         if (known?.fingerprint === fingerprint) continue;

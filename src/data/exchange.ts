@@ -12,6 +12,7 @@ import { OUTCOME } from '../core/lane.ts';
 import { NONE } from '../core/snapshot.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';
+import type { ProxyEnds } from '../wire/proxy.ts';
 import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { answerLastHop, respondOf } from './answers.ts';
@@ -211,6 +212,15 @@ export class Exchange extends Timed implements UpstreamEvents {
   /** The same of the request. */
   get isUpstreamFlushed(): boolean {
     return this.up === null || this.up.isFlushed;
+  }
+
+  /** Behind a trusted proxy a client has an address, but no port that we know. */
+  clientEnds(): ProxyEnds | null {
+    const { address, port, localAddress, localPort } = this.down.peer;
+    const source = this.#clientAddress();
+    if (source === '' || localAddress === '') return null;
+    const sourcePort = source === address ? port : 0;
+    return { source, sourcePort, destination: localAddress, destinationPort: localPort };
   }
 
   flush(): void {

@@ -3,6 +3,7 @@
 // heads travel as parsed fields with marks plus lines of our own, never as bytes on their way through.
 
 import type { Fields } from '../wire/fields.ts';
+import type { ProxyEnds } from '../wire/proxy.ts';
 import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
 
@@ -101,6 +102,8 @@ export interface UpstreamEvents {
   onUpstreamDrain(): void;
   onUpstreamTimeout(): void;
   readonly isDownstreamFlushed: boolean;
+  /** For an endpoint that is told by a PROXY header whose request it is; null = not known. */
+  clientEnds(): ProxyEnds | null;
   /** Everything that one read brought has been told: send what was held back. */
   flush(): void;
 }

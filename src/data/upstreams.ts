@@ -7,6 +7,7 @@ import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
 import { SessionGroup } from './h2/group.ts';
+import { NamedGroup } from './named.ts';
 import type { Plane } from './plane.ts';
 import type { UpstreamEvents } from './sides.ts';
 
@@ -109,11 +110,12 @@ export class EndpointGroup {
   }
 }
 
-/** Connections of either kind: which one is the endpoint's scheme. */
-export type Group = EndpointGroup | SessionGroup;
+/** Connections of each kind: which one it is, the endpoint's scheme says, and whether it is to be told who the client is. */
+export type Group = EndpointGroup | SessionGroup | NamedGroup;
 
 function newGroup(plane: Plane, spec: EndpointSpec, pool: PoolSpec): Group {
   const isH2 = spec.scheme === 'h2' || spec.scheme === 'h2c';
+  if (pool.proxyProtocol !== 'off') return new NamedGroup(plane, spec, pool);
   return isH2 ? new SessionGroup(plane, spec, pool) : new EndpointGroup(plane, spec, pool);
 }
 
@@ -135,7 +137,9 @@ export class Upstreams {
         const old = this.#bySlot[spec.slot];
         // A changed CA or client certificate must not live on in an old group's context.
         const stays =
-          old?.spec.generation === spec.generation && JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
+          old?.spec.generation === spec.generation &&
+          old.pool.proxyProtocol === pool.proxyProtocol &&
+          JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
         const group = stays && old !== undefined ? old : newGroup(this.#plane, spec, pool);
         group.pool = pool;
         if (old !== undefined && old !== group) old.retire();

@@ -41,6 +41,9 @@ class User implements UpstreamEvents {
     this.told += 'end ';
     this.up!.release();
   }
+  clientEnds(): null {
+    return null;
+  }
   onUpstreamRefused(): void {}
   onUpstreamLost(): void {
     this.told += 'lost ';

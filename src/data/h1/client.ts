@@ -10,17 +10,28 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import type { ResponseReader } from '../../wire/response.ts';
 import { ReadBuffer } from '../buffers.ts';
+import type { Plane } from '../plane.ts';
 import type { Upstream, UpstreamEvents } from '../sides.ts';
-import type { EndpointGroup } from '../upstreams.ts';
 import { Timed } from '../wheel.ts';
-import { dial, failureOf } from './dial.ts';
+import { type DialTarget, dial, failureOf } from './dial.ts';
 import { MessageWriter } from './writer.ts';
 
 const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
 
+/** The pool that a connection belongs to. */
+export interface ConnectionOwner extends DialTarget {
+  readonly plane: Plane;
+  /** It is free again. */
+  giveBack(connection: ClientConnection): void;
+  /** It can be lent no more. */
+  unlist(connection: ClientConnection): void;
+  /** Its socket is closed. */
+  forget(connection: ClientConnection): void;
+}
+
 export class ClientConnection extends Timed implements Upstream {
-  readonly #group: EndpointGroup;
+  readonly #group: ConnectionOwner;
   readonly #socket: Socket;
   readonly #buffer = new ReadBuffer();
   readonly #reader: ResponseReader;
@@ -41,18 +52,20 @@ export class ClientConnection extends Timed implements Upstream {
   /** How long the connect took, until a sample has reported it; then -1. */
   connectMs = -1;
 
-  constructor(group: EndpointGroup, user: UpstreamEvents) {
+  /** `preamble`: what is said first, before TLS; latin1. */
+  constructor(group: ConnectionOwner, user: UpstreamEvents, preamble = '') {
     super();
     this.#group = group;
     this.#user = user;
     this.#reader = group.plane.responseReaders.take();
     this.#endpointIdleMs = group.pool.timeouts.idleMs;
     this.connectStartMs = group.plane.clock();
-    this.#socket = dial(group, {
+    const dialling = {
       onConnect: () => this.#onConnect(),
-      take: (chunk) => this.#onData(chunk),
+      take: (chunk: Buffer) => this.#onData(chunk),
       next: () => this.#nextBuffer(),
-    });
+    };
+    this.#socket = dial(group, dialling, preamble);
     const socket = this.#socket;
     socket.on('end', () => this.#onFin());
     this.#writer = new MessageWriter(socket, () => this.#user?.onUpstreamDrain());
