@@ -47,9 +47,14 @@ export class H2Line implements Line {
           endStream: !isGrpc,
         });
         verdict.written();
-        listen(stream, verdict, (error) => settle(error === null ? null : (this.#fault ?? error)));
+        let isGivenUp = false;
+        const onEnd = (error: unknown): void => settle(error === null ? null : (this.#fault ?? error));
+        listen(stream, verdict, () => isGivenUp, onEnd);
         if (isGrpc) stream.end(healthCheck(spec.service));
-        return () => this.close();
+        return () => {
+          isGivenUp = true;
+          this.close();
+        };
       });
     } catch (error) {
       this.close();
@@ -76,7 +81,12 @@ function headersOf(spec: ProbeSpec, to: Address): OutgoingHttpHeaders {
 }
 
 /** node's events, told to the verdict; `settle` is called at least once. */
-function listen(stream: ClientHttp2Stream, verdict: Verdict, settle: (error: unknown) => void): void {
+function listen(
+  stream: ClientHttp2Stream,
+  verdict: Verdict,
+  isGivenUp: () => boolean,
+  settle: (error: unknown) => void,
+): void {
   let trailers: AnswerFields = {};
   stream.on('headers', () => verdict.arrived());
   stream.on('response', (fields) => {
@@ -93,7 +103,7 @@ function listen(stream: ClientHttp2Stream, verdict: Verdict, settle: (error: unk
   });
   stream.on('end', () => {
     // node ends the stream also where the endpoint reset it, or the connection broke.
-    if (stream.rstCode !== 0 || verdict.status === null) return;
+    if (isGivenUp() || stream.rstCode !== 0 || verdict.status === null) return;
     verdict.end(trailers);
     settle(null);
   });
