@@ -1,14 +1,19 @@
 // The PROXY protocol with others' implementations on the far side: HAProxy in front of Fermat, nginx and HAProxy behind it.
 // Clients come from 127.0.0.3, so that they can be told from the balancer's own 127.0.0.1.
 
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as requestHttp } from 'node:http';
+import { connect as connectH2 } from 'node:http2';
 import { request as requestHttps } from 'node:https';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, poolOf, simpleConfig, startFermat } from '../support/fermat.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
-import { freePort, type Neighbour, startHaproxy, startNginx } from '../support/peers.ts';
+import { freePort, makeCertificate, type Neighbour, startHaproxy, startNginx } from '../support/peers.ts';
 import { get, type RawClient, rawClient } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
@@ -30,25 +35,87 @@ function ask(port: number, ca: string | null = null): Promise<{ status: number; 
   });
 }
 
+/** One GET over HTTP/2, then the end of the connection. */
+async function askH2(secure: TLSSocket): Promise<void> {
+  const session = connectH2('https://localhost', { createConnection: () => secure });
+  try {
+    const status = await new Promise((resolve, reject) => {
+      session.on('error', reject);
+      const stream = session.request({ ':path': '/' });
+      stream.on('response', (headers) => resolve(headers[':status']));
+      stream.on('error', reject).resume();
+    });
+    expect(status).toBe(200);
+  } finally {
+    session.destroy();
+  }
+}
+
+/** `raw`, with `header` in front of the first bytes that are written, and those in pieces. */
+function before(header: Buffer, raw: Socket, pieceBytes: number): Duplex {
+  let isFirst = true;
+  const write = async (chunk: Buffer): Promise<void> => {
+    const bytes = isFirst ? Buffer.concat([header, chunk]) : chunk;
+    const size = isFirst ? pieceBytes : Infinity;
+    isFirst = false;
+    if (size === Infinity) return void raw.write(bytes);
+    for (let at = 0; at < bytes.length; at += size) {
+      raw.write(bytes.subarray(at, at + size));
+      await new Promise(setImmediate);
+    }
+  };
+  const both = new Duplex({
+    read: () => raw.resume(),
+    write: (chunk: Buffer, _, done) => void write(chunk).then(() => done(), done),
+    final: (done) => raw.end(done),
+    destroy: (error, done) => {
+      raw.destroy();
+      done(error);
+    },
+  });
+  raw
+    .on('data', (chunk: Buffer) => both.push(chunk))
+    .on('end', () => both.push(null))
+    .on('error', (error) => both.destroy(error));
+  return both;
+}
+
 describe('HAProxy in front', () => {
   let origin: Origin;
   let fermat: Fermat;
   let haproxy: Neighbour;
-  let ports: { v1: number; v2: number; tls: number; http: number };
+  let ports: { v1: number; v2: number; tls: number; http: number; through: number };
+  let directory: string;
 
   beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'fermat-proxy-'));
+    makeCertificate(directory);
     origin = await startOrigin();
     fermat = await startFermat(
       simpleConfig(
         [origin.url],
         {},
         {
-          listeners: [{ name: 'http', address: '127.0.0.1:0', proxyProtocol: 'required' }],
+          listeners: [
+            { name: 'http', address: '127.0.0.1:0', proxyProtocol: 'required' },
+            {
+              name: 'https',
+              address: '127.0.0.1:0',
+              proxyProtocol: 'required',
+              tls: { certificates: [{ cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') }] },
+            },
+          ],
           trustedProxies: ['127.0.0.1'],
         },
       ),
     );
-    ports = { v1: await freePort(), v2: await freePort(), tls: await freePort(), http: await freePort() };
+    ports = {
+      v1: await freePort(),
+      v2: await freePort(),
+      tls: await freePort(),
+      http: await freePort(),
+      through: await freePort(),
+    };
     const to = `127.0.0.1:${fermat.port}`;
     haproxy = await startHaproxy(
       `
@@ -61,6 +128,10 @@ listen v2
   bind 127.0.0.1:${ports.v2}
   unique-id-format %{+X}o\\ %ci:%cp_%Ts
   server fermat ${to} send-proxy-v2 proxy-v2-options crc32c,unique-id
+listen through
+  mode tcp
+  bind 127.0.0.1:${ports.through}
+  server fermat 127.0.0.1:${fermat.ports.https} send-proxy-v2
 listen tls
   mode tcp
   bind 127.0.0.1:${ports.tls} ssl crt $DIR/site.pem
@@ -77,6 +148,7 @@ listen http
     await haproxy?.stop();
     await fermat?.stop();
     await origin?.refuse();
+    rmSync(directory, { recursive: true, force: true });
   });
 
   it.each(['v1', 'v2', 'http'] as const)('names its clients with %s', async (name) => {
@@ -94,6 +166,34 @@ listen http
     const ca = readFileSync(join(haproxy.directory, 'cert.pem'), 'utf8');
     expect((await ask(ports.tls, ca)).status).toBe(200);
     expect(origin.requests.find(({ target }) => target === '/')!.field('x-forwarded-for')).toBe(CLIENT);
+  });
+
+  it('names clients whose TLS it passes through, over HTTP/1.1 and HTTP/2', async () => {
+    const ca = readFileSync(join(directory, 'cert.pem'), 'utf8');
+    origin.requests.length = 0;
+    expect((await ask(ports.through, ca)).status).toBe(200);
+    const raw = connect({ host: '127.0.0.1', port: ports.through, localAddress: CLIENT });
+    const secure = connectTls({ socket: raw, ca, ALPNProtocols: ['h2'], host: 'localhost' });
+    await askH2(secure);
+    const seen = origin.requests
+      .filter(({ target }) => target === '/')
+      .map((request) => request.field('x-forwarded-for'));
+    expect(seen).toEqual([CLIENT, CLIENT]);
+  });
+
+  it('may have its header read in one piece with the ClientHello, or byte by byte', async () => {
+    const ca = readFileSync(join(directory, 'cert.pem'), 'utf8');
+    for (const pieceBytes of [Infinity, 1]) {
+      origin.requests.length = 0;
+      const raw = connect({ host: '127.0.0.1', port: fermat.ports.https!, noDelay: true });
+      const header = Buffer.from('PROXY TCP4 203.0.113.9 198.51.100.7 56324 443\r\n');
+      await askH2(
+        connectTls({ socket: before(header, raw, pieceBytes), ca, ALPNProtocols: ['h2'], host: 'localhost' }),
+      );
+      const request = origin.requests.find(({ target }) => target === '/')!;
+      expect([request.field('x-forwarded-for'), request.field('x-forwarded-port')]).toEqual(['203.0.113.9', '443']);
+      expect(request.field('x-forwarded-proto')).toBe('https');
+    }
   });
 
   it('checks the health of Fermat with LOCAL headers', async () => {
