@@ -1,10 +1,38 @@
-// The load generator: wrk, or autocannon (in node_modules) where there is no wrk. One thread, on one core, keep-alive.
+// What a load generator is asked and what it answers, and which one generates what: wrk or autocannon HTTP/1.1, h2load
+// HTTP/2, a small one of our own WebSocket messages. Each is a process of its own, one thread, keep-alive.
 
 import { fileURLToPath } from 'node:url';
+import { runAutocannon } from './autocannon.ts';
+import { runH2load } from './h2load.ts';
 import { firstLineOf, packageVersion } from './machine.ts';
-import { start } from './process.ts';
+import { outputOf } from './process.ts';
+import { runWrk } from './wrk.ts';
+
+/** What every generator can be asked for; `url` and who waits for whom are in LoadOptions. */
+export interface Demand {
+  readonly protocol: 'http/1.1' | 'h2' | 'websocket';
+  readonly path: string;
+  readonly connections: number;
+  /** HTTP/2: requests in flight per connection. */
+  readonly streams?: number;
+  readonly method?: string;
+  /** Of the request, or of a WebSocket message. */
+  readonly bodyBytes?: number;
+  /** More fields, beside Host. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Spread requests over this many hosts and paths (scale.ts names them). wrk only. */
+  readonly routes?: number;
+}
+
+export interface LoadOptions extends Demand {
+  /** `http://localhost:PORT`, https for TLS. */
+  readonly base: string;
+  readonly seconds: number;
+  readonly core: number | string | null;
+}
 
 export interface LoadResult {
+  /** Answered in the window; WebSocket: messages that came back. */
   readonly requests: number;
   readonly seconds: number;
   readonly bytes: number;
@@ -14,60 +42,34 @@ export interface LoadResult {
   readonly errors: number;
 }
 
-export interface LoadOptions {
-  readonly url: string;
-  readonly connections: number;
-  readonly seconds: number;
-  readonly core: number | null;
-}
-
 export interface Generator {
   readonly name: string;
-  readonly version: string;
+  /** null = not installed. */
+  readonly version: string | null;
+  /** Rejects when the generator itself fails. */
   run(options: LoadOptions): Promise<LoadResult>;
 }
 
-const SCRIPT = fileURLToPath(new URL('./wrk.lua', import.meta.url));
-const AUTOCANNON = fileURLToPath(new URL('../../node_modules/autocannon/autocannon.js', import.meta.url));
+const WEBSOCKET_CLIENT = fileURLToPath(new URL('./websocket-client.ts', import.meta.url));
 
-export function findGenerator(): Generator {
-  const version = firstLineOf('wrk', ['-v']);
-  if (version) return { name: 'wrk', version: version.split(' ')[1] ?? version, run: runWrk };
-  return { name: 'autocannon', version: packageVersion('autocannon') ?? 'missing', run: runAutocannon };
-}
-
-async function runWrk({ url, connections, seconds, core }: LoadOptions): Promise<LoadResult> {
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', SCRIPT, url];
-  const text = await outputOf(core, 'wrk', args);
-  const line = /^WRK (.*)$/m.exec(text);
-  if (!line) throw new Error(`wrk said:\n${text}`);
-  const [requests, micros, bytes, p50, p99, errors] = line[1]!.split(' ').map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { requests, seconds: micros / 1e6, bytes, p50Ms: p50 / 1000, p99Ms: p99 / 1000, errors };
-}
-
-async function runAutocannon({ url, connections, seconds, core }: LoadOptions): Promise<LoadResult> {
-  const args = [AUTOCANNON, '-j', '-n', '-c', String(connections), '-d', String(seconds), url];
-  const text = await outputOf(core, process.execPath, args);
-  const result = JSON.parse(text.slice(text.indexOf('{')));
+/** By protocol. HTTP/2 without h2load has a generator without a version, which nobody should run. */
+export function findGenerators(): Readonly<Record<Demand['protocol'], Generator>> {
+  const wrk = /^wrk (\S+)/.exec(firstLineOf('wrk', ['-v']) ?? '')?.[1] ?? null;
+  const h2load = /nghttp2\/(\S+)/.exec(firstLineOf('h2load', ['--version']) ?? '')?.[1] ?? null;
   return {
-    requests: result.requests.total,
-    seconds: result.duration,
-    bytes: result.throughput.total,
-    p50Ms: result.latency.p50,
-    p99Ms: result.latency.p99,
-    errors: result.errors + result.timeouts + result.non2xx,
+    'http/1.1':
+      wrk === null
+        ? { name: 'autocannon', version: packageVersion('autocannon'), run: runAutocannon }
+        : { name: 'wrk', version: wrk, run: runWrk },
+    h2: { name: 'h2load', version: h2load, run: runH2load },
+    websocket: { name: 'websocket-client.ts', version: process.version, run: runWebSocket },
   };
 }
 
-async function outputOf(core: number | null, command: string, args: readonly string[]): Promise<string> {
-  const { child, said } = start(core, command, args);
-  await new Promise<void>((resolve) => child.once('close', () => resolve()));
-  return said();
+async function runWebSocket(options: LoadOptions): Promise<LoadResult> {
+  const { base, path, connections, bodyBytes = 64, seconds, core } = options;
+  const args = [WEBSOCKET_CLIENT, base + path, connections, bodyBytes, seconds].map(String);
+  const { text, code } = await outputOf(core, process.execPath, args);
+  if (code !== 0) throw new Error(`websocket-client.ts said:\n${text}`);
+  return JSON.parse(text);
 }

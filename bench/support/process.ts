@@ -8,6 +8,7 @@ import { firstLineOf } from './machine.ts';
 
 /** Clock ticks of /proc/PID/stat, per second; the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
+const STOP_TIMEOUT_MS = 5000;
 
 const hasTaskset = firstLineOf('taskset', ['--version']) !== null;
 
@@ -19,36 +20,92 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Starts a command on one core; without `taskset` on any. `core` null = wherever the system likes. */
-export function start(core: number | null, command: string, args: readonly string[]): Running {
-  const pinned = core !== null && hasTaskset;
+/** Whoever has not ended yet. A bench that dies must not leave proxies under load behind. */
+const alive = new Set<Running>();
+let isGuarded = false;
+
+/**
+ * Starts a command on one core, or on several (`'0,1'`); without `taskset` on any. `cores` null = wherever the system likes.
+ * It ends with this process, whatever ends that: a signal, an error, or being through.
+ */
+export function start(cores: number | string | null, command: string, args: readonly string[]): Running {
+  guard();
+  const pinned = cores !== null && hasTaskset;
   const child = pinned
-    ? spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    ? spawn('taskset', ['-c', String(cores), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     : spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   const keep = (bytes: Buffer) => {
-    text = (text + bytes).slice(-4000);
+    text = (text + bytes).slice(-16_000);
   };
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', (error) => {
-      text += error.message;
-      resolve();
-    });
-  });
-  return {
+  const running: Running = {
     child,
     pid: child.pid ?? -1,
     said: () => text,
     async stop() {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+      if (!alive.has(running)) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => killTree(running.pid), STOP_TIMEOUT_MS);
       await ended;
       clearTimeout(timer);
     },
   };
+  alive.add(running);
+  const ended = new Promise<void>((resolve) => {
+    const end = () => {
+      alive.delete(running);
+      resolve();
+    };
+    child.once('exit', end);
+    child.once('error', (error) => {
+      text += error.message;
+      end();
+    });
+  });
+  return running;
+}
+
+/** Runs a command to its end; gives the last of what it said, and its exit code (null = ended by a signal). */
+export async function outputOf(
+  cores: number | string | null,
+  command: string,
+  args: readonly string[],
+): Promise<{ text: string; code: number | null }> {
+  const { child, said } = start(cores, command, args);
+  await new Promise<void>((resolve) => child.once('close', () => resolve()));
+  return { text: said(), code: child.exitCode };
+}
+
+/** Once: signals stop everybody and then us; the last resort, at any exit, is SIGKILL for each tree by its ids. */
+function guard(): void {
+  if (isGuarded) return;
+  isGuarded = true;
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    process.once(signal, () => {
+      void Promise.all([...alive].map((running) => running.stop())).then(() => process.exit(code));
+    });
+  }
+  process.once('exit', () => {
+    for (const running of alive) killTree(running.pid);
+  });
+}
+
+/** A master that is killed leaves its workers behind, so the whole tree is. */
+function killTree(pid: number): void {
+  if (pid <= 0) return;
+  for (const id of treeOf(pid).reverse()) {
+    try {
+      process.kill(id, 'SIGKILL');
+    } catch {
+      // It has ended already.
+    }
+  }
 }
 
 /** Resolves when the port accepts; rejects after `timeoutMs`, or when the process has ended, with what it said. */
@@ -99,12 +156,26 @@ export function treeOf(pid: number): number[] {
 
 /** CPU time (user + system, all threads) that processes have used since they started, ms. Gone ones count nothing. */
 export function cpuMs(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = statOf(pid);
-    if (fields) ticks += Number(fields[11]) + Number(fields[12]);
+  return pids.reduce((sum, pid) => sum + (scheduledMs(pid) ?? tickedMs(pid)), 0);
+}
+
+/** To the nanosecond, thread by thread; null where the kernel does not tell. A thread that has ended is missing. */
+function scheduledMs(pid: number): number | null {
+  try {
+    let ns = 0;
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]);
+    }
+    return ns / 1e6;
+  } catch {
+    return null;
   }
-  return (ticks * 1000) / TICKS_PER_SECOND;
+}
+
+/** In steps of 10 ms. */
+function tickedMs(pid: number): number {
+  const fields = statOf(pid);
+  return fields ? ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND : 0;
 }
 
 /** CPU time of this process and of the children it has waited for, ms. */

@@ -5,7 +5,9 @@ import httpProxy from 'http-proxy';
 
 const [port, originPort] = process.argv.slice(2, 4).map(Number);
 const agent =
-  process.argv[4] === 'none' ? {} : { agent: new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 }) };
+  process.argv[4] === 'none' ? {} : { agent: new Agent({ keepAlive: true, maxSockets: 1024, maxFreeSockets: 1024 }) };
 const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${originPort}`, ...agent, xfwd: true });
 proxy.on('error', (_error, _req, res) => void ('writeHead' in res ? res.writeHead(502).end() : res.destroy()));
-createServer((req, res) => proxy.web(req, res)).listen(port, '127.0.0.1');
+createServer((req, res) => proxy.web(req, res))
+  .on('upgrade', (req, socket, head) => proxy.ws(req, socket, head))
+  .listen(port, '127.0.0.1');
