@@ -21,6 +21,9 @@ export const CELL = {
   GEOIP: 9, // GEOIP_RESULTS index
   FAILURES: 10, // pool, endpoint, OUTCOME code           what counts against the endpoint
   HANDSHAKES: 11, // listener, HANDSHAKE_RESULTS index
+  COMPRESSED: 12, // route, COMPRESS_CODINGS index
+  COMPRESS_BYTES: 13, // route, COMPRESS_CODINGS index, COMPRESS_DIRECTION
+  COMPRESS_MISSES: 14, // route, COMPRESS_CODINGS index, COMPRESS_MISS
 } as const;
 export type CellKind = (typeof CELL)[keyof typeof CELL];
 
@@ -43,6 +46,9 @@ export const METHODS = [
 export const RETRY_RESULTS = ['success', 'failure', 'budget'] as const;
 /** Of a TLS handshake with a client; `timeout`: it took too long, or longer than others could wait. */
 export const HANDSHAKE_RESULTS = ['ok', 'resumed', 'failed', 'timeout'] as const;
+export const COMPRESS_DIRECTION = { IN: 0, OUT: 1 } as const;
+/** BUSY: sent as it was, since too many were under way; ERROR: cut, since the compressor failed. */
+export const COMPRESS_MISS = { BUSY: 0, ERROR: 1 } as const;
 export const GEOIP_RESULTS = ['hit', 'miss', 'cached', 'error'] as const;
 
 /** Upper bounds in seconds; a last bucket takes the rest. */

@@ -17,8 +17,10 @@ import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { answerLastHop, respondOf } from './answers.ts';
 import * as attempt from './attempt.ts';
+import type { Coder } from './compress/coder.ts';
 import { PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
+import { isCall, isGrpc, renderCallProblem, timeoutMsOf, trailersOf } from './grpc.ts';
 import { isLastHop, isProblem, refusalOf, routeOf, stripped } from './guard.ts';
 import { joined, peerLines, planRequest } from './headers.ts';
 import type { Plane } from './plane.ts';
@@ -53,6 +55,8 @@ export class Exchange extends Timed implements UpstreamEvents {
   hasAnswered = false;
   /** The endpoint's final head; valid until its connection is released. */
   answer: ResponseHead | null = null;
+  /** What the body goes through on its way to the client; null = nothing. */
+  coder: Coder | null = null;
   /** The whole request has been read. */
   isRequestRead = false;
   trailers: Fields | null = null;
@@ -72,6 +76,10 @@ export class Exchange extends Timed implements UpstreamEvents {
   needsNewConnection = false;
   /** When the whole exchange must be over. */
   totalAtMs = NEVER;
+  /** A gRPC call: what goes wrong is told in gRPC's terms. */
+  isCall = false;
+  /** When its client will have lost patience (grpc-timeout). */
+  deadlineAtMs = NEVER;
 
   constructor(plane: Plane, down: Downstream) {
     super();
@@ -107,12 +115,14 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.owes100 = head.expectContinue && head.minor === 1 && hasBody;
     const { totalMs } = this.pool.spec.timeouts;
     if (totalMs > 0) this.totalAtMs = nowMs + totalMs;
+    if (this.isCall) this.#keepDeadline(nowMs);
     attempt.begin(this);
   }
 
   onRequestChunk(chunk: Buffer, from: number, to: number): void {
     if (this.state === STATE.IDLE) return;
     if (this.state === STATE.TUNNEL) return response.tunnelFromClient(this, chunk, from, to);
+    if (this.up === null && this.state === STATE.ANSWERING) return; // answered whole, and now being compressed
     this.bodyBytes += to - from;
     const limit = this.generation.snapshot.limits.bodyBytes;
     if (limit > 0 && this.bodyBytes > limit) return this.onRequestBroken(PROBLEM.bodyTooLarge);
@@ -131,10 +141,10 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.trailers = trailers;
     if (trailers !== null) dropNominated(trailers, this.head);
     this.down.resume(); // nothing is left to hold back, and only a socket that is read sees its client go
-    if (this.state === STATE.WAITING) return;
-    this.up!.end(trailers);
+    if (this.state === STATE.WAITING || this.up === null) return;
+    this.up.end(trailers);
     this.books.sentMs = this.plane.clock();
-    if (!this.hasAnswered) this.up!.expectWithin(this.pool!.spec.timeouts.firstByteMs);
+    if (!this.hasAnswered) this.up.expectWithin(this.pool!.spec.timeouts.firstByteMs);
   }
 
   /** The request broke off in a way the client shall be told: bad framing, too large, too slow. */
@@ -153,6 +163,7 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   onDownstreamDrain(): void {
     if (this.state < STATE.ANSWERING) return;
+    if (this.coder !== null) return this.coder.resume();
     this.up?.resume();
     this.up?.expectWithin(this.idleMs);
   }
@@ -225,7 +236,8 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   flush(): void {
     if (this.state === STATE.IDLE) return;
-    this.down.flush();
+    if (this.coder === null) this.down.flush();
+    else this.coder.flush();
     if (this.state >= STATE.SENT) this.up?.flush();
   }
 
@@ -233,21 +245,23 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   /** Answers with a problem, or cuts what has already begun. */
   refuse(problem: Problem): void {
-    if (this.hasAnswered) {
+    if (this.hasAnswered && this.coder?.holdsHead !== true) {
+      const isTold = this.isCall && this.answer !== null && isGrpc(this.answer);
       this.finish();
-      return this.down.abort();
+      return isTold ? this.down.end(trailersOf(problem)) : this.down.abort();
     }
+    if (this.isCall) return this.reply(problem.status, renderCallProblem(problem), '', 200);
     const { fields, body } = renderProblem(problem, wantsJson(this.head));
     this.reply(problem.status, fields, body);
   }
 
-  /** A whole answer of our own. `fields`: whole lines; `body`: latin1. */
-  reply(status: number, fields: string, body: string): void {
+  /** A whole answer of our own. `fields`: whole lines; `body`: latin1. `shown`: the status of the head, if not the one that counts. */
+  reply(status: number, fields: string, body: string, shown: number = status): void {
     this.hasAnswered = true;
     this.books.status = status;
     this.books.responseBytes = body.length;
     this.finish();
-    this.down.reply(status, fields, body);
+    this.down.reply(shown, fields, body);
   }
 
   /** The exchange is over: its books are closed exactly once, before the client's side may begin the next. */
@@ -255,10 +269,24 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (this.state === STATE.IDLE) return;
     this.state = STATE.IDLE;
     this.plane.wheel.drop(this);
+    if (this.coder !== null) this.#endCoding(this.coder);
     closeBooks(this);
     this.up = null;
     this.replay.clear();
     this.plane.leave(this.generation);
+  }
+
+  /** The endpoint has given its whole answer, and is free; the client's end of it is still in the compressor. */
+  awaitCoder(): void {
+    if (this.state === STATE.IDLE) return;
+    this.up = null;
+    if (!this.isRequestRead) this.down.pause(); // nobody wants the rest of it
+  }
+
+  #endCoding(coder: Coder): void {
+    if (!coder.holdsHead) this.books.responseBytes = coder.bytesOut;
+    coder.drop();
+    this.coder = null;
   }
 
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +299,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   override onDeadline(nowMs: number): void {
     if (this.state === STATE.IDLE || this.state === STATE.TUNNEL) return;
     if (nowMs >= this.totalAtMs) {
-      attempt.drop(this, OUTCOME.TIMEOUT);
+      attempt.drop(this, this.totalAtMs === this.deadlineAtMs ? OUTCOME.CLIENT_GONE : OUTCOME.TIMEOUT);
       this.refuse(PROBLEM.responseTimeout);
     } else if (this.state === STATE.WAITING) {
       attempt.queuedTooLong(this);
@@ -304,7 +332,17 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.owes100 = false;
     this.needsNewConnection = false;
     this.totalAtMs = NEVER;
+    this.isCall = isCall(head);
+    this.deadlineAtMs = NEVER;
     this.books.reset(nowMs);
+  }
+
+  /** The client's own time may be up before the route's. */
+  #keepDeadline(nowMs: number): void {
+    const ms = timeoutMsOf(this.head);
+    if (ms < 0) return;
+    this.deadlineAtMs = nowMs + ms;
+    if (this.deadlineAtMs < this.totalAtMs) this.totalAtMs = this.deadlineAtMs;
   }
 
   #clientAddress(): string {

@@ -8,6 +8,7 @@ import { Redirector } from '../core/redirect.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import { type CompressPlan, compressPlanOf } from './compress.ts';
 import type { Group } from './upstreams.ts';
 
 export interface RouteRuntime {
@@ -22,6 +23,8 @@ export interface RouteRuntime {
   readonly responseLines: string;
   /** UTF-8 bytes as latin1, as the wire writes them. */
   readonly respondBody: string;
+  /** null = answers go out as they are. */
+  readonly compress: CompressPlan | null;
 }
 
 export interface PoolRuntime {
@@ -84,6 +87,7 @@ function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: 
       : dropsOf(spec.responseHeaders),
     responseLines: linesOf(spec.responseHeaders),
     respondBody: latin1Of(spec.respond?.body ?? ''),
+    compress: compressPlanOf(spec),
   };
 }
 

@@ -6,10 +6,13 @@ import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import { answeredBadly, retryStatus } from './attempt.ts';
+import * as compress from './compress.ts';
 import { type Exchange, STATE } from './exchange.ts';
+import { httpStatusOf, outcomeOf, rpcStatusOf } from './grpc.ts';
 import { planResponse } from './headers.ts';
 import { RETRY_RESULT } from './retry.ts';
 import { settleAttempt } from './settle.ts';
+import { NEVER } from './wheel.ts';
 
 /** A closed tunnel's other side may take this long to say its last bytes, ms. */
 const TUNNEL_LINGER_MS = 2000;
@@ -36,7 +39,8 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   keepLength(answer);
   let extra = planResponse(answer, route);
   if (route.spec.serverTiming) extra += timingLines(ex);
-  ex.down.head(status, answer.reason, answer, extra, answer.framing, answer.length);
+  if (route.compress !== null) compress.begin(ex, route.compress, answer, extra);
+  else ex.down.head(status, answer.reason, answer, extra, answer.framing, answer.length);
   ex.owes100 = false;
 }
 
@@ -79,24 +83,35 @@ function timingLines(ex: Exchange): string {
 export function chunk(ex: Exchange, bytes: Buffer, from: number, to: number): void {
   ex.books.responseBytes += to - from;
   const up = ex.up!;
-  if (ex.down.chunk(bytes, from, to)) {
+  if (ex.coder === null ? ex.down.chunk(bytes, from, to) : ex.coder.chunk(bytes, from, to)) {
     if (ex.idleMs > 0) up.expectWithin(ex.idleMs);
     return;
   }
   up.pause();
-  up.expectWithin(0); // it is the client who is slow now
+  up.expectWithin(0); // it is the client who is slow now, or our compressor
 }
 
 export function end(ex: Exchange, trailers: Fields | null): void {
-  const { status } = ex.books;
   const up = ex.up!;
   if (trailers !== null && ex.answer !== null) dropNominated(trailers, ex.answer);
-  ex.down.flush();
-  settleAttempt(ex, status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK, status);
+  const isHandedOver = ex.coder === null || ex.coder.end(trailers);
+  if (isHandedOver) ex.down.flush();
+  settle(ex, trailers);
   // Both are free before the client's next request may want them.
   up.release();
+  if (!isHandedOver) return ex.awaitCoder();
   ex.finish();
   ex.down.end(trailers);
+}
+
+/** What the whole answer says of the endpoint: its status; of a gRPC call that got as far, the one at its end. */
+function settle(ex: Exchange, trailers: Fields | null): void {
+  const { status } = ex.books;
+  if (ex.isCall && status === 200) {
+    const rpc = rpcStatusOf(ex.answer, trailers);
+    return settleAttempt(ex, outcomeOf(rpc, ex.deadlineAtMs !== NEVER), httpStatusOf(rpc));
+  }
+  settleAttempt(ex, status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK, status);
 }
 
 // ── tunnel ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -54,6 +54,7 @@ requestHeaders: { set: {}, remove: [] }
 responseHeaders: { set: {}, remove: [] }
 serverTiming: false
 residency: []
+compress: []
 `) as unknown;
 
 /** Every key of the contract, all at their defaults or at the contract's example. */

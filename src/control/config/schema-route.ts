@@ -1,6 +1,7 @@
 // The form of one route in the file: what it matches, where it leads, and what it changes on the way.
 
 import { z } from 'zod';
+import { COMPRESS_CODINGS } from '../../core/snapshot.ts';
 import { name, text, whole } from './leaf.ts';
 import { residence } from './schema-common.ts';
 import { didYouMean } from './suggest.ts';
@@ -79,5 +80,10 @@ export const route = z.strictObject({
     .array(residence)
     .default([])
     .describe('Only endpoints in one of these countries or regions; none is a 503, never an endpoint outside'),
+  compress: z
+    .array(z.enum(COMPRESS_CODINGS))
+    .refine((codings) => new Set(codings).size === codings.length, 'named twice')
+    .default([])
+    .describe('Codings for clients that accept them, in this order of preference, e.g. [zstd, br, gzip]; [] = off'),
   respond: respond.optional(),
 });

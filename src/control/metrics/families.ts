@@ -4,6 +4,8 @@
 import {
   CELL,
   type CellKind,
+  COMPRESS_DIRECTION,
+  COMPRESS_MISS,
   GEOIP_RESULTS,
   HANDSHAKE_RESULTS,
   METHODS,
@@ -12,6 +14,7 @@ import {
   RETRY_RESULTS,
 } from '../../core/lane.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
+import { COMPRESS_CODINGS } from '../../core/snapshot.ts';
 import type { Labels } from './totals.ts';
 
 /** Index = uid. Names of things that are gone stay, since their counters do. */
@@ -86,8 +89,28 @@ export const FAMILIES: readonly Family[] = [
     help: 'TLS handshakes with clients and how they ended.',
     type: 'counter',
   },
+  {
+    kind: CELL.COMPRESSED,
+    name: 'fermat_compressed_responses_total',
+    help: 'Responses compressed on their way to the client.',
+    type: 'counter',
+  },
+  {
+    kind: CELL.COMPRESS_BYTES,
+    name: 'fermat_compression_bytes_total',
+    help: 'Bytes of compressed responses, into the compressor and out of it.',
+    type: 'counter',
+  },
+  {
+    kind: CELL.COMPRESS_MISSES,
+    name: 'fermat_compression_misses_total',
+    help: 'Responses not compressed as they should: "busy" went out as they were, "error" were cut.',
+    type: 'counter',
+  },
 ];
 
+const DIRECTIONS: readonly string[] = Object.keys(COMPRESS_DIRECTION).map((name) => name.toLowerCase());
+const MISSES: readonly string[] = Object.keys(COMPRESS_MISS).map((name) => name.toLowerCase());
 const OUTCOMES: readonly string[] = Object.keys(OUTCOME).map((name) => name.toLowerCase());
 
 /** Labels of a cell; the meaning of a, b, c is in core/lane.ts. Never throws: what has no name is `other`. */
@@ -122,6 +145,16 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
       return { listener: nameOf(names.listeners, a), result: HANDSHAKE_RESULTS[b] ?? 'other' };
     case CELL.FAILURES:
       return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), outcome: OUTCOMES[c] ?? 'other' };
+    case CELL.COMPRESSED:
+      return { route: nameOf(names.routes, a), coding: COMPRESS_CODINGS[b] ?? 'other' };
+    case CELL.COMPRESS_BYTES:
+      return {
+        route: nameOf(names.routes, a),
+        coding: COMPRESS_CODINGS[b] ?? 'other',
+        direction: DIRECTIONS[c] ?? 'other',
+      };
+    case CELL.COMPRESS_MISSES:
+      return { route: nameOf(names.routes, a), coding: COMPRESS_CODINGS[b] ?? 'other', reason: MISSES[c] ?? 'other' };
     default:
       return {};
   }
