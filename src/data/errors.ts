@@ -26,7 +26,12 @@ export const PROBLEM = {
   ambiguousPath: problem(400, 'ambiguous_path', 'http_request_error', 'the path can be read in more than one way'),
   requestTimeout: problem(408, 'request_timeout', 'http_request_error', 'the request did not arrive in time'),
   bodyTooLarge: problem(413, 'body_too_large', 'http_request_denied', 'the request body is larger than allowed'),
-  misdirected: problem(421, 'misdirected', 'http_request_denied', 'the certificate of this connection is for other hosts'),
+  misdirected: problem(
+    421,
+    'misdirected',
+    'http_request_denied',
+    'the certificate of this connection is for other hosts',
+  ),
   expectation: problem(417, 'expectation_failed', 'http_request_denied', 'only 100-continue can be expected'),
   loop: problem(508, 'loop', 'proxy_loop_detected', 'this request has passed here before'),
   redirectLoop: problem(508, 'redirect_loop', 'proxy_loop_detected', 'this would redirect to the very same address'),
@@ -76,10 +81,13 @@ export function renderProblem(p: Problem, asJson: boolean): { fields: string; bo
     : `${p.status} ${p.message}\n`;
   const retry = p.retryAfterS > 0 ? `Retry-After: ${p.retryAfterS}\r\n` : '';
   const type = asJson ? 'application/json' : 'text/plain; charset=utf-8';
-  const details = p.details === undefined ? '' : `; details="${p.details}"`;
-  const status = `Proxy-Status: fermat; error=${p.type}${details}\r\n`;
-  const fields = `Content-Type: ${type}\r\n${retry}${status}Cache-Control: no-store\r\n`;
+  const fields = `Content-Type: ${type}\r\n${retry}${proxyStatusLine(p)}Cache-Control: no-store\r\n`;
   return { fields, body };
+}
+
+/** RFC 9209. */
+export function proxyStatusLine({ type, details }: Problem): string {
+  return `Proxy-Status: fermat; error=${type}${details === undefined ? '' : `; details="${details}"`}\r\n`;
 }
 
 /** By CONNECT_FAILURE code (sides.ts). */
