@@ -4,8 +4,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { latin1Of } from './generation.ts';
 
-/** Of no certificate anybody signs for people; a head must not grow past what endpoints take. */
-const MAX_SUBJECT_CHARS = 2048;
+/** A head must not grow past what endpoints take. Longer subjects, which nobody signs, are left out: the hash says who. */
+const MAX_SUBJECT_BYTES = 2048;
 
 /**
  * Value of X-Forwarded-Client-Cert: SHA-256 of the DER in lower-case hex, and the subject as RFC 4514 has it (last name
@@ -16,10 +16,10 @@ export function clientCertOf(certificate: X509Certificate): string {
   return `Hash=${hash};Subject="${subjectOf(certificate.subject)}"`;
 }
 
-/** `subject`: as Node gives it, one name a line, first to last, escaped as RFC 2253 has it, control characters too. */
+/** As above, '' if it is too long. `subject`: as Node gives it, one name a line, first to last, escaped as RFC 2253 has it, control characters too. */
 export function subjectOf(subject: string | undefined): string {
   const names = (subject ?? '').split('\n').filter((line) => line !== '');
   // `\"` becomes `\22`, which says the same and can end no quoted string, however its reader treats backslashes.
-  const text = names.reverse().join(',').replaceAll('\\"', '\\22').replaceAll('"', '\\22');
-  return latin1Of(text.slice(0, MAX_SUBJECT_CHARS)).replace(/[\x00-\x1f\x7f]/g, '?');
+  const text = latin1Of(names.reverse().join(',').replaceAll('\\"', '\\22').replaceAll('"', '\\22'));
+  return text.length > MAX_SUBJECT_BYTES ? '' : text.replace(/[\x00-\x1f\x7f]/g, '?');
 }

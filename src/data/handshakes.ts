@@ -136,6 +136,7 @@ class Handshake extends Timed implements ClientConnectionHandle {
     const socket = new ServerTlsSocket(this.#contexts, handle, this.#tap);
     this.#socket = socket;
     socket.on('secure', this.#secured);
+    socket.on('end', this.#closed); // who half-closes in a handshake cannot end it
     socket.on('close', this.#closed);
     if (early !== null) socket.receive(early);
   }
@@ -147,6 +148,7 @@ class Handshake extends Timed implements ClientConnectionHandle {
     if (wantsClientCert && !socket.hasGoodPeerCertificate) return this.end('failed');
     this.#leave(socket.isSessionReused() ? 'resumed' : 'ok');
     socket.off('secure', this.#secured);
+    socket.off('end', this.#closed);
     socket.off('close', this.#closed);
     const certificate = wantsClientCert ? socket.getPeerX509Certificate() : undefined;
     const clientCert = certificate === undefined ? '' : clientCertOf(certificate);

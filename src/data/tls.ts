@@ -30,6 +30,7 @@ export class TlsContexts {
   readonly #contexts: readonly SecureContext[];
   readonly #names: readonly (readonly string[])[];
   readonly #anyName: readonly string[];
+  readonly #index: CertificateIndex;
 
   /**
    * Throws OpenSSL's error for what it does not take. `id`: the same in all workers, another for every listener.
@@ -53,17 +54,8 @@ export class TlsContexts {
     );
     this.#names = certificates.map(({ names }) => names);
     this.#anyName = [...new Set(this.#names.flat())];
-    const index = new CertificateIndex(this.#names);
-    const contexts = this.#contexts;
-    // Total by construction: what throws in here would end the worker (CVE-2026-21637).
-    this.onSni =
-      contexts.length === 1
-        ? null
-        : function (serverName, done) {
-            const found = index.find(serverName);
-            this.certificate = found === NONE ? 0 : found;
-            done(null, found > 0 ? contexts[found] : undefined);
-          };
+    this.#index = new CertificateIndex(this.#names);
+    this.onSni = certificates.length === 1 ? null : this.#sniCallback();
     if (ticketKey !== undefined) this.setTicketKey(ticketKey);
   }
 
@@ -78,12 +70,29 @@ export class TlsContexts {
   }
 
   /**
-   * What the certificate that `socket` showed covers. A resumed TLS 1.2 session shows none, and does not say which one its
-   * client once saw: one of ours.
+   * What the certificate that `socket` showed covers. A resumed session shows none: in TLS 1.3 its client names a host that
+   * the certificate it once saw covers (RFC 8446, 4.6.1); in 1.2 OpenSSL does not tell which host was named, so any of ours.
    */
   namesShownTo(socket: ServerTlsSocket): readonly string[] {
-    if (this.onSni !== null && socket.isSessionReused() && socket.getProtocol() !== 'TLSv1.3') return this.#anyName;
-    return this.#names[socket.certificate]!;
+    if (this.onSni === null || !socket.isSessionReused()) return this.#names[socket.certificate]!;
+    if (socket.getProtocol() !== 'TLSv1.3') return this.#anyName;
+    const { servername } = socket as { servername?: unknown };
+    return this.#names[typeof servername === 'string' ? this.#certificateFor(servername) : 0]!;
+  }
+
+  /** Total by construction: what throws in here would end the worker (CVE-2026-21637). */
+  #sniCallback(): SniCallback {
+    const contexts = this.#contexts;
+    const certificateFor = (serverName: string): number => this.#certificateFor(serverName);
+    return function (serverName, done) {
+      this.certificate = certificateFor(serverName);
+      done(null, this.certificate > 0 ? contexts[this.certificate] : undefined);
+    };
+  }
+
+  #certificateFor(serverName: string): number {
+    const found = this.#index.find(serverName);
+    return found === NONE ? 0 : found;
   }
 }
 

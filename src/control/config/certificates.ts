@@ -52,7 +52,7 @@ function readCertificate(
   }
   const privateKey = key === null ? null : parsed(() => createPrivateKey(key));
   if (privateKey instanceof Error) {
-    const isLocked = codeOf(privateKey) === 'ERR_MISSING_PASSPHRASE';
+    const isLocked = key?.includes('ENCRYPTED') === true;
     const what = isLocked ? 'the key is encrypted' : `holds no private key (${privateKey.message})`;
     found.problems.push({ path: [...at, 'key'], what, expected: 'a PEM file with an unencrypted key' });
   }
