@@ -1,22 +1,33 @@
 // HPACK the other way: fields out of heads, which are latin1 text and offsets, and out of lines of our own, into a block. Names of the
-// static table go as its number, values as they stand.
+// static table go as its number, fields that come again as the number they have in the dynamic one (memory.ts), the rest as it
+// stands: Huffman would save a fifth of what is then left, for more than everything else costs.
 
 import { TOKEN_LOWER } from '../chars.ts';
 import { FIELD, type Fields } from '../fields.ts';
+import { copyBytes } from './copy.ts';
+import { FOUND, Memory } from './memory.ts';
 import { NAME, NAME_OF_FIELD, nameOf } from './names.ts';
 import type { Out } from './out.ts';
 import { STATIC_COUNT, STATIC_TABLE } from './statics.ts';
 
+// First bytes of the representations (RFC 7541 6), and how much of them belongs to the integer.
 const INDEXED = 0x80;
-const LITERAL = 0x00;
+const INDEXED_PREFIX = 0x7f;
+const KEPT = 0x40;
+const KEPT_PREFIX = 0x3f;
+const RESIZED = 0x20;
+const RESIZED_PREFIX = 0x1f;
 const NEVER = 0x10;
-const LITERAL_PREFIX = 15;
-const STRING_PREFIX = 127;
-const RESIZE = 0x20;
-const RESIZE_PREFIX = 31;
+const LITERAL = 0x00;
+const LITERAL_PREFIX = 0x0f;
+const STRING_PREFIX = 0x7f;
 /** Most bytes of punctuation a field: its name's number or length, and its value's length. */
 const FIELD_PUNCTUATION = 12;
-/** Static indices. */
+/** What a peer's decoder gives us until it says otherwise, and the most that we use of what it says. */
+const TABLE_BYTES = 4096;
+/** What is longer than this, encoded, is not worth a copy. */
+const KEPT_BYTES = 512;
+// Static indices.
 const AUTHORITY = 1;
 const METHOD = 2;
 const PATH = 4;
@@ -29,15 +40,57 @@ for (let i = STATUS; i <= STATIC_COUNT && STATIC_TABLE[i]![0] === ':status'; i++
   STATUS_INDEX[Number(STATIC_TABLE[i]![1])] = i;
 }
 
+const SP = 32;
+const COLON = 58;
+const NO_BYTES = Buffer.alloc(0);
+
+/** What has been encoded last in one of the ways, good for as long as nothing enters the table. */
+class Last {
+  /** Lines, as they were; what of them was dropped. */
+  text = '';
+  drop: Uint8Array = NO_BYTES;
+  bytes: Buffer = NO_BYTES;
+  length = 0;
+  /** DynamicTable.inserted of the time; -1: nothing is here. */
+  inserted = -1;
+
+  /** Keeps what is written in out.bytes[at, out.at). */
+  take(text: string, out: Out, at: number, inserted: number): void {
+    const length = out.at - at;
+    if (this.bytes.length < length) this.bytes = Buffer.allocUnsafeSlow(length + 32);
+    out.bytes.copy(this.bytes, 0, at, out.at);
+    this.text = text;
+    this.length = length;
+    this.inserted = inserted;
+  }
+
+  put(out: Out): void {
+    out.reserve(this.length);
+    copyBytes(this.bytes, 0, this.length, out.bytes, out.at);
+    out.at += this.length;
+  }
+}
+
 /** Writes the blocks of one direction of one connection. A block is one `status` or `request`, then fields in any of the ways. */
 export class HpackEncoder {
-  /** A limit of the peer's that is to be told it at the start of the next block; -1: none. */
-  #toldSize = -1;
+  readonly #memory = new Memory(TABLE_BYTES);
+  #limit = TABLE_BYTES;
+  /** The lowest limit since the last block, which the peer is told before the limit itself; -1: nothing to tell. */
+  #lowest = -1;
+  readonly #lastFields = new Last();
+  readonly #lastLines = new Last();
+  /** A field was written that may be in the table the next time. */
+  #isNew = false;
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE, bytes. Call between blocks. */
   tableSize(bytes: number): void {
-    // There is no table of ours yet, so nothing of it is ever used; a limit below the default has to be acknowledged.
-    if (bytes < 4096) this.#toldSize = 0;
+    const limit = Math.min(bytes, TABLE_BYTES);
+    if (limit === this.#limit) return;
+    this.#lowest = this.#lowest < 0 ? limit : Math.min(this.#lowest, limit);
+    this.#limit = limit;
+    this.#memory.resize(limit);
+    this.#lastFields.inserted = -1;
+    this.#lastLines.inserted = -1;
   }
 
   /** :status. 100-999. */
@@ -45,10 +98,7 @@ export class HpackEncoder {
     out.reserve(2 * FIELD_PUNCTUATION);
     this.#begin(out);
     const index = STATUS_INDEX[status]!;
-    if (index !== 0) {
-      out.u8(INDEXED | index);
-      return;
-    }
+    if (index !== 0) return out.u8(INDEXED | index);
     out.u8(LITERAL | STATUS);
     out.u8(3);
     out.u8(48 + ((status / 100) | 0));
@@ -58,50 +108,66 @@ export class HpackEncoder {
 
   /** The pseudo-headers of a request; `protocol` makes it an extended CONNECT (RFC 8441), whatever `method` says. */
   request(out: Out, method: string, scheme: string, authority: string, path: string, protocol: string): void {
-    out.reserve(
-      method.length + scheme.length + authority.length + path.length + protocol.length + 8 * FIELD_PUNCTUATION,
-    );
+    out.reserve(method.length + scheme.length + path.length + 8 * FIELD_PUNCTUATION);
     this.#begin(out);
-    if (protocol !== '') {
-      writeLiteral(out, METHOD, 'CONNECT');
-      this.field(out, ':protocol', protocol);
-    } else if (method === 'GET') out.u8(INDEXED | METHOD);
+    if (protocol !== '') writeLiteral(out, METHOD, 'CONNECT');
+    else if (method === 'GET') out.u8(INDEXED | METHOD);
     else if (method === 'POST') out.u8(INDEXED | (METHOD + 1));
     else writeLiteral(out, METHOD, method);
     if (scheme === 'https') out.u8(INDEXED | (SCHEME + 1));
     else if (scheme === 'http') out.u8(INDEXED | SCHEME);
     else writeLiteral(out, SCHEME, scheme);
-    writeLiteral(out, AUTHORITY, authority);
+    // Never in the table: there are many, and what is really the same for all is better kept.
     if (path === '/') out.u8(INDEXED | PATH);
     else writeLiteral(out, PATH, path);
+    const text = `:authority${authority}`;
+    this.#write(out, AUTHORITY, text, 0, 10, 10, text.length);
+    if (protocol !== '') this.field(out, ':protocol', protocol);
   }
 
-  /** All lines that are kept, but Host. */
+  /** All lines that are kept, but Host. The same as last time cost little. */
   fields(out: Out, fields: Fields): void {
     const { text, id, drop, nameAt, nameEnd, valueAt, valueEnd, count } = fields;
     this.#begin(out);
+    if (count === 0) return;
+    const lines = text.slice(nameAt[0], valueEnd[count - 1]);
+    const last = this.#lastFields;
+    const { table } = this.#memory;
+    if (last.inserted === table.inserted && lines === last.text && isSame(drop, last.drop, count)) return last.put(out);
+    const startAt = out.at;
+    this.#isNew = false;
     for (let i = 0; i < count; i++) {
       if (drop[i] !== 0) continue;
       const one = id[i]!;
       const at = nameAt[i]!;
       const end = nameEnd[i]!;
       const name = one === FIELD.OTHER ? nameOf(text, at, end) : NAME_OF_FIELD[one]!;
-      if ((name & NAME.LEFT_OUT) === 0) writeField(out, name, text, at, end, valueAt[i]!, valueEnd[i]!);
+      if ((name & NAME.LEFT_OUT) === 0) this.#write(out, name, text, at, end, valueAt[i]!, valueEnd[i]!);
     }
+    if (this.#isNew || out.at - startAt > KEPT_BYTES) return;
+    last.take(lines, out, startAt, table.inserted);
+    if (last.drop.length < count) last.drop = new Uint8Array(drop.length);
+    for (let i = 0; i < count; i++) last.drop[i] = drop[i]!;
   }
 
-  /** Whole `Name: value CRLF` lines, latin1; those that HTTP/2 does not have are left out. */
+  /** Whole `Name: value CRLF` lines, latin1; those that HTTP/2 does not have are left out. The same as last time cost little. */
   lines(out: Out, text: string): void {
     this.#begin(out);
+    const last = this.#lastLines;
+    const { table } = this.#memory;
+    if (last.inserted === table.inserted && text === last.text) return last.put(out);
+    const startAt = out.at;
+    this.#isNew = false;
     let at = 0;
     while (at < text.length) {
       const end = text.indexOf('\r\n', at);
       const nameEnd = text.indexOf(':', at);
       const name = nameOf(text, at, nameEnd);
-      const valueAt = text.charCodeAt(nameEnd + 1) === 32 ? nameEnd + 2 : nameEnd + 1;
-      if ((name & NAME.LEFT_OUT) === 0) writeField(out, name, text, at, nameEnd, valueAt, end);
+      const valueAt = text.charCodeAt(nameEnd + 1) === SP ? nameEnd + 2 : nameEnd + 1;
+      if ((name & NAME.LEFT_OUT) === 0) this.#write(out, name, text, at, nameEnd, valueAt, end);
       at = end + 2;
     }
+    if (!this.#isNew && out.at - startAt <= KEPT_BYTES) last.take(text, out, startAt, table.inserted);
   }
 
   /** One field. */
@@ -109,49 +175,64 @@ export class HpackEncoder {
     this.#begin(out);
     const text = lowerName + value;
     const end = lowerName.length;
-    writeField(out, nameOf(lowerName, 0, end), text, 0, end, end, text.length);
+    this.#write(out, nameOf(lowerName, 0, end), text, 0, end, end, text.length);
   }
 
-  /** What has to stand at the start of a block. */
+  /** What has to stand at the start of a block: how large the table is from now on (RFC 7541 4.2). */
   #begin(out: Out): void {
-    if (this.#toldSize < 0) return;
+    if (this.#lowest < 0) return;
     out.reserve(FIELD_PUNCTUATION);
-    writeInteger(out, RESIZE, RESIZE_PREFIX, this.#toldSize);
-    this.#toldSize = -1;
+    if (this.#lowest < this.#limit) writeInteger(out, RESIZED, RESIZED_PREFIX, this.#lowest);
+    writeInteger(out, RESIZED, RESIZED_PREFIX, this.#limit);
+    this.#lowest = -1;
+  }
+
+  #write(
+    out: Out,
+    name: number,
+    text: string,
+    nameAt: number,
+    nameEnd: number,
+    valueAt: number,
+    valueEnd: number,
+  ): void {
+    out.reserve(nameEnd - nameAt + valueEnd - valueAt + FIELD_PUNCTUATION);
+    const index = name & NAME.INDEX;
+    let found: number = FOUND.NOTHING;
+    if ((name & (NAME.SENSITIVE | NAME.VARIES)) === 0 && this.#limit > 0) {
+      found = this.#memory.find(index, text, nameAt, nameEnd, valueAt, valueEnd);
+      if (found > 0) return writeInteger(out, INDEXED, INDEXED_PREFIX, STATIC_COUNT + found);
+      this.#isNew = true;
+    }
+    if (found === FOUND.WORTHY) {
+      this.#memory.keep(index, text, nameAt, nameEnd, valueAt, valueEnd);
+      writeInteger(out, KEPT, KEPT_PREFIX, index);
+    } else writeInteger(out, (name & NAME.SENSITIVE) === 0 ? LITERAL : NEVER, LITERAL_PREFIX, index);
+    if (index === 0) {
+      writeInteger(out, 0, STRING_PREFIX, nameEnd - nameAt);
+      const { bytes } = out;
+      let to = out.at;
+      for (let p = nameAt; p < nameEnd; p++) bytes[to++] = lowerOf(text.charCodeAt(p));
+      out.at = to;
+    }
+    writeString(out, text, valueAt, valueEnd);
   }
 }
 
-function writeField(
-  out: Out,
-  name: number,
-  text: string,
-  nameAt: number,
-  nameEnd: number,
-  valueAt: number,
-  valueEnd: number,
-): void {
-  out.reserve(nameEnd - nameAt + valueEnd - valueAt + FIELD_PUNCTUATION);
-  const index = name & NAME.INDEX;
-  writeInteger(out, (name & NAME.SENSITIVE) === 0 ? LITERAL : NEVER, LITERAL_PREFIX, index);
-  if (index === 0) {
-    writeInteger(out, 0, STRING_PREFIX, nameEnd - nameAt);
-    const { bytes } = out;
-    let to = out.at;
-    for (let p = nameAt; p < nameEnd; p++) bytes[to++] = lowerOf(text.charCodeAt(p));
-    out.at = to;
-  }
-  writeString(out, text, valueAt, valueEnd);
-}
-
-/** A colon is what a name may hold beside token characters: that of a pseudo-header. */
+/** The lower case of a character of a name; a colon is that of a pseudo-header. */
 function lowerOf(code: number): number {
-  return code === 58 ? code : TOKEN_LOWER[code]!;
+  return code === COLON ? code : TOKEN_LOWER[code]!;
 }
 
 /** A value with a name of the static table, and room for it. */
 function writeLiteral(out: Out, index: number, value: string): void {
   writeInteger(out, LITERAL, LITERAL_PREFIX, index);
   writeString(out, value, 0, value.length);
+}
+
+function isSame(a: Uint8Array, b: Uint8Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function writeString(out: Out, text: string, at: number, end: number): void {

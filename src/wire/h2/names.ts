@@ -6,7 +6,7 @@ import { FIELD_NAMES, fieldIdOfName } from '../fields.ts';
 import { STATIC_TABLE } from './statics.ts';
 
 /** What `nameOf` and NAME_OF_FIELD give: place in the static table (0: none) in the low six bits, and these. */
-export const NAME = { INDEX: 63, LEFT_OUT: 64, SENSITIVE: 128 } as const;
+export const NAME = { INDEX: 63, LEFT_OUT: 64, SENSITIVE: 128, VARIES: 256 } as const;
 
 /** What HTTP/2 does not have, or says in another way (RFC 9113 8.2.2, 8.3.1). */
 const LEFT_OUT = [
@@ -21,6 +21,25 @@ const LEFT_OUT = [
 /** Never in a table, here or at any later hop (RFC 7541 7.1.3). */
 const SENSITIVE = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie'] as const;
 
+/** Belongs to one resource or one moment: in a table it would only push out what does come again. */
+const VARIES = [
+  'age',
+  'content-length',
+  'content-range',
+  'etag',
+  'expires',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'link',
+  'location',
+  'range',
+  'retry-after',
+] as const;
+
 const NAMES: readonly string[] = [...new Set([...STATIC_TABLE.slice(1).map(([name]) => name), ...LEFT_OUT])].filter(
   (name) => !name.startsWith(':'),
 );
@@ -33,11 +52,12 @@ function infoOf(name: string): number {
   );
   const isLeftOut = (LEFT_OUT as readonly string[]).includes(name);
   const isSensitive = (SENSITIVE as readonly string[]).includes(name);
-  return index | (isLeftOut ? NAME.LEFT_OUT : 0) | (isSensitive ? NAME.SENSITIVE : 0);
+  const varies = (VARIES as readonly string[]).includes(name);
+  return index | (isLeftOut ? NAME.LEFT_OUT : 0) | (isSensitive ? NAME.SENSITIVE : 0) | (varies ? NAME.VARIES : 0);
 }
 
 /** By FIELD id; that of OTHER is 0. */
-export const NAME_OF_FIELD: Uint8Array = new Uint8Array(FIELD_NAMES.length);
+export const NAME_OF_FIELD: Uint16Array = new Uint16Array(FIELD_NAMES.length);
 for (let i = 0; i < NAMES.length; i++) {
   const id = fieldIdOfName(NAMES[i]!);
   if (id > 0) NAME_OF_FIELD[id] = INFO[i]!;

@@ -1,4 +1,4 @@
-// The dynamic table of a decoder (RFC 7541 2.3.2, 4): entries as the lines they stand for, one after the other in one arena, and a
+// The dynamic table of either side (RFC 7541 2.3.2, 4): entries as the lines they stand for, one after the other in one arena, and a
 // ring of numbers that say where. Nothing is allocated before the first entry; then the arena grows with what is in it.
 //
 //   arena   │ (free) │ oldest line │ … │ newest line │ (free) │      at the end of it, what lives is moved to the front
@@ -25,6 +25,8 @@ export class DynamicTable {
   /** See slotOf. Replaced when it grows. */
   numbers: Int32Array = NO_NUMBERS;
   count = 0;
+  /** Entries ever put in: the n-th one has index inserted - n + 1 as long as that is at most `count`. */
+  inserted = 0;
   /** As HPACK counts it, bytes. */
   size = 0;
   #maxSize: number;
@@ -42,7 +44,7 @@ export class DynamicTable {
     return ((this.#newest - index + 1) * ENTRY_NUMBERS) & (this.numbers.length - 1);
   }
 
-  /** The sender's new limit. */
+  /** The encoder's new limit. */
   resize(maxSize: number): void {
     this.#maxSize = maxSize;
     this.#evict(maxSize);
@@ -65,6 +67,7 @@ export class DynamicTable {
     this.numbers[slot + 3] = idAndFlaws;
     this.#end += length;
     this.count++;
+    this.inserted++;
     this.size += size;
   }
 
