@@ -85,6 +85,8 @@ export class FrameReader {
   #phase: number = PHASE.HEAD;
   #left = 0;
   #padding = 0;
+  /** Nothing of this DATA frame has been given yet. */
+  #isAtStart = false;
   #held: Buffer = EMPTY;
   #heldBytes = 0;
   /** The header section under way; 0 = none. */
@@ -99,9 +101,9 @@ export class FrameReader {
     this.#maxBlockBytes = maxBlockBytes;
   }
 
-  /** A header section or a frame has begun and is not whole. */
+  /** A header section or a frame has begun and is not whole; a body that goes on does not count. */
   get isMidway(): boolean {
-    return this.#blockStream !== 0 || this.#phase !== PHASE.HEAD || this.#heldBytes > 0;
+    return this.#blockStream !== 0 || this.#phase === PHASE.PAYLOAD || this.#heldBytes > 0;
   }
 
   /** Reads from chunk[at…): a READ code; `at` says where it stopped. */
@@ -150,8 +152,6 @@ export class FrameReader {
     if (this.#left === 0) this.#phase = this.isLast ? PHASE.HEAD : PHASE.PADDING;
     return READ.DATA;
   }
-
-  #isAtStart = false;
 
   #skipPadding(chunk: Buffer): number {
     const room = chunk.length - this.at;

@@ -1,0 +1,565 @@
+// A client that speaks HTTP/2 frame by frame: it sends exactly what it is told, also what no client should, and holds the server
+// to RFC 9113: every frame it gets is checked (size, stream, flow control, order), and what is wrong stands in `faults`, which must
+// be empty at the end. HPACK is written as plain literals and read by a decoder of its own; nothing of src/wire/h2 is used.
+
+import { connect, type Socket } from 'node:net';
+import { decodeFields, type Field, type HpackTable, newTable, writeFields } from './hpack.ts';
+import { until, within } from './until.ts';
+
+export type { Field } from './hpack.ts';
+
+export const T = {
+  DATA: 0,
+  HEADERS: 1,
+  PRIORITY: 2,
+  RST_STREAM: 3,
+  SETTINGS: 4,
+  PUSH_PROMISE: 5,
+  PING: 6,
+  GOAWAY: 7,
+  WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
+} as const;
+
+export const F = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 32 } as const;
+
+export const E = {
+  NO_ERROR: 0,
+  PROTOCOL_ERROR: 1,
+  INTERNAL_ERROR: 2,
+  FLOW_CONTROL_ERROR: 3,
+  STREAM_CLOSED: 5,
+  FRAME_SIZE_ERROR: 6,
+  REFUSED_STREAM: 7,
+  CANCEL: 8,
+  COMPRESSION_ERROR: 9,
+  ENHANCE_YOUR_CALM: 11,
+} as const;
+
+/** Settings by id. */
+export const S = { TABLE: 1, PUSH: 2, STREAMS: 3, WINDOW: 4, FRAME: 5, HEAD: 6, CONNECT: 8 } as const;
+
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+const TIMEOUT_MS = 8000;
+const FIRST_WINDOW = 65_535;
+const MAX_FRAME = 16_384;
+const MAX_WINDOW = 0x7fff_ffff;
+
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+  readonly payload: Buffer;
+  readonly atMs: number;
+}
+
+// ── frames out ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+}
+
+/** One frame, of any length and kind; `length` lies about the payload's. */
+export function frame(
+  type: number,
+  flags: number,
+  streamId: number,
+  payload: Buffer = Buffer.alloc(0),
+  length = -1,
+): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(length < 0 ? payload.length : length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(streamId >>> 0, 5);
+  return Buffer.concat([head, payload]);
+}
+
+export const settings = (...pairs: (readonly [id: number, value: number])[]): Buffer =>
+  frame(
+    T.SETTINGS,
+    0,
+    0,
+    Buffer.concat(
+      pairs.map(([id, value]) => {
+        const pair = Buffer.alloc(6);
+        pair.writeUInt16BE(id);
+        pair.writeUInt32BE(value >>> 0, 2);
+        return pair;
+      }),
+    ),
+  );
+export const ping = (text = 'pingpong', flags = 0): Buffer => frame(T.PING, flags, 0, Buffer.from(text, 'latin1'));
+export const reset = (streamId: number, code: number = E.CANCEL): Buffer => frame(T.RST_STREAM, 0, streamId, u32(code));
+export const windowUpdate = (streamId: number, bytes: number): Buffer =>
+  frame(T.WINDOW_UPDATE, 0, streamId, u32(bytes));
+export const priority = (streamId: number, dependsOn = 0): Buffer =>
+  frame(T.PRIORITY, 0, streamId, Buffer.concat([u32(dependsOn), Buffer.from([15])]));
+export const goaway = (lastId: number, code: number = E.NO_ERROR): Buffer =>
+  frame(T.GOAWAY, 0, 0, Buffer.concat([u32(lastId), u32(code)]));
+export const data = (streamId: number, body: string | Buffer = '', flags = 0): Buffer =>
+  frame(T.DATA, flags, streamId, typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
+
+/** A whole header section in one HEADERS frame. */
+export const headers = (streamId: number, fields: readonly Field[], flags = 0): Buffer =>
+  frame(T.HEADERS, flags | F.END_HEADERS, streamId, writeFields(fields));
+
+/** Payload of a frame with padding. */
+export function padded(payload: Buffer, bytes: number): Buffer {
+  return Buffer.concat([Buffer.from([bytes]), payload, Buffer.alloc(bytes)]);
+}
+
+/** What a plain GET asks for; `more` behind it. */
+export function getFields(path = '/', more: readonly Field[] = []): Field[] {
+  return [[':method', 'GET'], [':scheme', 'http'], [':authority', 'example.com'], [':path', path], ...more];
+}
+
+export function postFields(path = '/', more: readonly Field[] = []): Field[] {
+  return [[':method', 'POST'], ...getFields(path, more).slice(1)];
+}
+
+// ── streams as the client sees them ────────────────────────────────────────────────────────────────────────────────
+
+export class Stream {
+  readonly id: number;
+  status = 0;
+  fields: Field[] = [];
+  trailers: Field[] | null = null;
+  readonly interims: Field[][] = [];
+  bodyBytes = 0;
+  /** Kept only of small bodies. */
+  readonly parts: Buffer[] = [];
+  hasEnded = false;
+  /** The code of RST_STREAM; -1 = none came. */
+  resetCode = -1;
+  /** When its last frame came. */
+  endedAtMs = 0;
+  /** The client has said END_STREAM or given it up; what still comes is not judged by flow control of the stream. */
+  window: number;
+
+  constructor(id: number, window: number) {
+    this.id = id;
+    this.window = window;
+  }
+
+  get body(): string {
+    return Buffer.concat(this.parts).toString('latin1');
+  }
+
+  get isOver(): boolean {
+    return this.hasEnded || this.resetCode >= 0;
+  }
+
+  field(name: string): string | null {
+    const values = this.all(name);
+    if (values.length > 1) throw new Error(`${name} came ${values.length} times: ${values.join(' | ')}`);
+    return values[0] ?? null;
+  }
+
+  all(name: string): string[] {
+    return this.fields.filter(([n]) => n === name).map(([, value]) => value);
+  }
+}
+
+export interface H2Options {
+  /** What the client's first SETTINGS say. */
+  readonly settings?: readonly (readonly [id: number, value: number])[];
+  /** Opens windows for whatever comes, at once (the default). */
+  readonly isGreedy?: boolean;
+  /** Sends nothing by itself: no preface, no SETTINGS, no acknowledgements. */
+  readonly isBare?: boolean;
+  /** Does not answer PINGs. */
+  readonly isDeaf?: boolean;
+  readonly from?: string;
+}
+
+export class H2Client {
+  readonly socket: Socket;
+  readonly frames: Frame[] = [];
+  readonly streams = new Map<number, Stream>();
+  readonly faults: string[] = [];
+  readonly goaways: { readonly lastId: number; readonly code: number }[] = [];
+  /** What the server's SETTINGS said. */
+  readonly told = new Map<number, number>();
+  settingsAcks = 0;
+  pongs = 0;
+  hasEnded = false;
+  isClosed = false;
+  wasReset = false;
+  /** What the server may send in all. */
+  window = FIRST_WINDOW;
+  /** Sent by the server, DATA only. */
+  dataBytes = 0;
+  /** What we may send: credit the server gave beyond the first window, by stream; 0 = the connection. */
+  readonly credit = new Map<number, number>();
+  isGreedy: boolean;
+  readonly #isBare: boolean;
+  readonly #isDeaf: boolean;
+  readonly #table: HpackTable = newTable();
+  #initialWindow = FIRST_WINDOW;
+  /** SETTINGS that were sent and not yet acknowledged. */
+  readonly #unacknowledged: (readonly (readonly [number, number])[])[] = [];
+  #pending: Buffer = Buffer.alloc(0);
+  #block: Buffer[] | null = null;
+  #blockStream = 0;
+  #blockFlags = 0;
+  #nextId = 1;
+  #wakers: (() => void)[] = [];
+
+  constructor(socket: Socket, options: H2Options = {}) {
+    this.socket = socket;
+    this.isGreedy = options.isGreedy ?? true;
+    this.#isBare = options.isBare ?? false;
+    this.#isDeaf = options.isDeaf ?? false;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      this.#take(chunk);
+      this.#wake();
+    });
+    socket.on('end', () => {
+      this.hasEnded = true;
+      this.#wake();
+    });
+    socket.on('error', () => {
+      this.wasReset = true;
+    });
+    socket.on('close', () => {
+      this.isClosed = true;
+      this.#wake();
+    });
+    if (this.#isBare) return;
+    this.send(PREFACE);
+    this.settings(...(options.settings ?? []));
+    if (this.isGreedy) this.open(0, 1 << 24);
+  }
+
+  // ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(...bytes: readonly Buffer[]): void {
+    this.socket.write(bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes));
+  }
+
+  /** SETTINGS whose effect on the server's windows is kept book of. */
+  settings(...pairs: (readonly [id: number, value: number])[]): void {
+    this.#unacknowledged.push(pairs);
+    for (const [id, value] of pairs) if (id === S.WINDOW && value > this.#initialWindow) this.#setWindow(value);
+    this.send(settings(...pairs));
+  }
+
+  /** WINDOW_UPDATE, kept book of. */
+  open(streamId: number, bytes: number): void {
+    if (streamId === 0) this.window += bytes;
+    else this.stream(streamId).window += bytes;
+    this.send(windowUpdate(streamId, bytes));
+  }
+
+  /** The id for the next request. */
+  id(): number {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    this.stream(id);
+    return id;
+  }
+
+  /** Sends a head and, if one is given, the body behind it (all at once, whatever windows say). Gives the stream. */
+  request(fields: readonly Field[] = getFields(), body: string | Buffer | null = null): Stream {
+    const id = this.id();
+    if (body === null) this.send(headers(id, fields, F.END_STREAM));
+    else this.send(headers(id, fields), data(id, body, F.END_STREAM));
+    return this.stream(id);
+  }
+
+  /** A head whose body is to follow. */
+  start(fields: readonly Field[] = postFields()): Stream {
+    const id = this.id();
+    this.send(headers(id, fields));
+    return this.stream(id);
+  }
+
+  get(path = '/', more: readonly Field[] = []): Promise<Stream> {
+    return this.over(this.request(getFields(path, more)));
+  }
+
+  /** Sends a body as the server's windows permit it. Resolves when all has been handed to the socket. */
+  async upload(stream: Stream, bytes: Buffer, isEnd = true, timeoutMs = TIMEOUT_MS): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const room = () =>
+        Math.min(
+          this.#room(0),
+          this.#room(stream.id),
+          MAX_FRAME,
+          bytes.length - at,
+          this.socket.writableNeedDrain ? 0 : MAX_FRAME,
+        );
+      await this.#wait(() => room() > 0 || stream.isOver, `a window for byte ${at} of an upload`, timeoutMs);
+      if (stream.isOver) return;
+      const count = room();
+      for (const id of [0, stream.id]) this.credit.set(id, (this.credit.get(id) ?? 0) - count);
+      this.send(
+        data(stream.id, bytes.subarray(at, at + count), isEnd && at + count === bytes.length ? F.END_STREAM : 0),
+      );
+      at += count;
+    }
+  }
+
+  #room(id: number): number {
+    const first = id === 0 ? FIRST_WINDOW : (this.told.get(S.WINDOW) ?? FIRST_WINDOW);
+    return first + (this.credit.get(id) ?? 0);
+  }
+
+  // ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  stream(id: number): Stream {
+    let stream = this.streams.get(id);
+    if (stream === undefined) {
+      stream = new Stream(id, this.#initialWindow);
+      this.streams.set(id, stream);
+    }
+    return stream;
+  }
+
+  /** The stream when it has ended or was reset. */
+  async over(stream: Stream, timeoutMs = TIMEOUT_MS): Promise<Stream> {
+    await this.#wait(() => stream.isOver, `the end of stream ${stream.id}`, timeoutMs);
+    return stream;
+  }
+
+  /** The stream when its final head is in. */
+  async head(stream: Stream, timeoutMs = TIMEOUT_MS): Promise<Stream> {
+    await this.#wait(() => stream.status !== 0 || stream.isOver, `the head of stream ${stream.id}`, timeoutMs);
+    return stream;
+  }
+
+  /** Waits for anything that frames bring about. */
+  async come(check: () => boolean, what = 'a frame', timeoutMs = TIMEOUT_MS): Promise<void> {
+    await this.#wait(check, what, timeoutMs);
+  }
+
+  /** A PING there and back: whatever was sent before has been dealt with. */
+  async settle(): Promise<void> {
+    const before = this.pongs;
+    this.send(ping());
+    await this.#wait(() => this.pongs > before, 'the answer to a PING', TIMEOUT_MS);
+  }
+
+  /** The code of the GOAWAY that ends the connection, once it is closed. -1 = it closed without one. */
+  async ended(timeoutMs = TIMEOUT_MS): Promise<number> {
+    await until(() => this.hasEnded || this.isClosed, 'the end of the connection', timeoutMs);
+    return this.goaways.at(-1)?.code ?? -1;
+  }
+
+  framesOf(type: number, streamId = -1): Frame[] {
+    return this.frames.filter((f) => f.type === type && (streamId < 0 || f.streamId === streamId));
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+    if (this.faults.length > 0) throw new Error(`the server broke HTTP/2:\n${this.faults.join('\n')}`);
+  }
+
+  async #wait(check: () => boolean, what: string, timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
+    while (!check()) {
+      if (this.hasEnded || this.isClosed)
+        throw new Error(`the connection ended before ${what}; GOAWAYs: ${JSON.stringify(this.goaways)}`);
+      const something = new Promise<void>((resolve) => this.#wakers.push(resolve));
+      const onDrain = () => this.#wake();
+      this.socket.once('drain', onDrain);
+      await within(Math.max(1, deadlineMs - performance.now()), what, something).finally(() =>
+        this.socket.off('drain', onDrain),
+      );
+    }
+  }
+
+  #wake(): void {
+    const wakers = this.#wakers;
+    this.#wakers = [];
+    for (const wake of wakers) wake();
+  }
+
+  #setWindow(value: number): void {
+    const change = value - this.#initialWindow;
+    this.#initialWindow = value;
+    for (const stream of this.streams.values()) stream.window += change;
+  }
+
+  #take(chunk: Buffer): void {
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    let at = 0;
+    while (this.#pending.length - at >= 9) {
+      const length = this.#pending.readUIntBE(at, 3);
+      if (this.#pending.length - at < 9 + length) break;
+      const one: Frame = {
+        type: this.#pending[at + 3]!,
+        flags: this.#pending[at + 4]!,
+        streamId: this.#pending.readUInt32BE(at + 5),
+        payload: this.#pending.subarray(at + 9, at + 9 + length),
+        atMs: performance.now(),
+      };
+      at += 9 + length;
+      this.#frame(one);
+    }
+    this.#pending = this.#pending.subarray(at);
+  }
+
+  #fault(text: string): void {
+    this.faults.push(text);
+  }
+
+  #frame(f: Frame): void {
+    if (this.frames.length === 0 && (f.type !== T.SETTINGS || (f.flags & F.ACK) !== 0))
+      this.#fault(`the first frame is of type ${f.type}, not SETTINGS`);
+    this.frames.push(f.type === T.DATA ? { ...f, payload: f.payload.subarray(0, 64) } : f);
+    if (f.payload.length > MAX_FRAME) this.#fault(`a frame of ${f.payload.length} bytes`);
+    if (f.streamId > MAX_WINDOW) this.#fault('the reserved bit of a stream id is set');
+    if (this.#block !== null && (f.type !== T.CONTINUATION || f.streamId !== this.#blockStream))
+      this.#fault(`a frame of type ${f.type} inside a header section`);
+    switch (f.type) {
+      case T.DATA:
+        return this.#data(f);
+      case T.HEADERS:
+      case T.CONTINUATION:
+        return this.#headers(f);
+      case T.RST_STREAM: {
+        const stream = this.stream(f.streamId);
+        if (stream.resetCode >= 0) this.#fault(`stream ${f.streamId} was reset twice`);
+        stream.resetCode = f.payload.readUInt32BE(0);
+        stream.endedAtMs = f.atMs;
+        return;
+      }
+      case T.SETTINGS:
+        return this.#settings(f);
+      case T.PING:
+        if ((f.flags & F.ACK) !== 0) this.pongs++;
+        else if (!this.#isBare && !this.#isDeaf) this.send(frame(T.PING, F.ACK, 0, Buffer.from(f.payload)));
+        return;
+      case T.GOAWAY: {
+        const lastId = f.payload.readUInt32BE(0);
+        const previous = this.goaways.at(-1);
+        if (previous !== undefined && lastId > previous.lastId) this.#fault('GOAWAY raised the last stream');
+        this.goaways.push({ lastId, code: f.payload.readUInt32BE(4) });
+        return;
+      }
+      case T.WINDOW_UPDATE: {
+        const bytes = f.payload.readUInt32BE(0);
+        if (bytes === 0 || bytes > MAX_WINDOW) this.#fault(`WINDOW_UPDATE of ${bytes}`);
+        this.credit.set(f.streamId, (this.credit.get(f.streamId) ?? 0) + bytes);
+        return;
+      }
+      default:
+        this.#fault(`a frame of type ${f.type}`);
+    }
+  }
+
+  #data(f: Frame): void {
+    const stream = this.streams.get(f.streamId);
+    if (stream === undefined) return this.#fault(`DATA on stream ${f.streamId} that nobody opened`);
+    if (stream.status === 0) this.#fault(`DATA before the head of stream ${f.streamId}`);
+    if (stream.isOver) this.#fault(`DATA on stream ${f.streamId} behind its end`);
+    const bytes = f.payload.length;
+    this.window -= bytes;
+    stream.window -= bytes;
+    this.dataBytes += bytes;
+    // An empty frame is let through whatever the windows are (RFC 9113, 6.9.1).
+    if (bytes > 0 && this.window < 0) this.#fault(`DATA beyond the window of the connection by ${-this.window}`);
+    if (bytes > 0 && stream.window < 0)
+      this.#fault(`DATA beyond the window of stream ${f.streamId} by ${-stream.window}`);
+    stream.bodyBytes += bytes;
+    if (stream.bodyBytes <= 4 << 20) stream.parts.push(Buffer.from(f.payload));
+    if ((f.flags & F.END_STREAM) !== 0) this.#end(stream, f);
+    if (this.isGreedy && bytes > 0 && !this.isClosed) {
+      this.open(0, bytes);
+      if (!stream.isOver) this.open(stream.id, bytes);
+    }
+  }
+
+  #headers(f: Frame): void {
+    if (f.type === T.HEADERS) {
+      if ((f.flags & (F.PADDED | F.PRIORITY)) !== 0) this.#fault('HEADERS with padding or priority');
+      this.#block = [f.payload];
+      this.#blockStream = f.streamId;
+      this.#blockFlags = f.flags;
+    } else if (this.#block === null) return this.#fault('CONTINUATION without HEADERS');
+    else this.#block.push(f.payload);
+    if ((f.flags & F.END_HEADERS) === 0) return;
+    const block = Buffer.concat(this.#block!);
+    this.#block = null;
+    const stream = this.streams.get(f.streamId);
+    if (stream === undefined) return this.#fault(`HEADERS on stream ${f.streamId} that nobody opened`);
+    if (stream.isOver) this.#fault(`HEADERS on stream ${f.streamId} behind its end`);
+    this.#section(stream, decodeFields(this.#table, block), (this.#blockFlags & F.END_STREAM) !== 0);
+    if ((this.#blockFlags & F.END_STREAM) !== 0) this.#end(stream, f);
+  }
+
+  #section(stream: Stream, fields: Field[], isEnd: boolean): void {
+    for (const [name, value] of fields) {
+      if (!/^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)) this.#fault(`field name ${JSON.stringify(name)}`);
+      if (/[\0\r\n]|^[ \t]|[ \t]$/.test(value)) this.#fault(`value of ${name}: ${JSON.stringify(value)}`);
+      if (/^(connection|keep-alive|proxy-connection|transfer-encoding|upgrade|te|http2-settings|host)$/.test(name))
+        this.#fault(`a field about the connection: ${name}`);
+    }
+    if (stream.status !== 0) {
+      if (!isEnd) this.#fault('a second header section that does not end the stream');
+      if (fields.some(([name]) => name.startsWith(':'))) this.#fault('a pseudo-header in the trailers');
+      stream.trailers = fields;
+      return;
+    }
+    const [first, ...others] = fields;
+    if (first?.[0] !== ':status' || !/^[1-9]\d\d$/.test(first[1]) || others.some(([name]) => name.startsWith(':')))
+      this.#fault(`pseudo-headers of an answer: ${JSON.stringify(fields)}`);
+    const status = Number(first?.[1] ?? 0);
+    if (status < 200) {
+      if (isEnd || status === 101) this.#fault(`an interim ${status} with END_STREAM ${isEnd}`);
+      stream.interims.push(fields);
+      return;
+    }
+    stream.status = status;
+    stream.fields = others;
+  }
+
+  #end(stream: Stream, f: Frame): void {
+    stream.hasEnded = true;
+    stream.endedAtMs = f.atMs;
+    const length = stream.field('content-length');
+    const hasNone = stream.status === 304 || stream.status === 204 || stream.bodyBytes === 0;
+    if (length !== null && !hasNone && Number(length) !== stream.bodyBytes)
+      this.#fault(`stream ${stream.id} ended after ${stream.bodyBytes} bytes, Content-Length ${length}`);
+  }
+
+  #settings(f: Frame): void {
+    if ((f.flags & F.ACK) !== 0) {
+      this.settingsAcks++;
+      for (const [id, value] of this.#unacknowledged.shift() ?? [])
+        if (id === S.WINDOW && value < this.#initialWindow) this.#setWindow(value);
+      return;
+    }
+    for (let at = 0; at < f.payload.length; at += 6)
+      this.told.set(f.payload.readUInt16BE(at), f.payload.readUInt32BE(at + 2));
+    if (!this.#isBare) this.send(frame(T.SETTINGS, F.ACK, 0));
+  }
+}
+
+/** A connection to a port on loopback. */
+export async function h2Client(port: number, options: H2Options = {}): Promise<H2Client> {
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+    ...(options.from ? { localAddress: options.from } : {}),
+  });
+  await within(
+    TIMEOUT_MS,
+    'a connection',
+    new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    }),
+  );
+  return new H2Client(socket, options);
+}
