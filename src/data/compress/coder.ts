@@ -159,7 +159,7 @@ export class Coder extends Timed {
     try {
       coded = this.#codec.whole(this.#take());
     } catch {
-      this.#fail();
+      queueMicrotask(() => this.#fail()); // the endpoint's end is settled first
       return false;
     }
     const { down } = this.#ex;
