@@ -45,3 +45,19 @@ export function tokenIs(text: string, at: number, end: number, lower: string): b
   }
   return true;
 }
+
+/** The bytes buf[at, end) as text, one char a byte. `toString('latin1')` less the look-up of the encoding. */
+export function latin1(buf: Buffer, at: number, end: number): string {
+  return (buf as Buffer & { latin1Slice(at: number, end: number): string }).latin1Slice(at, end);
+}
+
+/** Up to here comparing costs less than decoding. */
+const MAX_COMPARED = 64;
+
+/** The same, but `last` itself if that is what the bytes say, as they often do: then nothing is made. */
+export function latin1Again(buf: Buffer, at: number, end: number, last: string): string {
+  const n = end - at;
+  if (n !== last.length || n > MAX_COMPARED) return latin1(buf, at, end);
+  for (let i = 0; i < n; i++) if (buf[at + i] !== last.charCodeAt(i)) return latin1(buf, at, end);
+  return last;
+}

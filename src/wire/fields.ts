@@ -119,7 +119,7 @@ const NO_INTS = new Int32Array(0);
  * each time. Line i spans nameAt[i] to the nameAt of the next; lines are adjacent in `text`.
  */
 export class Fields {
-  /** latin1: the whole head, start line and blank line included. Offsets below count from its start. */
+  /** latin1: all lines, blank line included, start line not. Offsets below count from its start. */
   text = '';
   count = 0;
   /** FIELD integer of each line. */

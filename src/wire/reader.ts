@@ -3,7 +3,7 @@
 // new bytes are looked at once for line ends (a bare CR or LF is refused there and then, not at a time-out) and each line is
 // parsed once, when it is whole, so the work stays linear even byte by byte.
 
-import { CR, LF, VALUE_BYTE } from './chars.ts';
+import { CR, LF, latin1, VALUE_BYTE } from './chars.ts';
 import { FAULT, type Fault, NO_FAULT } from './fault.ts';
 import type { Fields } from './fields.ts';
 import { BAD, byteFault, NEED, readLines } from './lines.ts';
@@ -23,6 +23,8 @@ export abstract class HeadReader<H extends Fields> {
   /** OF_RESPONSE for what endpoints send, else 0. */
   readonly #faultBase: number;
   #hasStart = false;
+  /** Length of the start line, its CRLF included. */
+  #startBytes = 0;
   #held: Buffer = EMPTY;
   #heldBytes = 0;
   /** In #held: bytes before this are known to hold no line end that has not been dealt with. */
@@ -41,6 +43,14 @@ export abstract class HeadReader<H extends Fields> {
 
   /** All lines are in: works out what they mean. Gives NO_FAULT, or the fault. `head.text` is there. */
   protected abstract settle(): Fault;
+
+  /** Where the lines at buf[at, end) end, if they are known already and `head` holds them as if read; else NEED: they will be. */
+  protected recall(_buf: Buffer, _at: number, _end: number): number {
+    return NEED;
+  }
+
+  /** buf[at, end) was read into `head` and found good. */
+  protected remember(_buf: Buffer, _at: number, _end: number): void {}
 
   /** The fault of a block that is too large; sides name it differently. */
   protected tooLarge(): Fault {
@@ -114,25 +124,29 @@ export abstract class HeadReader<H extends Fields> {
     const head = this.head;
     let p = at;
     if (!this.#hasStart) {
-      head.count = 0;
-      head.seen = 0;
-      head.repeated = 0;
       p = this.readStart(buf, at, end);
       if (p < 0) {
         this.#lineAt = 0;
         return p;
       }
       this.#hasStart = true;
+      this.#startBytes = p - base;
+      const known = this.recall(buf, p, end);
+      if (known !== NEED) return known;
+      head.clear();
     }
-    const next = readLines(head, buf, base, p, end, this.#maxLines);
+    const linesAt = base + this.#startBytes;
+    const next = readLines(head, buf, linesAt, p, end, this.#maxLines);
     if (next === NEED) {
       this.#lineAt = head.resumeAt - base;
       return NEED;
     }
     if (next === BAD) return this.refuse(head.parseFault);
-    head.text = buf.toString('latin1', base, next);
+    head.text = latin1(buf, linesAt, next);
     const fault = this.settle();
-    return fault === NO_FAULT ? next : this.refuse(fault);
+    if (fault !== NO_FAULT) return this.refuse(fault);
+    this.remember(buf, linesAt, next);
+    return next;
   }
 
   /** Sets `fault`, lets go of what was gathered, gives BAD. */

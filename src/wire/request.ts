@@ -1,13 +1,26 @@
 // A request head: request line (RFC 9112 3), Host and target (3.2), framing, expectations and upgrades. Anything that two parties
 // could read differently is refused with the fault that names it; the request line as soon as its CRLF is in.
 
-import { CR, HEX_VALUE, LF, SLASH, SP, TARGET_BYTE, TOKEN_LOWER, tokenIs, VALUE_BYTE } from './chars.ts';
+import {
+  CR,
+  HEX_VALUE,
+  LF,
+  latin1,
+  latin1Again,
+  SLASH,
+  SP,
+  TARGET_BYTE,
+  TOKEN_LOWER,
+  tokenIs,
+  VALUE_BYTE,
+} from './chars.ts';
 import { FAULT, type Fault, NO_FAULT } from './fault.ts';
 import { FIELD } from './fields.ts';
 import { FRAMING, Message, OPTION, readConnection, readFraming, readUpgrade } from './framing.ts';
 import { Authority } from './host.ts';
 import { byteFault, NEED, USUAL_LINES } from './lines.ts';
 import { HeadReader } from './reader.ts';
+import { LastBlock } from './repeat.ts';
 
 export { FRAMING, type Framing } from './framing.ts';
 export { BAD, NEED } from './lines.ts';
@@ -92,10 +105,12 @@ export class RequestReader extends HeadReader<RequestHead> {
   #absolutePath = '';
   #isAbsolute = false;
   #methodId = 0;
-  /** Offsets in the head. */
-  #methodEnd = 0;
-  #targetEnd = 0;
+  #method = '';
+  #target = '';
   #minor: 0 | 1 = 1;
+  readonly #last = new LastBlock();
+  /** Of the request that `#last` came with. */
+  #lastMinor = -1;
   /** Not even a blank line has been seen since `reset`. */
   get isUntouched(): boolean {
     return this.isEmpty && this.#blankLines === 0 && !this.#isAfterCr;
@@ -163,8 +178,8 @@ export class RequestReader extends HeadReader<RequestHead> {
     }
     this.#minor = buf[p + 7] === DIGIT_1 ? 1 : 0;
     this.#methodId = methodIdOf(buf, at, methodEnd);
-    this.#methodEnd = methodEnd - at;
-    this.#targetEnd = targetEnd - at;
+    this.#method = this.#methodId === METHOD.OTHER ? latin1(buf, at, methodEnd) : METHODS[this.#methodId]!;
+    this.#target = latin1Again(buf, methodEnd + 1, targetEnd, this.#target);
     const fault = this.#judgeTarget(buf, methodEnd + 1, targetEnd);
     return fault === NO_FAULT ? p + VERSION_BYTES : this.refuse(fault);
   }
@@ -176,7 +191,7 @@ export class RequestReader extends HeadReader<RequestHead> {
     if (buf[at] === STAR) {
       return end === at + 1 && this.#methodId === METHOD.OPTIONS ? NO_FAULT : FAULT.BAD_TARGET;
     }
-    return this.#readAbsolute(buf.toString('latin1', at, end));
+    return this.#readAbsolute(this.#target);
   }
 
   /** absolute-form (RFC 9112 3.2.2): http or https, a host, no userinfo. */
@@ -198,17 +213,13 @@ export class RequestReader extends HeadReader<RequestHead> {
 
   protected override settle(): Fault {
     const head = this.head;
-    const text = head.text;
     head.minor = this.#minor;
     head.isH2 = false;
     head.isExtendedConnect = false;
-    head.methodId = this.#methodId;
-    head.method = this.#methodId === 0 ? text.slice(0, this.#methodEnd) : METHODS[this.#methodId]!;
-    head.target = text.slice(this.#methodEnd + 1, this.#targetEnd);
     head.isAbsolute = this.#isAbsolute;
+    this.#settleStart(head);
     const hostFault = this.#settleHost(head);
     if (hostFault !== NO_FAULT) return hostFault;
-    head.path = this.#isAbsolute ? this.#absolutePath : head.target;
     const framingFault = readFraming(head);
     if (framingFault !== NO_FAULT) return framingFault;
     const options = readConnection(head);
@@ -219,6 +230,32 @@ export class RequestReader extends HeadReader<RequestHead> {
     if ((options & OPTION.UPGRADE) === 0 || (head.seen & (1 << FIELD.UPGRADE)) === 0 || head.minor === 0)
       return NO_FAULT;
     return settleUpgrade(head);
+  }
+
+  /** What the request line says. */
+  #settleStart(head: RequestHead): void {
+    head.methodId = this.#methodId;
+    head.method = this.#method;
+    head.target = this.#target;
+    head.path = this.#isAbsolute ? this.#absolutePath : this.#target;
+  }
+
+  /** The lines mean what they meant, if the version is the same; but for absolute-form, which has a word in what Host means. */
+  protected override recall(buf: Buffer, at: number, end: number): number {
+    const isLike = this.#minor === this.#lastMinor && !this.#isAbsolute;
+    const next = isLike ? this.#last.endOf(buf, at, end) : NEED;
+    if (next < 0) {
+      this.#last.forget();
+      return NEED;
+    }
+    this.#last.restore(this.head);
+    this.#settleStart(this.head);
+    return next;
+  }
+
+  protected override remember(buf: Buffer, at: number, end: number): void {
+    this.#lastMinor = this.#isAbsolute ? -1 : this.#minor;
+    this.#last.keep(buf, at, end, this.head);
   }
 
   /** Exactly one valid Host in HTTP/1.1, at most one in 1.0; the authority of absolute-form wins over it (RFC 9112 3.2). */

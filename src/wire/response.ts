@@ -1,12 +1,13 @@
 // A response head: status line (RFC 9112 4), framing by the request it answers (6.3), persistence. Held to the standard of
 // requests; its faults are the endpoint's and carry OF_RESPONSE. 1xx come out like any head, with framing NONE.
 
-import { CR, HEX_VALUE, LF, SP, tokenIs, VALUE_BYTE } from './chars.ts';
+import { CR, HEX_VALUE, LF, latin1Again, SP, tokenIs, VALUE_BYTE } from './chars.ts';
 import { FAULT, type Fault, NO_FAULT, OF_RESPONSE } from './fault.ts';
 import { FIELD, type Fields } from './fields.ts';
 import { FRAMING, Message, OPTION, readConnection, readFraming, readUpgrade, skipSpace, tokenEnd } from './framing.ts';
 import { byteFault, NEED, USUAL_LINES } from './lines.ts';
 import { HeadReader } from './reader.ts';
+import { LastBlock } from './repeat.ts';
 
 export { FRAMING, type Framing } from './framing.ts';
 export { BAD, NEED } from './lines.ts';
@@ -42,8 +43,12 @@ export class ResponseReader extends HeadReader<ResponseHead> {
   #methodId = 0;
   #status = 0;
   #minor: 0 | 1 = 1;
-  #reasonAt = 0;
-  #reasonEnd = 0;
+  #reason = '';
+  readonly #last = new LastBlock();
+  /** Of the response that `#last` came with: how its body was framed depends on these, too. */
+  #lastStatus = 0;
+  #lastMinor = -1;
+  #lastMethodId = 0;
 
   constructor(limits: ResponseLimits) {
     super(new ResponseHead(USUAL_LINES), limits.headBytes, limits.headers, OF_RESPONSE);
@@ -80,9 +85,29 @@ export class ResponseReader extends HeadReader<ResponseHead> {
     if (buf[p + 1] !== LF) return this.refuse(FAULT.BARE_CR);
     this.#minor = buf[at + 7] === 49 ? 1 : 0;
     this.#status = (buf[at + 9]! - 48) * 100 + (buf[at + 10]! - 48) * 10 + buf[at + 11]! - 48;
-    this.#reasonAt = reasonAt - at;
-    this.#reasonEnd = p - at;
+    this.#reason = latin1Again(buf, reasonAt, p, this.#reason);
     return p + 2;
+  }
+
+  /** The lines mean what they meant, if the version, the status and the method asked with are the same. */
+  protected override recall(buf: Buffer, at: number, end: number): number {
+    const isLike =
+      this.#status === this.#lastStatus && this.#minor === this.#lastMinor && this.#methodId === this.#lastMethodId;
+    const next = isLike ? this.#last.endOf(buf, at, end) : NEED;
+    if (next < 0) {
+      this.#last.forget();
+      return NEED;
+    }
+    this.#last.restore(this.head);
+    this.head.reason = this.#reason;
+    return next;
+  }
+
+  protected override remember(buf: Buffer, at: number, end: number): void {
+    this.#lastStatus = this.#status;
+    this.#lastMinor = this.#minor;
+    this.#lastMethodId = this.#methodId;
+    this.#last.keep(buf, at, end, this.head);
   }
 
   protected override settle(): Fault {
@@ -90,7 +115,7 @@ export class ResponseReader extends HeadReader<ResponseHead> {
     head.minor = this.#minor;
     head.isH2 = false;
     head.status = this.#status;
-    head.reason = head.text.slice(this.#reasonAt, this.#reasonEnd);
+    head.reason = this.#reason;
     head.hasDate = (head.seen & (1 << FIELD.DATE)) !== 0;
     head.keepAliveTimeoutMs = (head.seen & (1 << FIELD.KEEP_ALIVE)) === 0 ? -1 : idleHintMs(head);
     const options = readConnection(head);
