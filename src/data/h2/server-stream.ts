@@ -2,13 +2,15 @@
 // Towards the exchange it speaks HTTP/1.1's language: a WebSocket (extended CONNECT, RFC 8441) looks like an upgrade there, and
 // the 101 that answers it is a 200 here.
 
+import { randomBytes } from 'node:crypto';
 import { FRAMING } from '../../wire/body.ts';
-import { Fields } from '../../wire/fields.ts';
+import { addLine, Fields } from '../../wire/fields.ts';
 import { FLAG, FRAME, H2_ERROR } from '../../wire/h2/frames.ts';
 import { USUAL_LINES } from '../../wire/lines.ts';
 import { RequestHead } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { httpDate } from '../../wire/write.ts';
+import { kept } from '../buffers.ts';
 import { PROBLEM, type Problem, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import { isGrpc } from '../grpc.ts';
@@ -27,6 +29,8 @@ export class ServerStream extends H2Stream implements Downstream {
   #hasTrailers = false;
   /** Bytes that Content-Length still promises; -1 = it promised nothing. */
   #expected = -1;
+  /** The last of the promised bytes: an endpoint that had them would have a whole request, so they wait for END_STREAM. */
+  #last: Buffer | null = null;
   #isTunnel = false;
   /** A request without progress is cut; a gRPC stream may be silent for as long as it likes. */
   #isTimed = false;
@@ -53,10 +57,16 @@ export class ServerStream extends H2Stream implements Downstream {
     const head = this.request;
     this.#hasTrailers = false;
     this.#isTunnel = false;
+    this.#last = null;
     this.#expected = hasBody && head.framing === FRAMING.LENGTH ? head.length : -1;
     this.isRemoteEnded = !hasBody;
     const isUpgrade = head.isExtendedConnect;
-    if (isUpgrade) this.isPaused = true; // what comes before the endpoint has agreed waits
+    if (isUpgrade) {
+      this.isPaused = true; // what comes before the endpoint has agreed waits
+      if (!hasBody) this.deliverEnd();
+      if (head.findName('sec-websocket-key') < 0)
+        addLine(head, 'Sec-WebSocket-Key', randomBytes(16).toString('base64'));
+    }
     this.#isTimed = hasBody && !isUpgrade && !isGrpc(head);
     const { wheel, limits } = this.#connection.plane;
     if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
@@ -78,6 +88,10 @@ export class ServerStream extends H2Stream implements Downstream {
     if (this.#expected >= 0) {
       this.#expected -= to - from;
       if (this.#expected < 0) return this.#connection.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
+      if (this.#expected === 0 && !this.isRemoteEnded) {
+        this.#last = kept(chunk, from, to);
+        return;
+      }
     }
     const { wheel, limits } = this.#connection.plane;
     if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
@@ -94,6 +108,10 @@ export class ServerStream extends H2Stream implements Downstream {
   protected onBodyEnd(): void {
     if (this.#isTunnel) return this.exchange.onTunnelFin();
     if (this.#expected > 0) return this.#connection.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
+    const last = this.#last;
+    this.#last = null;
+    if (last !== null) this.exchange.onRequestChunk(last, 0, last.length);
+    if (this.isClosed) return;
     this.#isTimed = false;
     if (this.pendingBytes === 0) this.#connection.plane.wheel.disarm(this);
     this.exchange.onRequestEnd(this.#hasTrailers && this.#trailers!.count > 0 ? this.#trailers : null);
@@ -206,6 +224,7 @@ export class ServerStream extends H2Stream implements Downstream {
   /** The connection lets go of it: nothing of this request is left. */
   close(): void {
     this.forget();
+    this.#last = null;
     this.#connection.plane.wheel.drop(this);
   }
 }

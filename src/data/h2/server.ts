@@ -8,6 +8,7 @@ import { HPACK } from '../../wire/h2/decoder.ts';
 import { DEFAULT_WINDOW_BYTES, H2_ERROR, MAX_STREAM_ID, PREFACE, SETTING } from '../../wire/h2/frames.ts';
 import { readRequest } from '../../wire/h2/request.ts';
 import { readTrailers } from '../../wire/h2/trailers.ts';
+import type { RequestHead } from '../../wire/request.ts';
 import { SHARED, type Tap } from '../buffers.ts';
 import { problemOfFault } from '../errors.ts';
 import type { ClientConnectionHandle, Plane } from '../plane.ts';
@@ -32,6 +33,9 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   #isWarned = false;
   #isLast = false;
   #isWriting = false;
+  /** Stream ids between these were passed over: nobody used them, and nobody may any more (RFC 9113, 5.1.1). */
+  #gapFrom = 0;
+  #gapTo = 0;
   /** Since when a frame is not whole; 0 = it is. */
   #midwayMs = 0;
 
@@ -62,7 +66,9 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
         return this.fail(H2_ERROR.PROTOCOL_ERROR);
       this.#prefaceBytes += at;
     }
+    const before = this.framesRead;
     this.read(chunk, at);
+    if (this.framesRead !== before) this.#midwayMs = 0; // what is not whole now began in this read
     this.#watch();
   }
 
@@ -71,7 +77,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     if (this.isOver) return;
     const { wheel, limits } = this.plane;
     const wasMidway = this.#midwayMs > 0;
-    this.#midwayMs = this.isMidway ? this.#midwayMs || wheel.nowMs : 0;
+    this.#midwayMs = this.isMidway || this.#prefaceBytes < PREFACE.length ? this.#midwayMs || wheel.nowMs : 0;
     if (this.#midwayMs > 0) wheel.arm(this, this.#midwayMs + limits.headTimeoutMs);
     else if (this.streams.size === 0) wheel.armIn(this, limits.idleTimeoutMs);
     else if (wasMidway && !this.#isWriting) wheel.disarm(this);
@@ -93,21 +99,38 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   protected override onHeaders(streamId: number, code: number, isEnd: boolean): void {
     const known = this.streams.get(streamId);
     if (known !== undefined) return this.#onTrailers(known, code, isEnd);
-    if (streamId <= this.lastId) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
     if ((streamId & 1) === 0) return this.fail(H2_ERROR.PROTOCOL_ERROR);
-    if (this.#isLast) return; // behind the last one we said we would serve: the client knows
+    if (streamId <= this.lastId) {
+      const wasSkipped = streamId > this.#gapFrom && streamId < this.#gapTo;
+      return this.onStray(streamId, wasSkipped ? H2_ERROR.PROTOCOL_ERROR : H2_ERROR.STREAM_CLOSED);
+    }
+    if (this.#isLast) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+    if (streamId > this.lastId + 2) {
+      this.#gapFrom = this.lastId;
+      this.#gapTo = streamId;
+    }
     this.lastId = streamId;
     if (this.streams.size >= MAX_STREAMS) {
       if (this.spend(COST.RESET)) this.sendReset(streamId, H2_ERROR.REFUSED_STREAM);
       return;
     }
     const stream = this.#spare.pop() ?? new ServerStream(this);
-    const fault = code === HPACK.TOO_LARGE ? FAULT.HEAD_TOO_LARGE : readRequest(this.block, stream.request, !isEnd);
+    const fault = code === HPACK.TOO_LARGE ? FAULT.HEAD_TOO_LARGE : this.#read(stream.request, !isEnd);
     if (fault !== NO_FAULT) return this.#refuse(stream, streamId, fault, isEnd);
     this.streams.set(streamId, stream);
     if (this.streams.size === 1 && !this.#isWriting) this.plane.wheel.disarm(this);
     if (this.plane.isDraining) this.beginDrain();
     stream.begin(streamId, this.sender.initialWindow, !isEnd);
+  }
+
+  /** The request in the block, which also has to fit into an HTTP/1.1 request line and ask for nothing unheard of. */
+  #read(head: RequestHead, hasBody: boolean): number {
+    const fault = readRequest(this.block, head, hasBody);
+    if (fault !== NO_FAULT) return fault;
+    const lineBytes = head.method.length + 1 + head.target.length + ' HTTP/1.1'.length;
+    if (lineBytes > this.plane.limits.requestLineBytes) return FAULT.LINE_TOO_LONG;
+    if (head.isExtendedConnect && head.upgrade.toLowerCase() !== 'websocket') return FAULT.CONNECT; // RFC 9220, 3
+    return NO_FAULT;
   }
 
   /** Malformed is a stream error; what is only too much, or not served here, is told. */
@@ -147,7 +170,13 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   protected override onGoaway(): void {} // the client will begin no more; what it has begun is answered
 
   protected override isUnbegun(streamId: number): boolean {
-    return (streamId & 1) === 0 || streamId > this.lastId;
+    return (streamId & 1) === 0 || (streamId > this.lastId && !this.#isLast);
+  }
+
+  /** What is behind the last request that we said we would serve, the client knows to repeat elsewhere: it is passed over. */
+  protected override onStray(streamId: number, error: number): void {
+    if (this.#isLast && streamId > this.lastId) this.spend(COST.CONTROL);
+    else super.onStray(streamId, error);
   }
 
   // ── ends of streams ──────────────────────────────────────────────────────────────────────────────────────────────

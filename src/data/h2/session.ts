@@ -47,6 +47,8 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   /** The highest stream id that the peer has begun. */
   protected lastId = 0;
   protected readonly patience: Patience;
+  /** So far; pieces of DATA count each. */
+  protected framesRead = 0;
   readonly #reader = new FrameReader(MAX_BLOCK_BYTES);
   readonly #decoder = new HpackDecoder();
   readonly #buffer: Buffer;
@@ -107,12 +109,13 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
       if (code === READ.MORE) return;
       if (code === READ.BAD) return this.fail(reader.error);
       if (!this.#hasSettings && reader.type !== FRAME.SETTINGS) return this.fail(H2_ERROR.PROTOCOL_ERROR);
+      this.framesRead++;
       if (code === READ.DATA) this.#onData(reader);
       else this.#onFrame(reader);
     }
   }
 
-  /** A frame or a header section is not whole. */
+  /** A frame but DATA, or a header section, is not whole. */
   protected get isMidway(): boolean {
     return this.#reader.isMidway;
   }
@@ -158,14 +161,18 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     }
     this.#frameBytes += to - from;
     const isEnd = isLast && (reader.flags & FLAG.END_STREAM) !== 0;
-    if (length === 0 && !isEnd && !this.spend(COST.CONTROL)) return;
+    if (isLast && this.#frameBytes === 0 && !isEnd && !this.spend(COST.CONTROL)) return;
     const stream = this.streams.get(streamId);
-    if (stream === undefined) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+    if (stream === undefined) {
+      if (reader.isFirst) this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+      return;
+    }
     if (stream.isRemoteEnded) return this.resetStream(stream, H2_ERROR.STREAM_CLOSED);
     if (reader.isFirst) {
       stream.recvWindow -= length;
       if (stream.recvWindow < 0) return this.resetStream(stream, H2_ERROR.FLOW_CONTROL_ERROR);
     }
+    stream.isRemoteEnded = isEnd;
     if (to > from) {
       this.patience.earn(1);
       stream.deliver(buf, from, to);

@@ -30,6 +30,8 @@ export abstract class H2Stream extends Timed {
   recvWindow = STREAM_WINDOW_BYTES;
   isPaused = false;
   readonly #held: Buffer[] = [];
+  /** The peer's last word is behind what is held. */
+  #owesEnd = false;
   #credit = 0;
 
   /** Ready for the next request on this object. */
@@ -48,6 +50,7 @@ export abstract class H2Stream extends Timed {
     this.recvWindow = STREAM_WINDOW_BYTES;
     this.isPaused = false;
     this.#held.length = 0;
+    this.#owesEnd = false;
     this.#credit = 0;
   }
 
@@ -95,19 +98,25 @@ export abstract class H2Stream extends Timed {
   /** The last word of the peer: `onBodyEnd` follows behind what is kept. */
   deliverEnd(): void {
     this.isRemoteEnded = true;
-    if (!this.isPaused && this.#held.length === 0) this.onBodyEnd();
+    this.#owesEnd = true;
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (!this.#owesEnd || this.isPaused || this.#held.length > 0 || this.isClosed) return;
+    this.#owesEnd = false;
+    this.onBodyEnd();
   }
 
   /** Delivers what was kept, until somebody pauses again. */
   protected takeUp(): void {
     this.isPaused = false;
-    if (this.#held.length === 0) return;
     while (this.#held.length > 0 && !this.isPaused && !this.isClosed) {
       const piece = this.#held.shift()!;
       this.onBody(piece, 0, piece.length);
       this.giveCredit(piece.length);
     }
-    if (this.#held.length === 0 && !this.isPaused && !this.isClosed && this.isRemoteEnded) this.onBodyEnd();
+    this.#tellEnd();
   }
 
   /** Bytes that need no room any more: the peer may send as many again. */
