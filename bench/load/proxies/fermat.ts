@@ -11,7 +11,7 @@ import type { Command, Peer, Setup } from './setup.ts';
 const LAUNCHER = fileURLToPath(new URL('../../../bin/fermat', import.meta.url));
 
 function command(setup: Setup): Command {
-  const { port, originPort, folder, listener, certificate, workers, routes, endpoints, origin } = setup;
+  const { port, originPort, folder, listener, certificate, workers, routes, endpoints, origin, probe } = setup;
   const file = join(folder, 'fermat.yaml');
   const tls = { certificates: [{ cert: certificate.cert, key: certificate.key }] };
   const config = {
@@ -21,7 +21,7 @@ function command(setup: Setup): Command {
     pools: {
       origin: {
         endpoints: endpointHosts(endpoints).map((host, i) => ({ url: `http://${host}:${originPort}`, id: `o${i}` })),
-        probe: origin === 'http' ? { path: '/small' } : { type: 'tcp' },
+        probe: origin === 'http' && probe !== 'tcp' ? { path: '/small' } : { type: 'tcp' },
         timeouts: { idle: '60s' },
       },
     },

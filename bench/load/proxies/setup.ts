@@ -22,6 +22,8 @@ export interface Setup extends Shape {
   /** For its configuration; removed afterwards. */
   readonly folder: string;
   readonly certificate: Certificate;
+  /** Where the origin has no /small; Fermat alone probes. */
+  readonly probe?: 'tcp';
 }
 
 export type Command = readonly [command: string, ...args: string[]];
