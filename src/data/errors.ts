@@ -61,7 +61,7 @@ export const PROBLEM = {
     502,
     'endpoint_reset',
     'connection_terminated',
-    'the endpoint closed the connection before it answered',
+    'the endpoint closed the connection before its answer was whole',
   ),
   refused: problem(503, 'endpoint_refused', 'connection_limit_reached', 'the endpoint takes no more requests', 1),
   badResponse: problem(502, 'bad_response', 'http_protocol_error', 'the endpoint broke HTTP'),
