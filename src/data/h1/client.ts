@@ -8,10 +8,11 @@ import type { Socket } from 'node:net';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
-import type { ResponseReader } from '../../wire/response.ts';
+import type { ResponseHead, ResponseReader } from '../../wire/response.ts';
 import { ReadBuffer } from '../buffers.ts';
 import type { Plane } from '../plane.ts';
 import type { Upstream, UpstreamEvents } from '../sides.ts';
+import { webSocketProof } from '../websocket.ts';
 import { Timed } from '../wheel.ts';
 import { type DialTarget, dial, failureOf } from './dial.ts';
 import { MessageWriter } from './writer.ts';
@@ -43,6 +44,8 @@ export class ClientConnection extends Timed implements Upstream {
   #uses = 0;
   readonly #writer: MessageWriter;
   #methodId = 0;
+  /** The Sec-WebSocket-Accept to be seen, where the client itself will not look (HTTP/2 knows none); '' = it will. */
+  #proof = '';
   /** The request has been sent whole; without that the connection cannot serve another. */
   #requestSent = false;
   #mayPersist = true;
@@ -144,6 +147,10 @@ export class ClientConnection extends Timed implements Upstream {
     }
     const { head } = reader;
     if (head.status < 200) {
+      if (head.status === 101 && this.#proof !== '' && !isProven(head, this.#proof)) {
+        this.#lose(true);
+        return -1;
+      }
       user.onResponseHead(head); // a 101 that was asked for turns this into a tunnel
       if (this.#phase === PHASE.HEAD) {
         reader.reset();
@@ -237,6 +244,7 @@ export class ClientConnection extends Timed implements Upstream {
 
   head(method: string, path: string, fields: RequestHead, extra: string, framing: number, length: number): void {
     this.#methodId = fields.methodId;
+    this.#proof = fields.isExtendedConnect ? proofWanted(fields) : '';
     this.#reader.reset();
     this.#reader.expect(fields.methodId);
     this.#writer.isChunked = framing === FRAMING.CHUNKED;
@@ -301,4 +309,14 @@ export class ClientConnection extends Timed implements Upstream {
   tunnel(): void {
     this.#phase = PHASE.TUNNEL;
   }
+}
+
+function proofWanted(fields: RequestHead): string {
+  const key = fields.findName('sec-websocket-key');
+  return key < 0 ? '' : webSocketProof(fields.value(key));
+}
+
+function isProven(head: ResponseHead, proof: string): boolean {
+  const at = head.findName('sec-websocket-accept');
+  return at >= 0 && head.value(at) === proof;
 }

@@ -1,7 +1,6 @@
 // One request to an endpoint over HTTP/2: the Upstream of an exchange's attempt. Made when a connection is asked for, so that
 // whoever waits for a handshake can be told about it and can give up; it becomes a stream when its head is sent.
 
-import { createHash } from 'node:crypto';
 import { FRAMING } from '../../wire/body.ts';
 import { NO_FAULT } from '../../wire/fault.ts';
 import { addLine, FIELD, Fields } from '../../wire/fields.ts';
@@ -14,12 +13,10 @@ import type { RequestHead } from '../../wire/request.ts';
 import { ResponseHead } from '../../wire/response.ts';
 import { dropNamed } from '../headers.ts';
 import type { ConnectFailure, Upstream, UpstreamEvents } from '../sides.ts';
+import { webSocketProof } from '../websocket.ts';
 import type { H2ClientSession } from './client.ts';
 import type { Sender } from './sender.ts';
 import { H2Stream } from './stream.ts';
-
-/** RFC 6455, 1.3. */
-const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 export class ClientStream extends H2Stream implements Upstream {
   isReused = false;
@@ -180,10 +177,7 @@ export class ClientStream extends H2Stream implements Upstream {
     head.framing = FRAMING.NONE;
     this.#expected = -1;
     if (this.#webSocketKey === '') return;
-    const proof = createHash('sha1')
-      .update(this.#webSocketKey + WEBSOCKET_GUID)
-      .digest('base64');
-    addLine(head, 'Sec-WebSocket-Accept', proof);
+    addLine(head, 'Sec-WebSocket-Accept', webSocketProof(this.#webSocketKey));
   }
 
   #onTrailers(block: HeaderBlock, isEnd: boolean): boolean {
