@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { request as requestHttp } from 'node:http';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectH2 } from 'node:http2';
 import { request as requestHttps } from 'node:https';
-import { Duplex, type Readable } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import { type ClientOptions, WebSocket } from 'ws';
 import type { Config, Fermat } from './fermat.ts';
 import { type Issued, tlsListener } from './pki.ts';
@@ -22,10 +22,18 @@ export interface Streamed {
   abort(): void;
 }
 
+/** A request whose body is written bit by bit. */
+export interface Upload {
+  readonly body: Writable;
+  readonly answer: Promise<Streamed>;
+}
+
 export interface Way {
   webSocket(path: string, protocols?: readonly string[], options?: ClientOptions): WebSocket;
   /** A GET on a connection (over HTTP/2: a stream) of its own. */
   get(path: string): Promise<Streamed>;
+  /** The same with a body. */
+  post(path: string): Upload;
   close(): void;
 }
 
@@ -56,16 +64,27 @@ class OverH1 implements Way {
   }
 
   get(path: string): Promise<Streamed> {
-    const options = { host: '127.0.0.1', port: this.#port, path, agent: false as const };
-    return new Promise((resolve, reject) => {
-      const request =
-        this.#scheme === 'http' ? requestHttp(options) : requestHttps({ ...options, rejectUnauthorized: false });
-      request.on('error', reject).end();
+    const { body, answer } = this.#request('GET', path);
+    body.end();
+    return answer;
+  }
+
+  post(path: string): Upload {
+    return this.#request('POST', path);
+  }
+
+  #request(method: string, path: string): Upload {
+    const options = { method, host: '127.0.0.1', port: this.#port, path, agent: false as const };
+    const request =
+      this.#scheme === 'http' ? requestHttp(options) : requestHttps({ ...options, rejectUnauthorized: false });
+    const answer = new Promise<Streamed>((resolve, reject) => {
+      request.on('error', reject);
       request.on('response', (body) => {
         body.on('error', () => {}); // of an abort
         resolve({ status: body.statusCode ?? 0, body, abort: () => request.destroy() });
       });
     });
+    return { body: request, answer };
   }
 
   close(): void {}
@@ -88,13 +107,22 @@ class OverH2 implements Way {
   }
 
   get(path: string): Promise<Streamed> {
-    return new Promise((resolve, reject) => {
-      const stream = this.#session.request({ ':path': path });
+    return this.#request('GET', path).answer;
+  }
+
+  post(path: string): Upload {
+    return this.#request('POST', path);
+  }
+
+  #request(method: string, path: string): Upload {
+    const stream = this.#session.request({ ':method': method, ':path': path }, { endStream: method === 'GET' });
+    const answer = new Promise<Streamed>((resolve, reject) => {
       stream.on('error', reject);
       stream.on('response', (headers) =>
         resolve({ status: headers[':status'] ?? 0, body: stream, abort: () => stream.close(8) }),
       );
     });
+    return { body: stream, answer };
   }
 
   close(): void {
