@@ -96,7 +96,7 @@ export function onread(reading: Reading): {
 }
 
 /**
- * Takes over the read callback of a socket made with `onread(reading)`, if it is a plain one. net.Socket's own looks up half a
+ * Takes over the read callback of a socket made with `onread(reading)`. net.Socket's own looks up half a
  * dozen symbols, refreshes a timer that nobody has set, and names the buffer of the next read anew each time, which is dear;
  * here the buffer is named when it changes. End and errors stay net.Socket's.
  */

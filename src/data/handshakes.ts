@@ -12,7 +12,7 @@ import { Tap } from './buffers.ts';
 import { clientCertOf } from './client-cert.ts';
 import type { ClientConnectionHandle, Plane } from './plane.ts';
 import type { PeerTls } from './sides.ts';
-import { handleOf, peerTlsOf, ServerTlsSocket, type TlsContexts } from './tls.ts';
+import { peerTlsOf, ServerTlsSocket, type TlsContexts, takeHandle } from './tls.ts';
 import { Timed } from './wheel.ts';
 
 /** About 40 MB, and a second of one core with RSA keys. */
@@ -131,7 +131,7 @@ class Handshake extends Timed implements ClientConnectionHandle {
     this.startedMs = nowMs;
     const accepted = this.#accepted;
     const early = accepted.readableLength > 0 ? (accepted.read() as Buffer) : null;
-    const handle = handleOf(accepted);
+    const handle = takeHandle(accepted);
     if (handle === null) return this.end('failed');
     const socket = new ServerTlsSocket(this.#contexts, handle, this.#tap);
     this.#socket = socket;

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import { CertificateIndex } from '../core/certificate.ts';
 import { NONE, type TlsListenerSpec } from '../core/snapshot.ts';
-import { onread, type Reading } from './buffers.ts';
+import { onread, type Reading, readDirectly } from './buffers.ts';
 import type { PeerTls } from './sides.ts';
 
 /** A ClientHello may be sent again within a connection, and each costs us a signature: refused (TLS 1.2; 1.3 has none). */
@@ -148,6 +148,7 @@ export class ServerTlsSocket extends TLSSocket {
     if (contexts.onSni !== null) options.SNICallback = contexts.onSni as TLSSocketOptions['SNICallback'] & object;
     super(undefined as unknown as Socket, options);
     inside(this).connecting = false;
+    readDirectly(this, reading);
   }
 
   /** Called by TLSSocket's constructor, which would open a handle of its own. */
@@ -201,7 +202,7 @@ function destroyThis(this: TLSSocket): void {
 }
 
 /** Takes the handle out of an accepted socket that was made with `pauseOnConnect`; null when it is gone already. */
-export function handleOf(accepted: Socket): Handle | null {
+export function takeHandle(accepted: Socket): Handle | null {
   const shell = accepted as unknown as { _handle: Handle | null };
   const handle = shell._handle;
   shell._handle = null;

@@ -7,7 +7,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { TlsListenerSpec } from '../../src/core/snapshot.ts';
 import { Tap } from '../../src/data/buffers.ts';
 import { clientCertOf, subjectOf } from '../../src/data/client-cert.ts';
-import { handleOf, ServerTlsSocket, TlsContexts } from '../../src/data/tls.ts';
+import { ServerTlsSocket, TlsContexts, takeHandle } from '../../src/data/tls.ts';
 import { Pki } from '../support/pki.ts';
 import { until } from '../support/until.ts';
 
@@ -31,7 +31,7 @@ function specOf(more: Partial<TlsListenerSpec> = {}): TlsListenerSpec {
 async function serve(contexts: TlsContexts, onSocket: (socket: ServerTlsSocket, tap: Tap) => void): Promise<number> {
   const made = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
     const tap = new Tap();
-    onSocket(new ServerTlsSocket(contexts, handleOf(accepted)!, tap), tap);
+    onSocket(new ServerTlsSocket(contexts, takeHandle(accepted)!, tap), tap);
   });
   server = made;
   await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
@@ -75,7 +75,7 @@ describe('a connection', () => {
           },
           next: () => buffer,
         };
-        const socket = new ServerTlsSocket(contexts, handleOf(accepted)!, tap);
+        const socket = new ServerTlsSocket(contexts, takeHandle(accepted)!, tap);
         socket.on('secure', () => hello.resolve());
         socket.receive(bytes);
       });

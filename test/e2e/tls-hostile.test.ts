@@ -51,7 +51,7 @@ async function visitMs(): Promise<number> {
 async function clientHello(): Promise<Buffer> {
   const { promise, resolve } = Promise.withResolvers<Buffer>();
   const { createServer } = await import('node:net');
-  const server = createServer((socket) => socket.once('data', (bytes) => resolve(bytes)).on('error', () => {}));
+  const server = createServer((socket) => socket.once('data', (bytes: Buffer) => resolve(bytes)).on('error', () => {}));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const address = server.address();
   const victim = typeof address === 'object' && address !== null ? address.port : 0;
