@@ -32,6 +32,8 @@ export class ServerStream extends H2Stream implements Downstream {
   /** The last of the promised bytes: an endpoint that had them would have a whole request, so they wait for END_STREAM. */
   #last: Buffer | null = null;
   #isTunnel = false;
+  /** On the connection's list of those to be flushed after this read. */
+  isTouched = false;
   /** A request without progress is cut; a gRPC stream may be silent for as long as it likes. */
   #isTimed = false;
 
@@ -85,6 +87,7 @@ export class ServerStream extends H2Stream implements Downstream {
   }
 
   protected onBody(chunk: Buffer, from: number, to: number): void {
+    this.#connection.touch(this);
     if (this.#expected >= 0) {
       this.#expected -= to - from;
       if (this.#expected < 0) return this.#connection.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
@@ -195,6 +198,7 @@ export class ServerStream extends H2Stream implements Downstream {
     const { wheel, limits } = this.#connection.plane;
     if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
     this.takeUp();
+    this.exchange.flush();
   }
 
   tunnel(): void {

@@ -28,6 +28,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   readonly peer: Peer;
   readonly #onClosed: () => void;
   readonly #spare: ServerStream[] = [];
+  readonly #touched: ServerStream[] = [];
   #prefaceBytes = 0;
   /** GOAWAY has been said: that there will be an end, and then which request is the last. */
   #isWarned = false;
@@ -68,8 +69,26 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     }
     const before = this.framesRead;
     this.read(chunk, at);
+    this.#flushTouched();
     if (this.framesRead !== before) this.#midwayMs = 0; // what is not whole now began in this read
     this.#watch();
+  }
+
+  /** Body bytes for its endpoint came in this read: they leave when the read is through. */
+  touch(stream: ServerStream): void {
+    if (stream.isTouched) return;
+    stream.isTouched = true;
+    this.#touched.push(stream);
+  }
+
+  #flushTouched(): void {
+    const touched = this.#touched;
+    for (let i = 0; i < touched.length; i++) {
+      const stream = touched[i]!;
+      stream.isTouched = false;
+      stream.exchange.flush();
+    }
+    touched.length = 0;
   }
 
   /** What is waited for now, and how long. */
