@@ -153,7 +153,10 @@ function hashOf(
   const n = valueEnd - valueAt;
   let hash = Math.imul(index + 1, 0x9e3779b1) ^ n;
   if (index === 0) hash = Math.imul(hash ^ (nameEnd - nameAt) ^ (text.charCodeAt(nameEnd - 1) << 8), 0x85ebca6b);
-  if (n > 0) hash ^= text.charCodeAt(valueEnd - 1) << 8;
-  if (n > 4) hash ^= text.charCodeAt(valueEnd - 5) << 16;
+  if (n > 4) {
+    const last =
+      text.charCodeAt(valueEnd - 1) ^ (text.charCodeAt(valueEnd - 2) << 8) ^ (text.charCodeAt(valueEnd - 3) << 16);
+    hash = Math.imul(hash ^ last, 0x27d4eb2f) ^ (text.charCodeAt(valueEnd - 5) << 12);
+  } else if (n > 0) hash ^= (text.charCodeAt(valueAt) << 8) ^ (text.charCodeAt(valueEnd - 1) << 16);
   return Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35) | 1;
 }

@@ -38,11 +38,13 @@ const VARIES = [
   'location',
   'range',
   'retry-after',
+  'traceparent',
+  'x-request-id',
 ] as const;
 
-const NAMES: readonly string[] = [...new Set([...STATIC_TABLE.slice(1).map(([name]) => name), ...LEFT_OUT])].filter(
-  (name) => !name.startsWith(':'),
-);
+const NAMES: readonly string[] = [
+  ...new Set([...STATIC_TABLE.slice(1).map(([name]) => name), ...LEFT_OUT, ...VARIES]),
+].filter((name) => !name.startsWith(':'));
 const INFO = NAMES.map(infoOf);
 
 function infoOf(name: string): number {
