@@ -36,6 +36,10 @@ beforeAll(async () => {
     handleProtocols: (offered) => (offered.has('chat.v2') ? 'chat.v2' : false),
   });
   origin.on('upgrade', (request, socket, head) => {
+    if (request.url === '/impostor') {
+      socket.end('HTTP/1.1 101 Sure\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n');
+      return;
+    }
     if (request.url === '/private') {
       const fields = 'WWW-Authenticate: Bearer realm="x"\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n';
       socket.end(`HTTP/1.1 401 Unauthorized\r\n${fields}Connection: close\r\n\r\nwho are you?`);
@@ -216,6 +220,18 @@ describe.each(WAYS)('a WebSocket over %s', (name) => {
       'Bearer realm="x"',
       'who are you?',
     ]);
+  });
+
+  it('is not opened to an endpoint that has not read the key', async () => {
+    const client = way.webSocket('/impostor');
+    clients.push(client);
+    const refused = new Promise<string>((resolve) => {
+      client.on('error', (error) => resolve(error.message));
+    });
+    // Over HTTP/1.1 the client looks for itself; over HTTP/2 there is no proof that it could look at.
+    expect(await within(TIMEOUT_MS, 'the refusal', refused)).toBe(
+      name.startsWith('h2') ? 'Unexpected server response: 502' : 'Invalid Sec-WebSocket-Accept header',
+    );
   });
 
   it('makes the endpoint wait for a client that does not read, holding little meanwhile', async () => {
