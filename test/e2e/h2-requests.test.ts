@@ -25,10 +25,12 @@ import { delay, until } from '../support/until.ts';
 const rig = useRig((origin) => ({
   pools: {
     main: poolOf([origin.url]),
+    left: poolOf([origin.url], {}, 'left'),
     dead: poolOf(['http://127.0.0.1:1'], { probe: { type: 'tcp', interval: '1h', timeout: '1s' } }, 'dead'),
   },
   routes: [
     { host: 'example.com', path: '/dead/', pool: 'dead' },
+    { host: 'example.com', path: '/left/', pool: 'left' },
     { host: 'example.com', path: '/said', respond: { status: 418, body: 'short and stout' } },
     { host: 'example.com', path: '/moved', respond: { status: 308, location: 'https://other.example/x' } },
     { host: 'example.com', pool: 'main' },
@@ -185,7 +187,6 @@ describe('F4 :authority and Host', () => {
       'example.com/x',
       'exa\\mple.com',
       'example.com:x',
-      'a,b',
       'example.com\r\nx: y',
       '[::1',
     ].map((text): [string, Field[]] => [`the authority ${shown(text)}`, replaced(getFields(), ':authority', text)]),
@@ -269,7 +270,7 @@ describe('F5 Content-Length and DATA', () => {
     for (const request of begun) {
       await until(() => request.connection.isClosed, 'the end of the connection to the endpoint');
       expect(length > 0 && request.isWhole).toBe(false);
-      expect(request.connection.requests).toHaveLength(1);
+      expect(request.connection.requests.at(-1)).toBe(request);
     }
     expect((await rig.settled()).map(({ target }) => target).filter((target) => target !== '/counted')).toEqual([]);
     expect((await client.get()).status).toBe(200);
@@ -687,26 +688,24 @@ describe('a client that goes', () => {
     'answer',
   ])('lets go of the endpoint at once when it resets a stream in the midst of %s, and blames nobody', async (phase) => {
     const failures = async () =>
-      (await rig.fermat.json<{ id: string; failures: number }[]>('/api/v1/endpoints')).find(({ id }) => id === 'e0')!
+      (await rig.fermat.json<{ id: string; failures: number }[]>('/api/v1/endpoints')).find(({ id }) => id === 'left0')!
         .failures;
-    const before = [await failures(), await rig.fermat.metric('fermat_requests_total', 'code="499"')];
+    const code = phase === 'silence' ? 'code="499"' : 'code="200"';
+    const count = () => rig.fermat.metric('fermat_requests_total', 'endpoint="left0"', code);
+    const before = await count();
     rig.origin.script = (request) => {
       if (phase === 'answer') request.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello');
     };
     using client = await h2Client(rig.port);
-    const stream = client.request();
+    const stream = client.request(getFields('/left/'));
     const request = await rig.origin.nth(1);
     if (phase === 'answer') await client.come(() => stream.bodyBytes === 5, 'a part of the answer');
     const atMs = performance.now();
     client.send(reset(stream.id));
     await until(() => request.connection.isClosed, 'the end of the connection');
     expect(request.connection.closedAtMs - atMs).toBeLessThan(GONE_MS);
-    const counted = before[1]! + (phase === 'silence' ? 1 : 0);
-    await until(
-      async () => (await rig.fermat.metric('fermat_requests_total', 'code="499"')) === counted,
-      'the count of 499',
-    );
-    expect(await failures()).toBe(before[0]);
+    await until(async () => (await count()) === before + 1, 'its count');
+    expect(await failures()).toBe(0);
     rig.origin.script = (other) => other.answer();
     expect((await client.get()).status).toBe(200);
   });
