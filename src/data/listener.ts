@@ -82,7 +82,7 @@ export class Listener implements Door {
   }
 
   #accept(socket: Socket): void {
-    const plane = this.#plane;
+    const { generation, lane, limits } = this.#plane;
     const { spec } = this;
     const isTcp = spec.path === null;
     const ends: ProxyEnds = {
@@ -92,31 +92,42 @@ export class Listener implements Door {
       destinationPort: this.port,
     };
     // A balancer's own address is no client: whoever it names is counted, when the name is known.
-    const isBalancer = spec.proxyProtocol !== 'off' && plane.generation.trusted.has(ends.source);
-    const { connections, connectionsPerClient } = plane.limits;
-    const limit = connections > 0 ? connections : this.#connectionCap;
-    let key = Census.keyOf(ends.source);
-    if (!this.#census.enter(key, limit, isBalancer ? 0 : connectionsPerClient)) {
+    const isBalancer = spec.proxyProtocol !== 'off' && generation.trusted.has(ends.source);
+    const limit = limits.connections > 0 ? limits.connections : this.#connectionCap;
+    const key = Census.keyOf(ends.source);
+    if (!this.#census.enter(key, limit, isBalancer ? 0 : limits.connectionsPerClient)) {
       socket.destroy();
       return;
     }
-    plane.lane.count(CELL.CONNECTIONS, spec.uid, 0, 0);
-    const onClosed = (): void => {
-      this.#census.leave(key);
-      plane.lane.count(CELL.CONNECTIONS, spec.uid, 0, 0, -1);
-    };
-    if (spec.proxyProtocol === 'off') return enter(plane, socket, this, ends, onClosed);
-    readProxyHeader(plane, socket, spec.proxyProtocol, isBalancer, (greeting) => {
-      if (greeting.kind === 'closed') return onClosed();
-      if (greeting.kind === 'unnamed') return enter(plane, socket, this, ends, onClosed);
+    lane.count(CELL.CONNECTIONS, spec.uid, 0, 0);
+    if (spec.proxyProtocol === 'off') enter(this.#plane, socket, this, ends, this.#leaverOf(key, spec.uid));
+    else this.#greet(socket, spec.proxyProtocol, ends, key, isBalancer);
+  }
+
+  /** Reads the PROXY header; the connection is whose it says from then on. */
+  #greet(socket: Socket, mode: 'required' | 'optional', ends: ProxyEnds, key: number, isBalancer: boolean): void {
+    const plane = this.#plane;
+    const { uid } = this.spec;
+    readProxyHeader(plane, socket, mode, isBalancer, (greeting) => {
+      if (greeting.kind === 'closed') return this.#leave(key, uid);
+      if (greeting.kind === 'unnamed') return enter(plane, socket, this, ends, this.#leaverOf(key, uid));
       const clientKey = Census.keyOf(greeting.ends.source);
       if (!this.#census.enter(clientKey, 0, plane.limits.connectionsPerClient)) {
         socket.destroy();
-        return onClosed();
+        return this.#leave(key, uid);
       }
       this.#census.leave(key);
-      key = clientKey;
-      enter(plane, socket, this, greeting.ends, onClosed);
+      enter(plane, socket, this, greeting.ends, this.#leaverOf(clientKey, uid));
     });
+  }
+
+  /** Made here, since it lives as long as the connection and must hold nothing else of its beginnings. */
+  #leaverOf(key: number, uid: number): () => void {
+    return () => this.#leave(key, uid);
+  }
+
+  #leave(key: number, uid: number): void {
+    this.#census.leave(key);
+    this.#plane.lane.count(CELL.CONNECTIONS, uid, 0, 0, -1);
   }
 }
