@@ -1,69 +1,86 @@
-// Puts the figures of bench/results/load.json between the marks in README.md, so that the README never claims what was not
-// measured. node bench/load/readme.ts
+// Puts the figures of bench/results/load*.json between the marks in README.md and docs/benchmarks.md, so that these never
+// claim what was not measured. npm run bench:load -- readme
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { median } from '../support/report.ts';
+import { readSections, type Sections } from './results.ts';
+import {
+  type FloodsResult,
+  floodsTable,
+  footnote,
+  type LatencyResult,
+  latencyTable,
+  type MemoryResult,
+  memoryTable,
+  pauseLines,
+  peersTable,
+  scaleTable,
+  scenariosTable,
+  sectionTable,
+  stated,
+} from './tables.ts';
 
 const README = new URL('../../README.md', import.meta.url);
-const RESULT = new URL('../results/load.json', import.meta.url);
+const DOCS = new URL('../../docs/benchmarks.md', import.meta.url);
 const BEGIN = '<!-- bench:load begin -->';
 const END = '<!-- bench:load end -->';
 
-interface Line {
-  readonly peer: string;
-  readonly scenario: 'small' | '1m';
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpuUsPerRequest: number;
-  readonly cpuMsPerMB: number;
-  readonly ratioToNginx: number | null;
+const sections = readSections();
+const latency = resultOf<LatencyResult>('load-latency');
+const memory = resultOf<MemoryResult>('load-memory');
+const floods = resultOf<FloodsResult>('load-floods');
+if (Object.keys(sections).length === 0) {
+  console.error('bench/results/load.json has no figures: npm run bench:load');
+  process.exit(1);
 }
 
-interface Result {
-  readonly at: string;
-  readonly machine: { cpu: string; cores: number; system: string; node: string; commit: string; loadAverage: number };
-  readonly generator: { name: string; connections: number; seconds: number; rounds: number };
-  readonly versions: Readonly<Record<string, string>>;
-  readonly summary: readonly Line[];
-  readonly windows: readonly { readonly foreignRatio: number }[];
-}
-
-const result: Result = JSON.parse(readFileSync(RESULT, 'utf8'));
-const readme = readFileSync(README, 'utf8');
-const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)] as const;
-if (begin < 0 || end < begin) throw new Error(`README.md lacks ${BEGIN} … ${END}`);
-writeFileSync(README, `${readme.slice(0, begin + BEGIN.length)}\n${tableOf(result)}\n${readme.slice(end)}`);
-
-/** A Markdown table, cheapest first, with where and how under it. */
-function tableOf({ at, machine, generator, versions, summary, windows }: Result): string {
-  const small = summary
-    .filter((line) => line.scenario === 'small')
-    .sort((a, b) => a.cpuUsPerRequest - b.cpuUsPerRequest);
-  const big = (peer: string) => summary.find((line) => line.scenario === '1m' && line.peer === peer);
-  const rows = small.map((line) => {
-    const name = line.peer === 'fermat' ? '**Fermat**' : line.peer;
-    const cells = [
-      `${name} ${versions[line.peer] ?? ''}`.trim(),
-      line.cpuUsPerRequest.toFixed(1),
-      line.ratioToNginx?.toFixed(2) ?? '–',
-      String(line.requestsPerSecond),
-      line.p50Ms.toFixed(1),
-      line.p99Ms.toFixed(1),
-      big(line.peer)?.cpuMsPerMB.toFixed(2) ?? '–',
-      big(line.peer)?.ratioToNginx?.toFixed(2) ?? '–',
-    ];
-    return `| ${cells.join(' | ')} |`;
-  });
-  const foreign = Math.round(median(windows.map((window) => window.foreignRatio)) * 100);
-  return [
-    '| proxy | CPU µs/request | ÷ nginx | requests/s | p50 ms | p99 ms | 1 MiB: CPU ms/MB | ÷ nginx |',
-    '|---|---:|---:|---:|---:|---:|---:|---:|',
-    ...rows,
+put(README, [
+  ...paragraph(peersTable(sections)),
+  ...paragraph(scenariosTable(sections)),
+  ...paragraph(scaleTable(sections)),
+  footnote(sections),
+  ...paragraph(latency ? ['', ...latencyTable(latency), '', latencyNote(latency)] : []),
+  ...paragraph(memory ? [...memoryTable(memory)] : []),
+]);
+put(DOCS, [
+  ...paragraph(scenariosTable(sections)),
+  ...paragraph(scaleTable(sections)),
+  ...Object.entries(sections).flatMap(([name, section]) => [
+    `### ${name}: ${section.title}`,
     '',
-    `${at.slice(0, 10)}, commit ${machine.commit}, ${machine.cpu} (${machine.cores} cores), ${machine.system}, Node ` +
-      `${machine.node}, load average ${machine.loadAverage}; ${generator.name}, ${generator.connections} connections (a quarter for 1 MiB), ` +
-      `median of ${generator.rounds} windows of ${generator.seconds} s, in which other processes took ${foreign} % of a core. ` +
-      'Read them as ratios.',
-  ].join('\n');
+    ...sectionTable(section),
+    '',
+    footnote({ [name]: section } as Sections),
+    '',
+  ]),
+  ...(latency ? ['### latency', '', ...latencyTable(latency), '', latencyNote(latency), '', stated(latency), ''] : []),
+  ...(memory ? ['### memory', '', ...memoryTable(memory), '', stated(memory), ''] : []),
+  ...(floods ? ['### floods', '', ...floodsTable(floods), '', stated(floods), ''] : []),
+]);
+
+/** A table with an empty line after it; nothing for nothing. */
+function paragraph(lines: readonly string[]): string[] {
+  return lines.length > 0 ? [...lines, ''] : [];
+}
+
+function latencyNote(result: LatencyResult): string {
+  const { rate, connections } = result.terms;
+  const how = `A constant ${rate} requests/s over ${connections} connections, half of what the slowest C proxy carries; time counts from when a request was due.`;
+  return [how, ...pauseLines(result)].join(' ');
+}
+
+/** null when it has not been measured. */
+function resultOf<T>(name: string): T | null {
+  try {
+    return JSON.parse(readFileSync(new URL(`../results/${name}.json`, import.meta.url), 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function put(file: URL, lines: readonly string[]): void {
+  const text = readFileSync(file, 'utf8');
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)] as const;
+  if (begin < 0 || end < begin) throw new Error(`${file.pathname} lacks ${BEGIN} … ${END}`);
+  const between = lines.join('\n').trim();
+  writeFileSync(file, `${text.slice(0, begin + BEGIN.length)}\n${between}\n${text.slice(end)}`);
 }

@@ -31,10 +31,6 @@ export function summarise({ entrants, per }: Scenario, windows: readonly Window[
     const [mine, theirs] = [of(name), of(beside)] as const;
     if (mine.length === 0) return [];
     const mid = (figure: (window: Window) => number) => rounded(median(mine.map(figure)));
-    const ratios = mine.flatMap((window) => {
-      const other = theirs.find(({ round }) => round === window.round);
-      return other ? [costOf(window, per) / costOf(other, per)] : [];
-    });
     return {
       entrant: name,
       peer,
@@ -43,10 +39,19 @@ export function summarise({ entrants, per }: Scenario, windows: readonly Window[
       p99Ms: mid((window) => window.p99Ms),
       cpu: mid((window) => costOf(window, per)),
       beside,
-      ratio: ratios.length > 0 ? rounded(median(ratios)) : null,
+      ratio: ratioOf(mine, theirs, per),
       errors: mine.reduce((sum, window) => sum + window.errors, 0),
     };
   });
+}
+
+/** Cost of the one over the other's, round by round, median; null when they share no round. */
+export function ratioOf(mine: readonly Window[], theirs: readonly Window[], per: Scenario['per']): number | null {
+  const ratios = mine.flatMap((window) => {
+    const other = theirs.find(({ round }) => round === window.round);
+    return other ? [costOf(window, per) / costOf(other, per)] : [];
+  });
+  return ratios.length > 0 ? rounded(median(ratios)) : null;
 }
 
 /** Four digits: more would be noise. */
