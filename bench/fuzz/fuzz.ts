@@ -16,10 +16,10 @@ export interface Tally {
 }
 
 export interface Disagreement {
-  readonly kind: 'request' | 'response';
+  readonly kind: 'request' | 'response' | 'h2';
   /** Makes the case again: `--seed` with a batch of this kind. */
   readonly seed: number;
-  /** The bytes, latin1. */
+  /** The bytes, latin1; of HTTP/2, its header blocks in hexadecimal. */
   readonly bytes: string;
   readonly what: string;
 }
@@ -46,7 +46,7 @@ function split(random: Random, input: Buffer): Buffer[] {
 
 function settle(
   tally: Tally,
-  kind: Disagreement['kind'],
+  kind: 'request' | 'response',
   seed: number,
   input: Buffer,
   ours: Reading,

@@ -1,8 +1,9 @@
-// `npm run fuzz -- --seconds 60 [--seed N] [--json]`: our codec against Node's llhttp until the time is up. Exit 1 when they
+// `npm run fuzz -- --seconds 60 [--seed N] [--json]`: our codecs against Node's llhttp and nghttp2 until the time is up. Exit 1 when they
 // disagree; each disagreement is printed with its bytes and the seed that makes it again.
 
 import { parseArgs } from 'node:util';
 import { emptyTally, runBatch } from './fuzz.ts';
+import { NodeHpack, runHpackBatch } from './hpack.ts';
 import { NodeParser } from './node.ts';
 
 /** More than this many are one bug. */
@@ -26,9 +27,11 @@ if (!(seconds > 0) || !Number.isSafeInteger(firstSeed)) {
 
 const tally = emptyTally();
 const node = new NodeParser();
+const hpack = new NodeHpack();
 const endAt = performance.now() + seconds * 1000;
 for (let seed = firstSeed; performance.now() < endAt && tally.disagreements.length < MAX_SHOWN; seed++) {
   await runBatch(node, seed, tally);
+  await runHpackBatch(hpack, seed, tally);
 }
 
 const { cases, accepted, stricter, disagreements } = tally;
@@ -37,7 +40,7 @@ if (values.json) {
 } else {
   for (const { kind, seed, bytes, what } of disagreements)
     console.log(`${kind} (seed ${seed}): ${what}\n  ${JSON.stringify(bytes)}`);
-  console.log(`llhttp of node ${process.version}, first seed ${firstSeed}`);
+  console.log(`llhttp and nghttp2 of node ${process.version}, first seed ${firstSeed}`);
   console.log(`cases ${cases}, accepted ${accepted}, stricter ${stricter}, disagreements ${disagreements.length}`);
 }
 process.exit(disagreements.length === 0 ? 0 : 1);
