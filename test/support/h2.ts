@@ -49,7 +49,9 @@ export interface Frame {
   readonly type: number;
   readonly flags: number;
   readonly streamId: number;
+  /** Of DATA kept with its stream alone. */
   readonly payload: Buffer;
+  readonly length: number;
   readonly atMs: number;
 }
 
@@ -400,6 +402,7 @@ export class H2Client {
         flags: this.#pending[at + 4]!,
         streamId: this.#pending.readUInt32BE(at + 5),
         payload: this.#pending.subarray(at + 9, at + 9 + length),
+        length,
         atMs: performance.now(),
       };
       at += 9 + length;
@@ -415,7 +418,7 @@ export class H2Client {
   #frame(f: Frame): void {
     if (this.frames.length === 0 && (f.type !== T.SETTINGS || (f.flags & F.ACK) !== 0))
       this.#fault(`the first frame is of type ${f.type}, not SETTINGS`);
-    this.frames.push(f.type === T.DATA ? { ...f, payload: f.payload.subarray(0, 64) } : f);
+    this.frames.push(f.type === T.DATA ? { ...f, payload: Buffer.alloc(0) } : f);
     if (f.payload.length > MAX_FRAME) this.#fault(`a frame of ${f.payload.length} bytes`);
     if (f.streamId > MAX_WINDOW) this.#fault('the reserved bit of a stream id is set');
     if (this.#block !== null && (f.type !== T.CONTINUATION || f.streamId !== this.#blockStream))
