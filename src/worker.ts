@@ -36,6 +36,7 @@ const plane = new Plane({
   snapshot: birth.snapshot,
   wrapRouter: plantBug(process.env.FERMAT_TEST_CRASH_PATH),
   onQuiet: (version) => say({ type: 'quiet', version }),
+  onUnproxied: (listener, address, why) => say({ type: 'unproxied', listener, address, why }),
 });
 const listeners = new Map<string, Listener>();
 const handshakes = new Handshakes(plane);

@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { clearCensus, newCensus } from '../core/census.ts';
 import { LaneReader, newLane } from '../core/lane.ts';
-import type { FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from '../core/messages.ts';
+import type { FromWorker, ProxyRefusal, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { EventLog } from './types.ts';
 
@@ -21,6 +21,12 @@ const MAX_BACKOFF_MS = 30_000;
  */
 const YOUNG_MIB = 12;
 const FIRST_OLD_MIB = 16;
+const UNPROXIED_EVERY_MS = 60_000;
+const UNPROXIED: Readonly<Record<ProxyRefusal, string>> = {
+  untrusted: 'it is not one of trustedProxies, so it may not send a PROXY header',
+  malformed: 'it did not begin with a valid PROXY header',
+  late: 'its PROXY header was not whole in time',
+};
 /** How long workers may take to install a Snapshot before that is reported. */
 const INSTALL_MS = 10_000;
 
@@ -74,6 +80,7 @@ export class Supervisor {
   #ports: Record<string, number> = {};
   #isStopping = false;
   #quiet = 0;
+  #unproxiedFromMs = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -204,11 +211,23 @@ export class Supervisor {
         seat.quiet = message.version;
         this.#noteQuiet();
         return;
+      case 'unproxied':
+        this.#tellUnproxied(message.listener, message.address, message.why);
+        return;
       case 'drained':
         seat.isDrained = true;
         return;
     }
     seat.wake?.();
+  }
+
+  /** Every worker says so once a minute; once is enough of all of them. */
+  #tellUnproxied(listener: string, address: string, why: ProxyRefusal): void {
+    const nowMs = this.#options.clock();
+    if (nowMs < this.#unproxiedFromMs) return;
+    this.#unproxiedFromMs = nowMs + UNPROXIED_EVERY_MS;
+    const message = `closed a connection from ${address} to ${listener}: ${UNPROXIED[why]}`;
+    this.#options.events.emit('warn', 'listener.proxy', message, { listener, address, why });
   }
 
   #noteQuiet(): void {

@@ -40,6 +40,9 @@ export type ToWorker =
   /** Answers close their connections from now on; after `delayMs` nothing new is accepted; after `timeoutMs` all is cut. */
   | { readonly type: 'drain'; readonly delayMs: number; readonly timeoutMs: number };
 
+/** Why a connection was closed that should have begun with a PROXY header, or should not have. */
+export type ProxyRefusal = 'malformed' | 'untrusted' | 'late';
+
 export type FromWorker =
   /** Listening on all of the snapshot's listeners, or why not. */
   | { readonly type: 'installed'; readonly version: number; readonly ports: Readonly<Record<string, number>> }
@@ -52,4 +55,6 @@ export type FromWorker =
     }
   /** No exchange of a snapshot older than `version` is left here. */
   | { readonly type: 'quiet'; readonly version: number }
+  /** Told of the first in a while, since there may be many. */
+  | { readonly type: 'unproxied'; readonly listener: string; readonly address: string; readonly why: ProxyRefusal }
   | { readonly type: 'drained' };

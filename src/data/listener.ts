@@ -109,7 +109,10 @@ export class Listener implements Door {
     const plane = this.#plane;
     const { uid } = this.spec;
     readProxyHeader(plane, socket, mode, isBalancer, (greeting) => {
-      if (greeting.kind === 'closed') return this.#leave(key, uid);
+      if (greeting.kind === 'closed') {
+        if (greeting.why !== null) plane.sayUnproxied(this.spec.name, ends.source, greeting.why);
+        return this.#leave(key, uid);
+      }
       if (greeting.kind === 'unnamed') return enter(plane, socket, this, ends, this.#leaverOf(key, uid));
       const clientKey = Census.keyOf(greeting.ends.source);
       if (!this.#census.enter(clientKey, 0, plane.limits.connectionsPerClient)) {

@@ -3,6 +3,7 @@
 
 import type { GeoReader } from '../../geoip/reader.ts';
 import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
+import type { ProxyRefusal } from '../core/messages.ts';
 import type { Router } from '../core/router.ts';
 import type { PickContext } from '../core/selector.ts';
 import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
@@ -32,6 +33,8 @@ const RESPONSE_LIMITS = { requestLineBytes: 8 * 1024, headBytes: 64 * 1024, head
 /** Retries look at no more endpoints than this. */
 const MAX_TRIED = 8;
 
+const UNPROXIED_EVERY_MS = 60_000;
+
 export interface PlaneOptions {
   readonly lane: number;
   readonly writer: LaneWriter;
@@ -43,6 +46,8 @@ export interface PlaneOptions {
   readonly wrapRouter: (router: Router) => Router;
   /** No exchange of a snapshot older than `version` is left. */
   readonly onQuiet: (version: number) => void;
+  /** A connection was closed for its PROXY header, the first in a minute. */
+  readonly onUnproxied?: (listener: string, address: string, why: ProxyRefusal) => void;
 }
 
 export class Plane {
@@ -70,6 +75,7 @@ export class Plane {
   readonly #options: PlaneOptions;
   readonly #connections = new Set<ClientConnectionHandle>();
   readonly #old: Generation[] = [];
+  #unproxiedFromMs = 0;
 
   constructor(options: PlaneOptions) {
     this.#options = options;
@@ -154,6 +160,14 @@ export class Plane {
   beginDrain(): void {
     this.isDraining = true;
     for (const connection of this.#connections) connection.beginDrain();
+  }
+
+  /** Most likely somebody's configuration is wrong. Told once a minute: it may as well be an attack. */
+  sayUnproxied(listener: string, address: string, why: ProxyRefusal): void {
+    const nowMs = this.clock();
+    if (nowMs < this.#unproxiedFromMs) return;
+    this.#unproxiedFromMs = nowMs + UNPROXIED_EVERY_MS;
+    this.#options.onUnproxied?.(listener, address, why);
   }
 
   closeIdle(): void {

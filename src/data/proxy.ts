@@ -4,24 +4,24 @@
 
 import type { Socket } from 'node:net';
 import { canonicalIp } from '../core/ip.ts';
+import type { ProxyRefusal } from '../core/messages.ts';
 import { PROXY, type ProxyEnds, ProxyReader } from '../wire/proxy.ts';
 import type { ClientConnectionHandle, Plane } from './plane.ts';
 import { Timed } from './wheel.ts';
 
 /**
- * What became of it. CLOSED: it was refused or went away, and its socket is closed. UNNAMED: there was no header, or one that
- * says nothing of a client. NAMED: `ends` tells who the client is.
+ * What became of it. `closed`: it went away, or was refused for the reason given, and its socket is closed. `unnamed`: there was
+ * no header, or one that says nothing of a client. `named`: `ends` tells who the client is.
  */
 export type Greeting =
-  | { readonly kind: 'closed' }
+  | { readonly kind: 'closed'; readonly why: ProxyRefusal | null }
   | { readonly kind: 'unnamed' }
   | { readonly kind: 'named'; readonly ends: ProxyEnds };
 
-const CLOSED: Greeting = { kind: 'closed' };
 const UNNAMED: Greeting = { kind: 'unnamed' };
 
 /** How a refused connection is counted; nothing is answered. */
-const STATUS = { MALFORMED: 400, UNTRUSTED: 403, LATE: 408 } as const;
+const STATUS = { malformed: 400, untrusted: 403, late: 408 } as const satisfies Record<ProxyRefusal, number>;
 
 /**
  * Reads the header of `socket`, which is paused and unread; `done` is called once. After `unnamed` and `named` the socket is
@@ -47,7 +47,8 @@ class Greeter extends Timed implements ClientConnectionHandle {
   readonly #onData = (chunk: Buffer): void => this.#take(chunk);
   readonly #onEnd = (): void => this.#onFin();
   readonly #onError = (): void => {}; // `close` follows
-  readonly #onClose = (): void => this.#finish(CLOSED);
+  readonly #onClose = (): void => this.#finish({ kind: 'closed', why: this.#why });
+  #why: ProxyRefusal | null = null;
   #isOver = false;
 
   constructor(
@@ -64,7 +65,7 @@ class Greeter extends Timed implements ClientConnectionHandle {
     this.#isTrusted = isTrusted;
     this.#done = done;
     socket.on('error', this.#onError).on('close', this.#onClose);
-    if (isRequired && !isTrusted) this.#refuse(STATUS.UNTRUSTED);
+    if (isRequired && !isTrusted) this.#refuse('untrusted');
     else this.#listen();
   }
 
@@ -86,7 +87,7 @@ class Greeter extends Timed implements ClientConnectionHandle {
   }
 
   override onDeadline(): void {
-    if (this.#isRequired || this.#reader.hasBegun) this.#refuse(STATUS.LATE);
+    if (this.#isRequired || this.#reader.hasBegun) this.#refuse('late');
     else this.#socket.destroy();
   }
 
@@ -99,8 +100,8 @@ class Greeter extends Timed implements ClientConnectionHandle {
       if (isFirst && !this.#isRequired) wheel.armIn(this, limits.headTimeoutMs);
       return;
     }
-    if (verdict === PROXY.BAD || (verdict === PROXY.ABSENT && this.#isRequired)) return this.#refuse(STATUS.MALFORMED);
-    if (verdict === PROXY.DONE && !this.#isTrusted) return this.#refuse(STATUS.UNTRUSTED);
+    if (verdict === PROXY.BAD || (verdict === PROXY.ABSENT && this.#isRequired)) return this.#refuse('malformed');
+    if (verdict === PROXY.DONE && !this.#isTrusted) return this.#refuse('untrusted');
     stopReading(this.#socket);
     // The stream is in the midst of handing this chunk over, and looks at the socket's handle once more when it is done.
     process.nextTick(() => this.#handOn(this.#reader.ends));
@@ -108,7 +109,7 @@ class Greeter extends Timed implements ClientConnectionHandle {
 
   /** Somebody who says nothing and goes (a balancer that looks whether the port is open) has done nothing wrong. */
   #onFin(): void {
-    if (this.#reader.hasBegun) this.#refuse(STATUS.MALFORMED);
+    if (this.#reader.hasBegun) this.#refuse('malformed');
     else this.#socket.destroy();
   }
 
@@ -121,8 +122,9 @@ class Greeter extends Timed implements ClientConnectionHandle {
     this.#finish(said === null ? UNNAMED : { kind: 'named', ends: canonical(said) });
   }
 
-  #refuse(status: number): void {
-    this.#plane.countRefusal(status);
+  #refuse(why: ProxyRefusal): void {
+    this.#why ??= why;
+    this.#plane.countRefusal(STATUS[why]);
     this.#socket.destroy();
   }
 

@@ -61,6 +61,7 @@ it.each<ToWorker | FromWorker>([
   { type: 'installed', version: 3, ports: { http: 1 } },
   { type: 'refused', version: 3, listener: 'http', code: 'EADDRINUSE', message: 'in use' },
   { type: 'quiet', version: 3 },
+  { type: 'unproxied', listener: 'http', address: '192.0.2.1', why: 'untrusted' },
   { type: 'drained' },
 ])('$type arrives as it was sent', (message) => {
   expect(throughChannel(message)).toEqual(message);

@@ -9,7 +9,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, poolOf, simpleConfig, startFermat } from '../support/fermat.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
@@ -36,8 +36,8 @@ function ask(port: number, ca: string | null = null): Promise<{ status: number; 
 }
 
 /** One GET over HTTP/2, then the end of the connection. */
-async function askH2(secure: TLSSocket): Promise<void> {
-  const session = connectH2('https://localhost', { createConnection: () => secure });
+async function askH2(socket: Duplex, scheme = 'https'): Promise<void> {
+  const session = connectH2(`${scheme}://localhost`, { createConnection: () => socket });
   try {
     const status = await new Promise((resolve, reject) => {
       session.on('error', reject);
@@ -52,7 +52,7 @@ async function askH2(secure: TLSSocket): Promise<void> {
 }
 
 /** `raw`, with `header` in front of the first bytes that are written, and those in pieces. */
-function before(header: Buffer, raw: Socket, pieceBytes: number): Duplex {
+function headed(header: Buffer, raw: Socket, pieceBytes: number): Duplex {
   let isFirst = true;
   const write = async (chunk: Buffer): Promise<void> => {
     const bytes = isFirst ? Buffer.concat([header, chunk]) : chunk;
@@ -188,12 +188,20 @@ listen http
       const raw = connect({ host: '127.0.0.1', port: fermat.ports.https!, noDelay: true });
       const header = Buffer.from('PROXY TCP4 203.0.113.9 198.51.100.7 56324 443\r\n');
       await askH2(
-        connectTls({ socket: before(header, raw, pieceBytes), ca, ALPNProtocols: ['h2'], host: 'localhost' }),
+        connectTls({ socket: headed(header, raw, pieceBytes), ca, ALPNProtocols: ['h2'], host: 'localhost' }),
       );
       const request = origin.requests.find(({ target }) => target === '/')!;
       expect([request.field('x-forwarded-for'), request.field('x-forwarded-port')]).toEqual(['203.0.113.9', '443']);
       expect(request.field('x-forwarded-proto')).toBe('https');
     }
+  });
+
+  it('may have its header before HTTP/2 by prior knowledge', async () => {
+    origin.requests.length = 0;
+    const raw = connect({ host: '127.0.0.1', port: fermat.port });
+    await askH2(headed(Buffer.from('PROXY TCP4 203.0.113.9 198.51.100.7 56324 80\r\n'), raw, Infinity), 'http');
+    const request = origin.requests.find(({ target }) => target === '/')!;
+    expect([request.field('x-forwarded-for'), request.field('x-forwarded-port')]).toEqual(['203.0.113.9', '80']);
   });
 
   it('checks the health of Fermat with LOCAL headers', async () => {
@@ -203,6 +211,7 @@ listen http
 });
 
 describe('nginx and HAProxy behind', () => {
+  const PATHS = ['/v1', '/v2', '/unix1', '/unix2', '/tls1', '/tls2', '/ha1', '/ha2'];
   let fermat: Fermat;
   let nginx: Neighbour;
   let haproxy: Neighbour;
@@ -212,6 +221,7 @@ describe('nginx and HAProxy behind', () => {
     const told = '$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port';
     nginx = await startNginx(
       `server { listen 127.0.0.1:${ports.plain} proxy_protocol; location / { return 200 "${told}"; } }
+       server { listen unix:$DIR/nginx.sock proxy_protocol; location / { return 200 "${told}"; } }
        server { listen 127.0.0.1:${ports.tls} ssl proxy_protocol; ssl_certificate $DIR/site.pem; ssl_certificate_key $DIR/site.pem;
                 location / { return 200 "${told}"; } }`,
       [ports.plain, ports.tls],
@@ -236,12 +246,14 @@ frontend main
       pools: {
         v1: poolOf([plain], { proxyProtocol: 'v1', probe }, 'a'),
         v2: poolOf([plain], { proxyProtocol: 'v2', probe }, 'b'),
+        unix1: poolOf([`unix:${join(nginx.directory, 'nginx.sock')}`], { proxyProtocol: 'v1', probe }, 'g'),
+        unix2: poolOf([`unix:${join(nginx.directory, 'nginx.sock')}`], { proxyProtocol: 'v2', probe }, 'h'),
         tls1: poolOf([`https://127.0.0.1:${ports.tls}`], { proxyProtocol: 'v1', tls: { ca }, probe }, 'c'),
         tls2: poolOf([`https://127.0.0.1:${ports.tls}`], { proxyProtocol: 'v2', tls: { ca }, probe }, 'd'),
         ha1: poolOf([`http://127.0.0.1:${ports.haproxy}`], { proxyProtocol: 'v1', probe }, 'e'),
         ha2: poolOf([`http://127.0.0.1:${ports.haproxy}`], { proxyProtocol: 'v2', probe }, 'f'),
       },
-      routes: ['v1', 'v2', 'tls1', 'tls2', 'ha1', 'ha2'].map((pool) => ({ path: `/${pool}`, pool })),
+      routes: PATHS.map((path) => path.slice(1)).map((pool) => ({ path: `/${pool}`, pool })),
     });
   });
   afterAll(async () => {
@@ -258,13 +270,11 @@ frontend main
     return answer.text;
   }
 
-  const PATHS = ['/v1', '/v2', '/tls1', '/tls2', '/ha1', '/ha2'];
-
   it('are found healthy by probes that say that they are probes', async () => {
     await until(async () => {
       const endpoints =
         await fermat.json<{ healthy: boolean; lastProbe: { ok: boolean } | null }[]>('/api/v1/endpoints');
-      return endpoints.length === 6 && endpoints.every(({ healthy, lastProbe }) => healthy && lastProbe?.ok === true);
+      return endpoints.length === 8 && endpoints.every(({ healthy, lastProbe }) => healthy && lastProbe?.ok === true);
     }, 'good probes of all endpoints');
   });
 

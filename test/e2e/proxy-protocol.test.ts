@@ -203,6 +203,15 @@ describe('what is closed without an answer', () => {
   });
 });
 
+describe('the event log', () => {
+  it('tells of the first refusal in a minute, not of each', async () => {
+    const told = (): unknown[] => rig.fermat.events.filter(({ type }) => type === 'listener.proxy');
+    await until(() => told().length > 0, 'the event');
+    for (let i = 0; i < 3; i++) await refused('required', V1, 403, STRANGER);
+    expect(told()).toEqual([expect.objectContaining({ level: 'warn', listener: 'required', address: '127.0.0.1' })]);
+  });
+});
+
 describe('a listener where a header may come', () => {
   it('serves a stranger and a balancer without one as any other listener', async () => {
     for (const from of [STRANGER, '127.0.0.1']) {
