@@ -10,7 +10,7 @@ const REFILL_PER_S = 50;
 export const COST = {
   /** A request that was taken back before its answer was whole: it may have cost a connect. */
   RESET: 4,
-  /** PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown frames, DATA without data. */
+  /** PING, SETTINGS, PRIORITY, WINDOW_UPDATE, GOAWAY, unknown frames, DATA without data. */
   CONTROL: 1,
   /** A malformed request. */
   FAULT: 8,

@@ -139,6 +139,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
         else this.onPong();
         return;
       case FRAME.GOAWAY:
+        if (!this.spend(COST.CONTROL)) return;
         return this.onGoaway(u32At(buf, from) & 0x7fff_ffff, u32At(buf, from + 4));
       case FRAME.WINDOW_UPDATE:
         return this.#onWindowUpdate(streamId, u32At(buf, from) & 0x7fff_ffff);
