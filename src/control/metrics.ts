@@ -6,6 +6,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import { nowMs } from '../clock.ts';
 import { bucketsOf, type LaneReader } from '../core/lane.ts';
+import type { ListenerSpec } from '../core/snapshot.ts';
+import { expiriesOf } from './metrics/expiries.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { type Labels, type Series, Totals } from './metrics/totals.ts';
@@ -18,6 +20,7 @@ export interface MetricsSources {
   readonly names: () => Names;
   readonly endpoints: () => readonly EndpointView[];
   readonly geo: () => { readonly built: string | null } | null;
+  readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
   readonly version: string;
 }
 
@@ -187,13 +190,15 @@ export class Metrics {
   }
 
   #addNodeGauges(): void {
-    const { version, geo, lanes } = this.#sources;
+    const { version, geo, lanes, listeners } = this.#sources;
     const build = { version, node: process.version };
     this.#add('fermat_build_info', 'Constant 1; what runs here.', 'gauge', () => [{ value: 1, labels: build }]);
     this.#add('fermat_geoip_database_build_timestamp_seconds', 'When the database was built.', 'gauge', () => {
       const builtMs = Date.parse(geo()?.built ?? '');
       return Number.isNaN(builtMs) ? [] : [{ value: builtMs / 1000 }];
     });
+    const expiry = 'When the certificate of a listener that is called so expires; the first, where several are.';
+    this.#add('fermat_tls_certificate_expiry_timestamp_seconds', expiry, 'gauge', () => expiriesOf(listeners()));
     const perWorker = (name: string, help: string, read: (reader: LaneReader) => number) =>
       this.#add(name, help, 'gauge', () =>
         lanes().map(({ index, reader }) => ({ value: read(reader), labels: { worker: String(index) } })),

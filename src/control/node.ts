@@ -96,6 +96,7 @@ export class FermatNode implements ControlApi {
       names: () => this.#compiled.names,
       endpoints: () => this.#fleet.endpoints(),
       geo: () => this.#geo.info(),
+      listeners: () => this.#snapshot.listeners,
       version,
     });
     this.#decisions = new Decisions({

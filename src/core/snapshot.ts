@@ -64,6 +64,8 @@ export interface CertificateSpec {
   readonly key: string;
   /** Lower case; DNS names (`*.` for wildcards) and addresses of its subjectAltName. */
   readonly names: readonly string[];
+  /** Wall clock, ms. */
+  readonly expiresAtMs: number;
 }
 
 export interface LimitsSpec {

@@ -51,6 +51,7 @@ function metricsOf(sources: Partial<MetricsSources>): Metrics {
     names: () => NAMES,
     endpoints: () => [],
     geo: () => null,
+    listeners: () => [],
     version: '0.1.0',
     ...sources,
   });
@@ -96,6 +97,20 @@ describe('metrics', () => {
     expect(samples.get('fermat_requests_total{route="shop",endpoint="none",method="GET",code="503"}')).toBe(1);
     expect(samples.get('fermat_requests_total{route="other",endpoint="other",method="GET",code="200"}')).toBe(5);
     expect(samples.get('fermat_requests_total{route="other",endpoint="other",method="other",code="other"}')).toBe(7);
+  });
+
+  it('tells when certificates expire: of those that share a name, the first', async () => {
+    const certificate = (name: string, expiresAtMs: number) => ({ cert: '', key: '', names: [name], expiresAtMs });
+    const certificates = [certificate('a.test', 9000), certificate('a.test', 7000), certificate('b.test', 8000)];
+    const tls = { certificates, minVersion: '1.2', clientCa: null, alpn: [] } as const;
+    const listeners = [
+      { name: 'plain', tls: null },
+      { name: 'https', tls },
+    ];
+    const samples = await samplesOf(metricsOf({ listeners: () => listeners }));
+    const expiry = (name: string) =>
+      samples.get(`fermat_tls_certificate_expiry_timestamp_seconds{listener="https",name="${name}"}`);
+    expect([expiry('a.test'), expiry('b.test')]).toEqual([7, 8]);
   });
 
   it('makes histograms cumulative, with sum and count', async () => {

@@ -21,8 +21,8 @@ afterAll(() => pki[Symbol.dispose]());
 
 function specOf(more: Partial<TlsListenerSpec> = {}): TlsListenerSpec {
   const certificates = [
-    { cert: one.certPem, key: one.keyPem, names: ['one.test'] },
-    { cert: two.certPem, key: two.keyPem, names: ['two.test'] },
+    { cert: one.certPem, key: one.keyPem, names: ['one.test'], expiresAtMs: 0 },
+    { cert: two.certPem, key: two.keyPem, names: ['two.test'], expiresAtMs: 0 },
   ];
   return { certificates, minVersion: '1.2', clientCa: null, alpn: ['http/1.1'], ...more };
 }
@@ -126,7 +126,7 @@ describe('a connection', () => {
 
 describe('contexts', () => {
   it('refuse what OpenSSL does not take, in its words', () => {
-    const certificates = [{ cert: one.certPem, key: two.keyPem, names: [] }];
+    const certificates = [{ cert: one.certPem, key: two.keyPem, names: [], expiresAtMs: 0 }];
     expect(() => new TlsContexts(specOf({ certificates }), 'a', undefined)).toThrow(/key values mismatch/i);
   });
 });

@@ -20,11 +20,12 @@ let alice: Issued;
 beforeAll(async () => {
   origin = await startOrigin();
   const site = pki.issue('site', { san: 'DNS:example.com' });
+  const other = pki.issue('other-site', { san: 'DNS:other.test' });
   authority = pki.issue('authority');
   alice = pki.issue('alice', { by: authority, subject: '/C=DE/O=Example, Inc./CN=Alice "A" Ünal;Hash=0' });
   const listeners = [
     tlsListener([site], { clientCa: authority.cert }),
-    { ...tlsListener([site], { clientCa: authority.cert }), name: 'second' },
+    { ...tlsListener([site, other], { clientCa: authority.cert }), name: 'second' },
     { name: 'http', address: '127.0.0.1:0' },
   ];
   fermat = await startFermat(simpleConfig([origin.url], {}, { listeners, trustedProxies: ['127.0.0.2/32'] }));
@@ -89,6 +90,17 @@ describe.each(VERSIONS)('with clientCa, over %s', (version) => {
     const line = Buffer.from(`Hash=${hash};Subject="${subject}"`, 'utf8').toString('latin1');
     expect(origin.request.all('x-forwarded-client-cert')).toEqual([line]);
     expect(origin.request.head.toLowerCase()).not.toContain('x_forwarded');
+  });
+
+  it('a client is asked whichever certificate it is shown', async () => {
+    const options = { ...only(version), servername: 'other.test' };
+    const mallory = pki.issue('mallory', { by: pki.issue('other') });
+    expect(await isTurnedAway(options, fermat.ports.second)).toBe(true);
+    expect(await isTurnedAway({ ...options, ...as(mallory) }, fermat.ports.second)).toBe(true);
+    using client = await tlsClient(fermat.ports.second!, { ...options, ...as(alice) });
+    await client.send('GET / HTTP/1.1\r\nHost: other.test\r\n\r\n');
+    expect((await client.answer()).status).toBe(200);
+    expect(origin.request.field('x-forwarded-client-cert')).toMatch(/^Hash=[0-9a-f]{64};Subject="CN=Alice/);
   });
 
   it('a session of one listener opens no other', async () => {

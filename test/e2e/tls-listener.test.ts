@@ -2,6 +2,7 @@
 // connection over TLS behaves like any other when its client goes, half-closes, streams or is cut off.
 
 import { execFile } from 'node:child_process';
+import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -25,8 +26,13 @@ beforeAll(async () => {
   const first = pki.issue('first', { san: 'DNS:example.com,DNS:*.example.com,IP:127.0.0.1' });
   const exact = pki.issue('exact', { san: 'DNS:www.example.com,DNS:MiXed.test', key: 'rsa' });
   const old = pki.issue('old.test', { subject: '/CN=Old.test' });
+  const local = { ...tlsListener([first]), name: 'local', address: `unix:${pki.file('fermat.sock')}` };
   fermat = await startFermat(
-    simpleConfig([origin.url], {}, { listeners: [tlsListener([first, exact, old])], limits: { headTimeout: '1s' } }),
+    simpleConfig(
+      [origin.url],
+      {},
+      { listeners: [tlsListener([first, exact, old]), local], limits: { headTimeout: '1s' } },
+    ),
   );
   port = fermat.ports.https!;
 });
@@ -136,6 +142,14 @@ describe('a request over TLS', () => {
     using old = await tlsClient(port);
     await old.send('GET / HTTP/1.0\r\n\r\n');
     expect((await old.answer()).status).toBe(200);
+  });
+
+  it('is taken over a UNIX socket', async () => {
+    const below = connect({ path: pki.file('fermat.sock') });
+    using client = await tlsClient(0, { socket: below });
+    await client.send(get('/'));
+    expect((await client.answer()).status).toBe(200);
+    expect(origin.request.all('x-forwarded-proto')).toEqual(['https']);
   });
 
   it('is answered in order with those pipelined behind it', async () => {

@@ -70,7 +70,8 @@ function readCertificate(
       } else judgePair(cert ?? '', key ?? '', [...at, 'cert'], found);
     }
   }
-  return { cert: cert ?? '', key: key ?? '', names };
+  const expiresAtMs = leaf instanceof X509Certificate ? leaf.validToDate.getTime() : 0;
+  return { cert: cert ?? '', key: key ?? '', names, expiresAtMs };
 }
 
 /** DNS names and addresses of the subjectAltName, or the common name where there is none (RFC 6125, 6.4.4). Lower case. */

@@ -47,12 +47,22 @@ describe('a certificate', () => {
   it('is read with its names, lower case, addresses canonical, and watched', () => {
     const { tls, warnings, files } = good(of(site));
     expect(tls).toEqual({
-      certificates: [{ cert: site.certPem, key: site.keyPem, names: ['site.test', '*.site.test', '127.0.0.1', '::1'] }],
+      certificates: [
+        {
+          cert: site.certPem,
+          key: site.keyPem,
+          names: ['site.test', '*.site.test', '127.0.0.1', '::1'],
+          expiresAtMs: expect.any(Number),
+        },
+      ],
       minVersion: '1.2',
       clientCa: null,
       alpn: ['h2', 'http/1.1'],
     });
     expect(warnings).toEqual([]);
+    const days = (tls.certificates[0]!.expiresAtMs - Date.now()) / 86_400_000;
+    expect(days).toBeGreaterThan(1.9);
+    expect(days).toBeLessThan(2.1);
     expect(files).toEqual([pki.file('fermat.json'), site.cert, site.key]);
   });
 
