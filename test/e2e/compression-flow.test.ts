@@ -136,13 +136,10 @@ describe.each(CODINGS)('%s', (coding) => {
   });
 
   it('sends on what an endpoint has said when it pauses', async () => {
-    let resume = (): void => {};
-    const resumed = new Promise<void>((resolve) => {
-      resume = resolve;
-    });
+    const resumed = Promise.withResolvers<void>();
     rig.origin.script = async (request) => {
       request.send(CHUNKED + chunkOf('first words\n'));
-      await resumed;
+      await resumed.promise;
       request.send(`${chunkOf('last words\n')}0\r\n\r\n`);
     };
     const answer = await ask(coding);
@@ -153,9 +150,9 @@ describe.each(CODINGS)('%s', (coding) => {
     });
     const atMs = performance.now();
     await until(() => text !== '', 'the first words');
-    expect(performance.now() - atMs).toBeLessThan(250);
+    expect(performance.now() - atMs).toBeLessThan(500); // 25 to 50 ms on a quiet machine
     expect(text).toBe('first words\n');
-    resume();
+    resumed.resolve();
     await finished(content);
     expect(text).toBe('first words\nlast words\n');
   });
@@ -182,16 +179,16 @@ describe.each(CODINGS)('%s', (coding) => {
 describe('small bodies', () => {
   it('that come slowly are sent on all the same', async () => {
     const body = 'x'.repeat(4000);
+    const resumed = Promise.withResolvers<void>();
     rig.origin.script = async (request) => {
       request.send(`${HEAD}Content-Length: 4000\r\n\r\n${body.slice(0, 2000)}`);
-      await delay(300);
+      await resumed.promise;
       request.send(body.slice(2000));
     };
     using client = await rawClient(rig.port);
-    const atMs = performance.now();
     await client.send(get('/', accept('gzip')));
     await until(() => client.received > 0, 'the head');
-    expect(performance.now() - atMs).toBeLessThan(250);
+    resumed.resolve();
     const answer = await client.answer();
     expect([answer.framing, gunzipSync(answer.body).toString()]).toEqual(['chunked', body]);
   });

@@ -1,11 +1,8 @@
-// The compressors, all of them zlib's (node:zlib): how each is set up, and what each setting costs. Measured on 4 MiB of scripts,
-// one core, ms of CPU per MB and what is left of the content (2026-11-21, Node 26):
+// The codings, all of them zlib's (node:zlib): how each is set up, and what that costs. Measured on 4 MiB of scripts, one core,
+// ms of CPU per MB and what is left of the content (2026-11-21, Node 26):
 //
 //   gzip 4: 10 ms .246   5: 14 ms .237   6: 20 ms .234      br 3: 7.7 ms .228   4: 10 ms .221   5: 18 ms .204
 //   zstd 2: 3.4 ms .248  3: 4.2 ms .235  5: 8.3 ms .214
-//
-// They are not used twice. Making one costs some 30 µs, which only small answers notice, and those need none (`whole`). Only
-// gzip's reset is worth anything: brotli's loses its settings (and goes on at quality 11).
 
 import {
   brotliCompressSync,
@@ -17,6 +14,7 @@ import {
   zstdCompressSync,
 } from 'node:zlib';
 import { COMPRESS_CODINGS, type CompressCoding } from '../../core/snapshot.ts';
+import { Compressors } from './compressors.ts';
 
 /** The window that is searched for repetitions: 256 KiB. Larger ones hold memory (1 MiB: twice the whole) for few per cent. */
 const WINDOW_BITS = 18;
@@ -35,34 +33,41 @@ const ZSTD = {
   },
 };
 
-/** What a coder needs of a stream of node:zlib. Its work is done on libuv's threads. */
-export type Compressor = ReturnType<typeof createGzip>;
-
 export interface Codec {
   readonly name: CompressCoding;
   /** Its place in COMPRESS_CODINGS: what the counters call it. */
   readonly index: number;
-  make(): Compressor;
-  /** Operation that brings out everything that went in, and goes on. */
-  readonly flush: number;
-  /** A whole small body at once, on this thread. May throw what zlib throws. */
-  whole(bytes: Buffer): Buffer;
+  /** This worker's. */
+  readonly compressors: Compressors;
 }
 
-const CODECS: Readonly<Record<CompressCoding, Omit<Codec, 'name' | 'index'>>> = {
-  gzip: { make: () => createGzip(GZIP), flush: constants.Z_SYNC_FLUSH, whole: (bytes) => gzipSync(bytes, GZIP) },
-  br: {
-    make: () => createBrotliCompress(BROTLI),
-    flush: constants.BROTLI_OPERATION_FLUSH,
-    whole: (bytes) => brotliCompressSync(bytes, BROTLI),
-  },
-  zstd: {
-    make: () => createZstdCompress(ZSTD),
-    flush: constants.ZSTD_e_flush,
-    whole: (bytes) => zstdCompressSync(bytes, ZSTD),
-  },
-};
+const { Z_SYNC_FLUSH, Z_FINISH, BROTLI_OPERATION_FLUSH, BROTLI_OPERATION_FINISH, ZSTD_e_flush, ZSTD_e_end } = constants;
+
+const COMPRESSORS = {
+  gzip: new Compressors(
+    () => createGzip(GZIP),
+    (bytes) => gzipSync(bytes, GZIP),
+    Z_SYNC_FLUSH,
+    Z_FINISH,
+    true,
+  ),
+  // After a reset brotli has forgotten its settings, and goes on at quality 11: 200 times as slow.
+  br: new Compressors(
+    () => createBrotliCompress(BROTLI),
+    (bytes) => brotliCompressSync(bytes, BROTLI),
+    BROTLI_OPERATION_FLUSH,
+    BROTLI_OPERATION_FINISH,
+    false,
+  ),
+  zstd: new Compressors(
+    () => createZstdCompress(ZSTD),
+    (bytes) => zstdCompressSync(bytes, ZSTD),
+    ZSTD_e_flush,
+    ZSTD_e_end,
+    true,
+  ),
+} satisfies Record<CompressCoding, Compressors>;
 
 export function codecOf(name: CompressCoding): Codec {
-  return { name, index: COMPRESS_CODINGS.indexOf(name), ...CODECS[name] };
+  return { name, index: COMPRESS_CODINGS.indexOf(name), compressors: COMPRESSORS[name] };
 }

@@ -1,5 +1,5 @@
 // One answer on its way through a compressor. Until it is clear how large the body is its head waits here: a small whole
-// body is compressed at once and keeps a Content-Length, any other goes through a zlib stream on libuv's threads.
+// body is compressed at once and keeps a Content-Length, any other is streamed through zlib on libuv's threads.
 //
 //   HOLDING ──whole and small──▶ OVER
 //      └─── large, or slow ───▶ STREAMING ──endpoint ends──▶ what is left comes out ──▶ OVER
@@ -9,28 +9,29 @@
 
 import { CELL, COMPRESS_DIRECTION, COMPRESS_MISS, OUTCOME } from '../../core/lane.ts';
 import { FRAMING } from '../../wire/body.ts';
-import { Fields } from '../../wire/fields.ts';
+import type { Fields } from '../../wire/fields.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import * as attempt from '../attempt.ts';
 import { kept } from '../buffers.ts';
 import { PROBLEM } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { Timed } from '../wheel.ts';
-import type { Codec, Compressor } from './codecs.ts';
-import { dropSums } from './fields.ts';
+import type { Codec } from './codecs.ts';
+import type { Compressor, CompressorUser } from './compressors.ts';
+import { copyOf, dropSums } from './fields.ts';
 
 /**
- * A body up to here that is whole is compressed on the spot: 40–80 µs, and handing it to another thread would keep this one busy for
- * as long (measured: 55–110 µs).
+ * A body up to here that is whole is compressed on the spot: 12–80 µs, and handing it to another thread would keep this one busy for
+ * as long (measured: 50 µs at best).
  */
 export const WHOLE_BYTES = 8 * 1024;
 /** What waits for the compressor, bytes; then the endpoint is held back. One large read more may come in before it stops. */
 const MAX_WAITING_BYTES = 64 * 1024;
-/** An endpoint that pauses for so long gets what it has said so far sent; the wheel adds up to its tick. */
+/** When an endpoint pauses for so long, what it has said so far is sent on; the wheel adds up to its tick. */
 const PAUSE_MS = 25;
 /**
- * Streams through a compressor at a time, per worker; beyond, answers go out as they are. Each holds 0.7 (gzip) to 2.6 MiB (br), and
- * four threads do the work of all.
+ * Answers that stream through compressors at a time, per worker; beyond, they go out as they are. Each holds 0.7 (gzip) to 2.6 MiB
+ * (br), and the four threads of the process do the work of all.
  */
 export const MAX_STREAMING = 128;
 
@@ -38,18 +39,18 @@ const STATE = { HOLDING: 0, STREAMING: 1, OVER: 2 } as const;
 
 let streaming = 0;
 
-/** As many answers as one worker takes on are being streamed through a compressor. */
+/** As many answers as one worker takes on are being streamed through compressors. */
 export function isBusy(): boolean {
   return streaming >= MAX_STREAMING;
 }
 
-export class Coder extends Timed {
+export class Coder extends Timed implements CompressorUser {
   readonly #ex: Exchange;
   readonly #codec: Codec;
   readonly #answer: ResponseHead;
   readonly #extra: string;
   #state: number = STATE.HOLDING;
-  #stream: Compressor | null = null;
+  #compressor: Compressor | null = null;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   /** The compressor is at work. */
@@ -61,9 +62,11 @@ export class Coder extends Timed {
   #isFull = false;
   /** The endpoint has given its whole answer. */
   #isEnded = false;
+  /** The compressor has; its output may wait for the client. */
+  #isFinished = false;
   #trailers: Fields | null = null;
   #bytesIn = 0;
-  /** Compressed bytes that the client has been given. */
+  /** Compressed bytes that have been given to the client's side. */
   bytesOut = 0;
   /** Since when the client has been holding us back, ms; -1 = it is not. */
   #heldMs = -1;
@@ -92,7 +95,7 @@ export class Coder extends Timed {
     this.#waitingBytes += to - from;
     this.#bytesIn += to - from;
     if (this.#state === STATE.HOLDING && this.#waitingBytes > WHOLE_BYTES) this.#begin();
-    if (this.#state === STATE.STREAMING && !this.#isWriting) this.#feed();
+    if (this.#compressor !== null && !this.#isWriting) this.#feed();
     if (this.#waitingBytes <= MAX_WAITING_BYTES) return true;
     this.#isFull = true;
     return false;
@@ -115,7 +118,7 @@ export class Coder extends Timed {
     if (this.#state === STATE.HOLDING) return this.#sendWhole(trailers);
     this.#trailers = trailers === null ? null : copyOf(trailers); // the connection they came by is about to be used again
     this.#ex.plane.wheel.drop(this);
-    if (!this.#isWriting) this.#finishStream();
+    if (!this.#isWriting) this.#finish();
     return false;
   }
 
@@ -128,7 +131,7 @@ export class Coder extends Timed {
     // Behind the endpoint's end it is the client who takes the time, not we: it is no overhead of ours.
     if (this.#isEnded) books.endpointMs += Math.max(0, plane.wheel.nowMs - this.#heldMs);
     this.#heldMs = -1;
-    this.#stream?.resume();
+    this.#compressor?.resume();
   }
 
   /** The exchange is over, however: the compressor is let go of at once. */
@@ -136,30 +139,33 @@ export class Coder extends Timed {
     if (this.#state === STATE.STREAMING) {
       streaming--;
       this.#count();
+      if (this.#isFinished) this.#codec.compressors.give(this.#compressor!);
+      else this.#compressor!.destroy();
+      this.#compressor = null;
     }
     this.#state = STATE.OVER;
     this.#waiting = [];
     this.#ex.plane.wheel.drop(this);
-    this.#stream?.destroy();
   }
 
+  /** The endpoint has paused. */
   override onDeadline(): void {
     if (this.#state === STATE.HOLDING) {
       this.#begin();
       if (this.#waitingBytes === 0) return this.#ex.down.flush();
       this.#mustFlush = true;
       this.#feed();
-    } else if (this.#state === STATE.STREAMING && !this.#isWriting && this.#isDirty) this.#flushStream();
+    } else if (this.#state === STATE.STREAMING && !this.#isWriting && this.#isDirty) this.#flushOut();
   }
 
-  // ── the two ways ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #sendWhole(trailers: Fields | null): boolean {
     let coded: Buffer;
     try {
-      coded = this.#codec.whole(this.#take());
+      coded = this.#codec.compressors.whole(this.#take());
     } catch {
-      queueMicrotask(() => this.#fail()); // the endpoint's end is settled first
+      queueMicrotask(() => this.onFailed()); // the endpoint's end is settled first
       return false;
     }
     const { down } = this.#ex;
@@ -173,23 +179,23 @@ export class Coder extends Timed {
     return true;
   }
 
+  // ── streamed ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
   /** The body is large, or slow, or of unknown length: from here on it is streamed. */
   #begin(): void {
     const answer = this.#answer;
     this.#state = STATE.STREAMING;
     streaming++;
+    this.#compressor = this.#codec.compressors.take();
+    this.#compressor.user = this;
     this.#ex.down.head(answer.status, answer.reason, answer, this.#extra, FRAMING.CHUNKED, -1);
-    const stream = this.#codec.make();
-    this.#stream = stream;
-    stream.on('data', (out: Buffer) => this.#onOutput(out));
-    stream.on('end', () => this.#onEnd());
-    stream.on('error', () => this.#fail());
   }
 
   #feed(): void {
+    if (this.#compressor === null) return; // the client went when it was given the head
     this.#isWriting = true;
     this.#isDirty = true;
-    this.#stream!.write(this.#take(), this.#onWritten);
+    this.#compressor.write(this.#take(), this.#onTaken);
     if (!this.#isFull) return;
     this.#isFull = false;
     const { up, idleMs } = this.#ex;
@@ -197,49 +203,55 @@ export class Coder extends Timed {
     up?.expectWithin(idleMs);
   }
 
-  readonly #onWritten = (): void => {
+  /** The compressor is ready for more. */
+  readonly #onTaken = (): void => {
     this.#isWriting = false;
     if (this.#state !== STATE.STREAMING) return;
-    if (this.#waitingBytes > 0 && !this.#isEnded) return this.#feed();
-    if (this.#isEnded) return this.#finishStream();
-    if (this.#mustFlush) return this.#flushStream();
+    if (this.#isEnded) return this.#finish();
+    if (this.#waitingBytes > 0) return this.#feed();
+    if (this.#mustFlush) return this.#flushOut();
     const { down, plane } = this.#ex;
     down.flush();
-    if (!this.#isDirty) return;
+    if (!this.#isDirty || this.#compressor === null) return;
     plane.wheel.stamp();
     plane.wheel.armIn(this, PAUSE_MS);
   };
 
   /** Brings out what the compressor still keeps to itself. */
-  #flushStream(): void {
+  #flushOut(): void {
     this.#mustFlush = false;
     this.#isDirty = false;
     this.#isWriting = true;
-    this.#stream!.flush(this.#codec.flush, this.#onWritten);
+    this.#compressor!.flush(this.#onTaken);
   }
 
-  #finishStream(): void {
+  #finish(): void {
     this.#isWriting = true;
-    if (this.#waitingBytes > 0) this.#stream!.end(this.#take());
-    else this.#stream!.end();
+    if (this.#waitingBytes > 0) this.#compressor!.write(this.#take(), ignore);
+    this.#compressor!.finish(this.#onFinished);
   }
 
-  #onOutput(out: Buffer): void {
+  readonly #onFinished = (): void => {
     if (this.#state !== STATE.STREAMING) return;
+    this.#isFinished = true;
+    if (!this.#compressor!.hasOutput) this.#complete();
+  };
+
+  onOutput(out: Buffer): void {
     this.bytesOut += out.length;
     const { down, plane } = this.#ex;
-    if (down.chunk(out, 0, out.length)) {
-      // While the compressor is at work more is to come, and it travels in one write.
-      if (!this.#isWriting) down.flush();
-      return;
-    }
-    this.#heldMs = plane.wheel.nowMs;
-    this.#stream!.pause();
+    const hasRoom = down.chunk(out, 0, out.length);
+    const compressor = this.#compressor;
+    if (compressor === null) return; // the client went when it was given this
+    if (this.#isFinished && !compressor.hasOutput) return this.#complete();
+    if (!hasRoom) {
+      this.#heldMs = plane.wheel.nowMs;
+      compressor.pause();
+    } else if (!this.#isWriting) down.flush(); // while it is at work more is to come, and it travels in one write
   }
 
   /** Everything is out. What follows is what response.ts does at the end of any answer. */
-  #onEnd(): void {
-    if (this.#state !== STATE.STREAMING) return;
+  #complete(): void {
     const ex = this.#ex;
     const trailers = this.#trailers;
     ex.plane.wheel.stamp(); // the client's next request may begin in here
@@ -248,7 +260,7 @@ export class Coder extends Timed {
   }
 
   /** zlib gave up (it had no memory): the client must not take what it has for the whole. */
-  #fail(): void {
+  onFailed(): void {
     if (this.#state === STATE.OVER) return;
     const ex = this.#ex;
     ex.plane.lane.count(CELL.COMPRESS_MISSES, ex.route!.spec.uid, this.#codec.index, COMPRESS_MISS.ERROR);
@@ -277,18 +289,4 @@ export class Coder extends Timed {
   }
 }
 
-function copyOf(fields: Fields): Fields {
-  const copy = new Fields(fields.count);
-  copy.text = fields.text;
-  copy.count = fields.count;
-  copy.seen = fields.seen;
-  copy.repeated = fields.repeated;
-  copy.id.set(fields.id.subarray(0, fields.count));
-  copy.nameAt.set(fields.nameAt.subarray(0, fields.count));
-  copy.nameEnd.set(fields.nameEnd.subarray(0, fields.count));
-  copy.valueAt.set(fields.valueAt.subarray(0, fields.count));
-  copy.valueEnd.set(fields.valueEnd.subarray(0, fields.count));
-  copy.plain.set(fields.plain.subarray(0, fields.count));
-  copy.drop.set(fields.drop.subarray(0, fields.count));
-  return copy;
-}
+function ignore(): void {}

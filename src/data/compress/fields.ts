@@ -1,7 +1,7 @@
 // What the header says of a content that is, or may be, compressed on its way (RFC 9110 8.4, 8.8.3, 12.5.5). Lines of the
 // endpoint are marked as dropped, lines of ours are given back; nothing is rewritten in place.
 
-import { FIELD, type Fields } from '../../wire/fields.ts';
+import { FIELD, Fields } from '../../wire/fields.ts';
 import { dropNamed, joined } from '../headers.ts';
 
 /** Sums over the bytes that the endpoint sent, and byte ranges of them: nobody gets those bytes. */
@@ -59,4 +59,22 @@ export function forbidsTransform(fields: Fields): boolean {
 
 export function saysNoTransform(cacheControl: string): boolean {
   return cacheControl.split(',').some((directive) => directive.trim().toLowerCase() === 'no-transform');
+}
+
+/** A block of its own, for when the reader of `fields` goes on. */
+export function copyOf(fields: Fields): Fields {
+  const { count } = fields;
+  const copy = new Fields(count);
+  copy.text = fields.text;
+  copy.count = count;
+  copy.seen = fields.seen;
+  copy.repeated = fields.repeated;
+  copy.id.set(fields.id.subarray(0, count));
+  copy.nameAt.set(fields.nameAt.subarray(0, count));
+  copy.nameEnd.set(fields.nameEnd.subarray(0, count));
+  copy.valueAt.set(fields.valueAt.subarray(0, count));
+  copy.valueEnd.set(fields.valueEnd.subarray(0, count));
+  copy.plain.set(fields.plain.subarray(0, count));
+  copy.drop.set(fields.drop.subarray(0, count));
+  return copy;
 }
