@@ -72,6 +72,7 @@ class Greeter extends Timed implements ClientConnectionHandle {
   #listen(): void {
     this.#socket.on('end', this.#onEnd).on('data', this.#onData).resume();
     const { headTimeoutMs, idleTimeoutMs } = this.#plane.limits;
+    this.#plane.wheel.stamp();
     // Where a request may come first, it may take its time.
     this.#plane.wheel.armIn(this, this.#isRequired ? headTimeoutMs : idleTimeoutMs);
   }
