@@ -117,7 +117,9 @@ export class Coder extends Timed implements CompressorUser {
     this.#isEnded = true;
     if (this.#state === STATE.HOLDING) return this.#sendWhole(trailers);
     this.#trailers = trailers === null ? null : copyOf(trailers); // the connection they came by is about to be used again
-    this.#ex.plane.wheel.drop(this);
+    const { wheel } = this.#ex.plane;
+    wheel.drop(this);
+    if (this.#heldMs >= 0) this.#heldMs = wheel.nowMs;
     if (!this.#isWriting) this.#finish();
     return false;
   }
@@ -199,8 +201,8 @@ export class Coder extends Timed implements CompressorUser {
     if (!this.#isFull) return;
     this.#isFull = false;
     const { up, idleMs } = this.#ex;
-    up?.resume();
     up?.expectWithin(idleMs);
+    up?.resume(); // last: it may bring more, or the end, at once
   }
 
   /** The compressor is ready for more. */
