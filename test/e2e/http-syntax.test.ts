@@ -169,8 +169,8 @@ describe('start of a request', () => {
 
   it.each([
     ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
-    ['an HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['a PROXY line nobody asked for', 'PROXY TCP4 6.6.6.6 1.1.1.1 1 2\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a preface that is not HTTP/2’s', 'PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n'],
     ['an answer', 'HTTP/1.1 200 OK\r\n\r\n'],
     ['HTTP/0.9', 'GET /\r\n'],
   ])('refuses %s', async (_, bytes) => {
