@@ -152,9 +152,19 @@ export class ServerStream extends H2Stream implements Downstream {
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
     if (this.sender.data(this, chunk, from, to)) return true;
+    this.#expectProgress();
+    return false;
+  }
+
+  /** Whoever takes some of what waits, however little, is there. */
+  override take(bytes: number): void {
+    super.take(bytes);
+    if (bytes > 0 && this.pendingBytes > 0) this.#expectProgress();
+  }
+
+  #expectProgress(): void {
     const { wheel, limits } = this.#connection.plane;
     wheel.armIn(this, this.#isTunnel ? this.exchange.idleMs : limits.idleTimeoutMs);
-    return false;
   }
 
   end(trailers: Fields | null): void {
@@ -173,8 +183,7 @@ export class ServerStream extends H2Stream implements Downstream {
     sender.endHeaders(this, at);
     if (this.request.methodId !== 2 && body.length > 0) {
       const bytes = Buffer.from(body, 'latin1');
-      if (!sender.data(this, bytes, 0, bytes.length))
-        this.#connection.plane.wheel.armIn(this, this.#connection.plane.limits.idleTimeoutMs);
+      if (!sender.data(this, bytes, 0, bytes.length)) this.#expectProgress();
     }
     this.end(null);
   }
