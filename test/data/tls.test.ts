@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { type AddressInfo, connect as connectTcp, createServer, type Server } from 'node:net';
-import { connect } from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { TlsListenerSpec } from '../../src/core/snapshot.ts';
 import { Tap } from '../../src/data/buffers.ts';
@@ -14,9 +14,11 @@ import { until } from '../support/until.ts';
 const pki = new Pki();
 const one = pki.issue('one', { san: 'DNS:one.test' });
 const two = pki.issue('two', { san: 'DNS:two.test' });
-let server: Server | null = null;
+const servers: Server[] = [];
 
-afterEach(() => void server?.close());
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
 afterAll(() => pki[Symbol.dispose]());
 
 function specOf(more: Partial<TlsListenerSpec> = {}): TlsListenerSpec {
@@ -33,7 +35,7 @@ async function serve(contexts: TlsContexts, onSocket: (socket: ServerTlsSocket, 
     const tap = new Tap();
     onSocket(new ServerTlsSocket(contexts, takeHandle(accepted)!, tap), tap);
   });
-  server = made;
+  servers.push(made);
   await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
   return (made.address() as AddressInfo).port;
 }
@@ -57,7 +59,6 @@ describe('a connection', () => {
       client.on('error', () => {});
       expect(await shown.promise).toEqual(names);
       client.destroy();
-      server?.close();
     }
   });
 
@@ -81,7 +82,7 @@ describe('a connection', () => {
       });
     });
     const buffer = Buffer.alloc(16_384);
-    server = made;
+    servers.push(made);
     await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
     const port = (made.address() as AddressInfo).port;
     const client = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
@@ -125,6 +126,51 @@ describe('a connection', () => {
 });
 
 describe('contexts', () => {
+  /** Whether a session that `from` gave is resumed by `to`. */
+  async function resumes(from: TlsContexts, to: TlsContexts): Promise<boolean> {
+    const session = Promise.withResolvers<Buffer>();
+    const visit = async (contexts: TlsContexts, options: ConnectionOptions): Promise<TLSSocket> => {
+      const port = await serve(contexts, (socket) => socket.on('secure', () => socket.release()));
+      const client = connect({
+        port,
+        host: '127.0.0.1',
+        servername: 'two.test',
+        rejectUnauthorized: false,
+        ...options,
+      });
+      client.on('error', session.reject);
+      client.on('session', session.resolve);
+      await new Promise<void>((resolve) => client.once('secureConnect', () => resolve()));
+      return client;
+    };
+    const first = await visit(from, {});
+    const second = await visit(to, { session: await session.promise });
+    const isResumed = second.isSessionReused();
+    first.destroy();
+    second.destroy();
+    return isResumed;
+  }
+
+  it('resume what others with their ticket key began, and no more once that has changed', async () => {
+    const [key, other] = [new Uint8Array(48).fill(1), new Uint8Array(48).fill(2)];
+    const from = new TlsContexts(specOf(), 'a', key);
+    const to = new TlsContexts(specOf(), 'a', undefined);
+    expect(await resumes(from, to)).toBe(false);
+    to.setTicketKey(key);
+    expect(await resumes(from, to)).toBe(true);
+    to.setTicketKey(other);
+    expect(await resumes(from, to)).toBe(false);
+    from.setTicketKey(other);
+    expect(await resumes(from, to)).toBe(true);
+  });
+
+  it('resume nothing of another listener or of another authority for clients, even under the same key', async () => {
+    const key = new Uint8Array(48).fill(1);
+    const from = new TlsContexts(specOf(), 'a', key);
+    expect(await resumes(from, new TlsContexts(specOf(), 'b', key))).toBe(false);
+    expect(await resumes(from, new TlsContexts(specOf({ clientCa: one.certPem }), 'a', key))).toBe(false);
+  });
+
   it('refuse what OpenSSL does not take, in its words', () => {
     const certificates = [{ cert: one.certPem, key: two.keyPem, names: [], expiresAtMs: 0 }];
     expect(() => new TlsContexts(specOf({ certificates }), 'a', undefined)).toThrow(/key values mismatch/i);
