@@ -20,6 +20,8 @@ import { STREAM_WINDOW_BYTES } from './stream.ts';
 
 /** Node's own server allows four billion unless told otherwise; browsers are content with this. */
 const MAX_STREAMS = 100;
+/** A request that was left standing for so long is taken back in good faith (watches that end); as Envoy has it. */
+const RASH_MS = 1000;
 /** Stream objects kept for the next requests of an idle connection. */
 const MAX_SPARE = 8;
 const NO_BYTES = Buffer.alloc(8);
@@ -175,9 +177,10 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
 
   protected override onReset(stream: ServerStream): void {
     this.#release(stream);
+    const isRash = this.plane.wheel.nowMs - stream.exchange.books.startMs < RASH_MS;
     stream.exchange.onClientGone();
     this.#recycle(stream);
-    this.spend(COST.RESET);
+    if (isRash) this.spend(COST.RESET);
   }
 
   protected override onSettings(): void {}
