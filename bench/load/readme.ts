@@ -2,7 +2,7 @@
 // claim what was not measured. npm run bench:load -- readme
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { readSections, type Sections } from './results.ts';
+import { readSections, type Section } from './results.ts';
 import {
   type FloodsResult,
   floodsTable,
@@ -21,41 +21,34 @@ import {
 
 const README = new URL('../../README.md', import.meta.url);
 const DOCS = new URL('../../docs/benchmarks.md', import.meta.url);
-const BEGIN = '<!-- bench:load begin -->';
-const END = '<!-- bench:load end -->';
 
 const sections = readSections();
 const latency = resultOf<LatencyResult>('load-latency');
 const memory = resultOf<MemoryResult>('load-memory');
 const floods = resultOf<FloodsResult>('load-floods');
-if (Object.keys(sections).length === 0) {
-  console.error('bench/results/load.json has no figures: npm run bench:load');
-  process.exit(1);
-}
 
-put(README, [
-  ...paragraph(peersTable(sections)),
-  ...paragraph(scenariosTable(sections)),
-  ...paragraph(scaleTable(sections)),
-  footnote(sections),
-  ...paragraph(latency ? ['', ...latencyTable(latency), '', latencyNote(latency)] : []),
-  ...paragraph(memory ? [...memoryTable(memory)] : []),
-]);
-put(DOCS, [
-  ...paragraph(scenariosTable(sections)),
-  ...paragraph(scaleTable(sections)),
-  ...Object.entries(sections).flatMap(([name, section]) => [
-    `### ${name}: ${section.title}`,
+if (Object.keys(sections).length > 0) {
+  const overview = [...paragraph(scenariosTable(sections)), ...paragraph(scaleTable(sections)), footnote(sections)];
+  put(README, 'load', [...paragraph(peersTable(sections)), ...overview]);
+  put(DOCS, 'load', [
+    ...overview,
     '',
-    ...sectionTable(section),
-    '',
-    footnote({ [name]: section } as Sections),
-    '',
-  ]),
-  ...(latency ? ['### latency', '', ...latencyTable(latency), '', latencyNote(latency), '', stated(latency), ''] : []),
-  ...(memory ? ['### memory', '', ...memoryTable(memory), '', stated(memory), ''] : []),
-  ...(floods ? ['### floods', '', ...floodsTable(floods), '', stated(floods), ''] : []),
-]);
+    ...Object.entries(sections).flatMap(([name, section]) => chapter(name, section)),
+  ]);
+}
+if (latency) {
+  put(README, 'latency', [latencyNote(latency), '', ...latencyTable(latency), '', stated(latency)]);
+  put(DOCS, 'latency', [...latencyTable(latency), '', latencyNote(latency), '', stated(latency)]);
+}
+if (memory) {
+  put(README, 'memory', memoryTable(memory));
+  put(DOCS, 'memory', [...memoryTable(memory), '', stated(memory)]);
+}
+if (floods) put(DOCS, 'floods', [...floodsTable(floods), '', stated(floods)]);
+
+function chapter(name: string, section: Section): string[] {
+  return [`#### ${name}: ${section.title}`, '', ...sectionTable(section), '', footnote({ [name]: section }), ''];
+}
 
 /** A table with an empty line after it; nothing for nothing. */
 function paragraph(lines: readonly string[]): string[] {
@@ -77,10 +70,11 @@ function resultOf<T>(name: string): T | null {
   }
 }
 
-function put(file: URL, lines: readonly string[]): void {
-  const text = readFileSync(file, 'utf8');
-  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)] as const;
-  if (begin < 0 || end < begin) throw new Error(`${file.pathname} lacks ${BEGIN} … ${END}`);
-  const between = lines.join('\n').trim();
-  writeFileSync(file, `${text.slice(0, begin + BEGIN.length)}\n${between}\n${text.slice(end)}`);
+/** Between `<!-- bench:NAME begin -->` and its end. Throws when the page has no such place. */
+function put(page: URL, name: string, lines: readonly string[]): void {
+  const text = readFileSync(page, 'utf8');
+  const marks = [`<!-- bench:${name} begin -->`, `<!-- bench:${name} end -->`] as const;
+  const [begin, end] = [text.indexOf(marks[0]), text.indexOf(marks[1])] as const;
+  if (begin < 0 || end < begin) throw new Error(`${page.pathname} lacks ${marks.join(' … ')}`);
+  writeFileSync(page, `${text.slice(0, begin + marks[0].length)}\n${lines.join('\n').trim()}\n${text.slice(end)}`);
 }

@@ -54,7 +54,7 @@ const WEBSOCKET_CLIENT = fileURLToPath(new URL('./websocket-client.ts', import.m
 
 /** By protocol. HTTP/2 without h2load has a generator without a version, which nobody should run. */
 export function findGenerators(): Readonly<Record<Demand['protocol'], Generator>> {
-  const wrk = /^wrk (\S+)/.exec(firstLineOf('wrk', ['-v']) ?? '')?.[1] ?? null;
+  const wrk = /^wrk \D*([\d.]+)/.exec(firstLineOf('wrk', ['-v']) ?? '')?.[1] ?? null;
   const h2load = /nghttp2\/(\S+)/.exec(firstLineOf('h2load', ['--version']) ?? '')?.[1] ?? null;
   return {
     'http/1.1':

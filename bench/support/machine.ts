@@ -22,9 +22,16 @@ export function machineOf(): Machine {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()} ${arch()}`,
     node: process.version,
-    commit: firstLineOf('git', ['rev-parse', '--short', 'HEAD']) ?? 'unknown',
+    commit: commitOf(),
     loadAverage: loadAverage(),
   };
+}
+
+/** Of the work tree; `…+` when sources differ from it. */
+function commitOf(): string {
+  const commit = firstLineOf('git', ['rev-parse', '--short', 'HEAD']);
+  if (commit === null) return 'unknown';
+  return firstLineOf('git', ['status', '--porcelain', '--', 'src']) === null ? commit : `${commit}+`;
 }
 
 /** Of the last minute, two decimals. */
