@@ -183,7 +183,7 @@ describe('F9 honest clients', () => {
   });
 
   it('F9 may open both windows for each frame of a big download, and ping for each', async () => {
-    const body = Buffer.alloc(32 * MIB);
+    const body = Buffer.alloc(16 * MIB);
     rig.origin.script = (request) => request.answer(200, body);
     using client = await h2Client(rig.port);
     const stream = client.request();

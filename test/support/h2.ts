@@ -222,8 +222,10 @@ export class H2Client {
     });
     socket.on('end', () => {
       this.hasEnded = true;
+      if (!this.#isBare) socket.end();
       this.#wake();
     });
+    socket.on('drain', () => this.#wake());
     socket.on('error', () => {
       this.wasReset = true;
     });
@@ -371,11 +373,7 @@ export class H2Client {
       if (this.hasEnded || this.isClosed)
         throw new Error(`the connection ended before ${what}; GOAWAYs: ${JSON.stringify(this.goaways)}`);
       const something = new Promise<void>((resolve) => this.#wakers.push(resolve));
-      const onDrain = () => this.#wake();
-      this.socket.once('drain', onDrain);
-      await within(Math.max(1, deadlineMs - performance.now()), what, something).finally(() =>
-        this.socket.off('drain', onDrain),
-      );
+      await within(Math.max(1, deadlineMs - performance.now()), what, something);
     }
   }
 
