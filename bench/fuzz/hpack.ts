@@ -21,7 +21,7 @@ const END_STREAM_AND_HEADERS = 5;
 const GOAWAY = 7;
 const COMPRESSION_ERROR = 9;
 
-/** What became of one block: its fields as `name: value` lines, null for a malformed request. */
+/** What became of one block: method, target, authority and `name: value` lines, null for a malformed request. */
 type Outcome = readonly string[] | null;
 
 interface Verdict {
@@ -103,6 +103,31 @@ function drawBlock(random: Random): Buffer {
   return Buffer.from(bytes);
 }
 
+/** Method, target, authority and the lines after Host. */
+function seenOf(head: RequestHead): string[] {
+  const lines = [head.method, head.path, head.authority];
+  for (let i = 0; i < head.count; i++) lines.push(`${head.name(i)}: ${head.value(i)}`);
+  return lines.filter((line) => line !== `host: ${head.authority}`);
+}
+
+/** The same of what Node gives: names and values in turn. */
+function seenOfRaw(raw: readonly string[]): string[] {
+  const lines: string[] = [];
+  const cookies: string[] = [];
+  const start = new Map<string, string>();
+  for (let i = 0; i < raw.length; i += 2) {
+    const [name, value] = [raw[i]!, raw[i + 1]!];
+    if (name === 'host' && !start.has(':authority')) start.set(':authority', value);
+    if (name.startsWith(':')) start.set(name, value);
+    else if (name === 'cookie') cookies.push(value);
+    else if (name !== 'host') lines.push(`${name}: ${value}`);
+  }
+  const kept = cookies.length > 1 ? cookies.filter((cookie) => cookie !== '') : cookies;
+  // One cookie stays where it stood, several are joined into the last line: the order among other names says nothing.
+  if (cookies.length > 0) lines.push(`cookie: ${kept.join('; ')}`);
+  return [start.get(':method')!, start.get(':path')!, start.get(':authority')!, ...lines];
+}
+
 function oursOf(blocks: readonly Buffer[]): Verdict {
   const decoder = new HpackDecoder();
   const block = new HeaderBlock();
@@ -111,8 +136,7 @@ function oursOf(blocks: readonly Buffer[]): Verdict {
   for (const bytes of blocks) {
     const code = decoder.decode(bytes, 0, bytes.length, block, MAX_BYTES, MAX_FIELDS);
     if (code === HPACK.BAD) return { outcomes, isBroken: true };
-    const lines = block.bytes.toString('latin1', 0, block.end).split('\r\n').slice(0, -1);
-    outcomes.push(code === HPACK.OK && readRequest(block, head, false) === 0 ? lines : null);
+    outcomes.push(code === HPACK.OK && readRequest(block, head, false) === 0 ? seenOf(head) : null);
   }
   return { outcomes, isBroken: false };
 }
@@ -161,9 +185,7 @@ export class NodeHpack {
     this.#server.on('session', (session: http2.ServerHttp2Session) => session.on('error', () => {}));
     const onStream = (stream: http2.ServerHttp2Stream, _headers: unknown, _flags: number, raw: string[]): void => {
       stream.on('error', () => {});
-      const lines: string[] = [];
-      for (let i = 0; i < raw.length; i += 2) lines.push(`${raw[i]}: ${raw[i + 1]}`);
-      this.#outcomes.get(stream.session)![(stream.id! - 1) / 2] = lines;
+      this.#outcomes.get(stream.session)![(stream.id! - 1) / 2] = seenOfRaw(raw);
     };
     this.#server.on('stream', onStream);
   }
@@ -195,7 +217,7 @@ export function hpackDisagreement(ours: Verdict, theirs: Verdict): string {
     const other = theirs.outcomes[i]!;
     if (mine === null) continue;
     if (other === null) return `block ${i} is malformed to nghttp2, but a request to us`;
-    if (mine.join('\n') !== other.join('\n'))
+    if (mine.toSorted().join('\n') !== other.toSorted().join('\n'))
       return `block ${i} is ${JSON.stringify(other)}, to us ${JSON.stringify(mine)}`;
   }
   return '';

@@ -94,6 +94,8 @@ export class RequestHead extends Message {
   expectOther = false;
   /** HTTP/2's way to ask for `upgrade` (RFC 8441): told as a GET, and answered by 200, not 101. */
   isExtendedConnect = false;
+  /** Of the HTTP/2 codec: which lines these are (h2/tail.ts); 0 says nothing. */
+  linesStamp = 0;
 }
 
 /** Reads request heads of one connection, one after the other; `reset` between them. */

@@ -5,11 +5,14 @@
 import { FIELD, type Fields } from '../fields.ts';
 import { USUAL_LINES } from '../lines.ts';
 import { copyBytes } from './copy.ts';
+import type { HpackDecoder } from './decoder.ts';
 import { FLAW } from './huffman.ts';
 import { PSEUDO } from './statics.ts';
+import { ENTRY_OVERHEAD, LINE_OVERHEAD } from './table.ts';
 
 /** Room for a usual list; more grows it, and it stays grown. */
 const FIRST_BYTES = 4096;
+const NO_BYTES = Buffer.alloc(0);
 const PSEUDOS = PSEUDO.UNKNOWN - PSEUDO.METHOD;
 
 /** Bit of an id in `seen`, 0 for those that have none. */
@@ -39,8 +42,18 @@ export class HeaderBlock {
   /** FLAW bits (huffman.ts) of all fields together: what is malformed whatever the list is about. */
   flaws = 0;
 
+  /** Which regular lines these are (tail.ts); 0: nobody will ask. */
+  stamp = 0;
+  /** Where the regular lines are that have not been decoded, since some head may have them. */
+  #decoder: HpackDecoder | null = null;
+  #buf: Buffer = NO_BYTES;
+  #foldedAt = 0;
+  #foldedEnd = 0;
+
   /** Forgets everything. */
   begin(): void {
+    this.stamp = 0;
+    this.#decoder = null;
     this.rewind();
     this.seen = 0;
     this.repeated = 0;
@@ -107,6 +120,39 @@ export class HeaderBlock {
     this.count = 1;
   }
 
+  /** The regular lines are those of this stamp; `decoder` can still make them from buf[at, end). */
+  fold(stamp: number, decoder: HpackDecoder, buf: Buffer, at: number, end: number): void {
+    this.stamp = stamp;
+    this.#decoder = decoder;
+    this.#buf = buf;
+    this.#foldedAt = at;
+    this.#foldedEnd = end;
+  }
+
+  get isFolded(): boolean {
+    return this.#decoder !== null;
+  }
+
+  /** Makes the regular lines, unless they are there. */
+  unfold(): void {
+    const decoder = this.#decoder;
+    if (decoder === null) return;
+    this.#decoder = null;
+    decoder.unfold(this.#buf, this.#foldedAt, this.#foldedEnd, this);
+    this.#buf = NO_BYTES;
+  }
+
+  /** Does without the regular lines. */
+  leaveFolded(): void {
+    this.#decoder = null;
+    this.#buf = NO_BYTES;
+  }
+
+  /** What the regular lines take of a list's limit: 32 bytes each, where their punctuation is 4. */
+  get regularCost(): number {
+    return this.end - this.regularAt + (this.count - this.hosts) * (ENTRY_OVERHEAD - LINE_OVERHEAD);
+  }
+
   /** Where the first line that came as a regular one starts. */
   get regularAt(): number {
     return this.count > this.hosts ? this.nameAt[this.hosts]! : this.end;
@@ -143,8 +189,12 @@ export class HeaderBlock {
     if (fields.drop.length < id.length) {
       fields.drop = new Uint8Array(id.length);
       fields.plain = new Uint8Array(id.length);
-    } else fields.drop.fill(0, 0, count);
-    fields.plain.fill(1, 0, count);
+    }
+    const { drop, plain } = fields;
+    for (let i = 0; i < count; i++) {
+      drop[i] = 0;
+      plain[i] = 1;
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import { copyBytes } from './copy.ts';
 import { BYTE_FLAWS, decodedBound, FLAW, huffmanDecode, lastFlaws } from './huffman.ts';
 import { ENTRY_NUMBERS, PSEUDO, pseudoIdOf, STATIC_BYTES, STATIC_COUNT, STATIC_NUMBERS } from './statics.ts';
 import { DynamicTable, ENTRY_OVERHEAD, LINE_OVERHEAD } from './table.ts';
+import { Tail } from './tail.ts';
 
 /** What `decode` gives. TOO_LARGE: the list is over a limit, and `out` is empty; the tables are in step all the same. */
 export const HPACK = { OK: 0, BAD: 1, TOO_LARGE: 2 } as const;
@@ -30,8 +31,11 @@ export class HpackDecoder {
   /** Where the decoder is in the block, and the flaws of the string read last. */
   #p = 0;
   #flaws = 0;
-  /** What an indexed run has left of the list's limit. */
+  /** What is left of the limit of the list's bytes; less than 0: it is over one. */
   #left = 0;
+  /** Where the first regular field is, or may be. */
+  #tailAt = 0;
+  readonly #tail = new Tail();
 
   /** `tableBytes`: what is advertised as SETTINGS_HEADER_TABLE_SIZE; less than the default holds from the first block on. */
   constructor(tableBytes: number = DEFAULT_TABLE_BYTES) {
@@ -41,55 +45,83 @@ export class HpackDecoder {
 
   /**
    * Decodes the whole block buf[at, end). `maxBytes`: of the list, as RFC 9113 6.5.2 counts it (32 a field on top). Gives a value of
-   * HPACK; after BAD the tables are out of step and the connection has to end. Never throws; nothing of `buf` is kept.
+   * HPACK; after BAD the tables are out of step and the connection has to end. `buf` has to stay until `out` has been read. Never
+   * throws.
    */
   decode(buf: Buffer, at: number, end: number, out: HeaderBlock, maxBytes: number, maxFields: number): number {
     const table = this.#table;
+    const tail = this.#tail;
+    const { inserted } = table;
     out.begin();
-    let left = maxBytes;
-    let isFirst = true;
-    let p = at;
+    this.#left = maxBytes;
+    let p = this.#resizes(buf, at, end);
+    if (p !== at) tail.length = -1;
+    if (p < 0) return HPACK.BAD;
+    this.#tailAt = p;
     while (p < end) {
-      const byte = buf[p]!;
-      if (byte >= 0x80) {
-        p = this.#indexedRun(buf, p, end, out, left, maxFields);
-        if (p < 0) return HPACK.BAD;
-        left = this.#left;
-        isFirst = false;
-        continue;
+      const isTail = end - p === tail.length && out.hosts === 1 && out.count === 1;
+      if (isTail && tail.is(buf, p, table.inserted, this.#left, maxFields)) {
+        out.fold(tail.stamp, this, buf, p, end);
+        return HPACK.OK;
       }
+      p = this.#next(buf, p, end, out, maxFields);
+      if (p < 0) return HPACK.BAD;
+      if (out.count === out.hosts) this.#tailAt = p;
+    }
+    if (this.#left < 0) {
+      out.rewind();
+      return HPACK.TOO_LARGE;
+    }
+    if (table.inserted !== inserted || out.hosts === 0) tail.length = -1;
+    else out.stamp = tail.keep(buf, this.#tailAt, end, inserted, out.regularCost, out.count);
+    return HPACK.OK;
+  }
+
+  /** Decodes the fields buf[at, end) that `decode` has left folded in `out`; it has seen them before, and they are good. */
+  unfold(buf: Buffer, at: number, end: number, out: HeaderBlock): void {
+    this.#left = Number.MAX_SAFE_INTEGER;
+    for (let p = at; p >= 0 && p < end; ) p = this.#next(buf, p, end, out, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Size updates, which stand at the start of a block or nowhere (RFC 7541 4.2). Gives where they end, or -1. */
+  #resizes(buf: Buffer, at: number, end: number): number {
+    let p = at;
+    while (p < end && (buf[p]! & 0xe0) === 0x20) {
       this.#p = p + 1;
-      if ((byte & 0xe0) === 0x20) {
-        const size = this.#integer(buf, end, byte & 0x1f, 0x1f);
-        if (!isFirst || size < 0 || size > this.#tableLimit) return HPACK.BAD;
-        table.resize(size);
-      } else {
-        isFirst = false;
-        if (left < 0) out.rewind();
-        // Indexed from now on (01), or not (0000), or never (0001).
-        const prefix = byte >= 0x40 ? 0x3f : 0x0f;
-        const index = this.#integer(buf, end, byte & prefix, prefix);
-        const added = index < 0 ? -1 : this.#literal(buf, end, index, out, byte >= 0x40);
-        if (added < 0) return HPACK.BAD;
-        left = left < 0 || out.count > maxFields ? -1 : left - added - ENTRY_OVERHEAD;
-      }
+      const size = this.#integer(buf, end, buf[p]! & 0x1f, 0x1f);
+      if (size < 0 || size > this.#tableLimit) return -1;
+      this.#table.resize(size);
       p = this.#p;
     }
-    if (left >= 0) return HPACK.OK;
-    out.rewind();
-    return HPACK.TOO_LARGE;
+    return p;
+  }
+
+  /** The field at buf[p], and those after it if they are indexed; gives where the next one is, or -1. Takes from #left. */
+  #next(buf: Buffer, p: number, end: number, out: HeaderBlock, maxFields: number): number {
+    const byte = buf[p]!;
+    if (byte >= 0x80) return this.#indexedRun(buf, p, end, out, maxFields);
+    if ((byte & 0xe0) === 0x20) return -1;
+    if (this.#left < 0) out.rewind();
+    // Indexed from now on (01), or not (0000), or never (0001).
+    const prefix = byte >= 0x40 ? 0x3f : 0x0f;
+    this.#p = p + 1;
+    const index = this.#integer(buf, end, byte & prefix, prefix);
+    const added = index < 0 ? -1 : this.#literal(buf, end, index, out, byte >= 0x40);
+    if (added < 0) return -1;
+    this.#left = this.#left < 0 || out.count > maxFields ? -1 : this.#left - added - ENTRY_OVERHEAD;
+    return this.#p;
   }
 
   /**
    * Indexed fields from buf[at…) on, as many as there are in a row. Encoders send what they have in their table in the order in which
    * they once put it there, so the lines of a run are mostly neighbours in the arena and are copied at one go. Gives where the run
-   * ends, or -1; sets #left to what is left of `left`, less than 0 if the list is over a limit.
+   * ends, or -1.
    */
-  #indexedRun(buf: Buffer, at: number, end: number, out: HeaderBlock, left: number, maxFields: number): number {
+  #indexedRun(buf: Buffer, at: number, end: number, out: HeaderBlock, maxFields: number): number {
     const table = this.#table;
     let { id, nameAt, nameEnd, valueAt, valueEnd, count, seen, repeated, end: to } = out;
     let flaws = 0;
-    let room = left;
+    let room = this.#left;
     // Neighbours that are still to be copied: bytes[copyAt, copyEnd), to the end of out's.
     let bytes: Buffer = STATIC_BYTES;
     let copyAt = 0;
@@ -133,6 +165,8 @@ export class HpackDecoder {
         out.count = count;
         out.addPseudo(fieldId, valueStart, valueStart + valueBytes);
         ({ id, nameAt, nameEnd, valueAt, valueEnd, count, seen } = out);
+        this.#tailAt = p;
+        if (end - p === this.#tail.length) break;
         continue;
       }
       if (count === id.length) {

@@ -18,8 +18,9 @@ const FORBIDDEN =
 /** What is left of the fields that no hop passes on as they came. */
 const OF_THIS_HOP = (1 << FIELD.TE) | (1 << FIELD.CONTENT_LENGTH);
 
-/** The fault of what is malformed in any header list, NO_FAULT if nothing is. */
+/** Sees to it that all lines are there, and gives the fault of what is malformed in any header list, NO_FAULT if nothing is. */
 export function flawOf(block: HeaderBlock): Fault {
+  block.unfold();
   if ((block.seen & FORBIDDEN) !== 0) return FAULT.CONNECTION_FIELD;
   const { flaws } = block;
   if (flaws === 0) return NO_FAULT;

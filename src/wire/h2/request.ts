@@ -26,6 +26,10 @@ const HOST_NAME = [104, 111, 115, 116, 58, 32];
 const CR = 13;
 const LF = 10;
 
+const HOST_BIT = 1 << FIELD.HOST;
+/** Fields by which more of a head is set than its lines. */
+const OF_ONE_REQUEST = (1 << FIELD.CONTENT_LENGTH) | (1 << FIELD.TE) | (1 << FIELD.EXPECT);
+
 /** The authority seen last: connections and clients mostly ask for the same. */
 const authority = new Authority();
 
@@ -34,6 +38,10 @@ const authority = new Authority();
  * Gives NO_FAULT, or why the stream is malformed. Never throws.
  */
 export function readRequest(block: HeaderBlock, head: RequestHead, hasBody: boolean): Fault {
+  if (block.isFolded && block.flaws === 0 && head.linesStamp === block.stamp && isAuthority(block, head.authority)) {
+    return readAgain(block, head, hasBody);
+  }
+  head.linesStamp = 0;
   const flaw = flawOf(block);
   if (flaw !== NO_FAULT) return flaw;
   const startFault = readStart(block, head);
@@ -43,14 +51,38 @@ export function readRequest(block: HeaderBlock, head: RequestHead, hasBody: bool
   if (hasAuthority) putHostLine(block);
   const linesFault = takeLines(block, head);
   if (linesFault !== NO_FAULT) return linesFault;
+  const hostFault = settleHost(head, hasAuthority);
+  if (hostFault !== NO_FAULT) return hostFault;
   head.minor = 1;
   head.isH2 = true;
   head.isAbsolute = false;
   head.keepAlive = true;
-  const hostFault = settleHost(head, hasAuthority);
-  if (hostFault !== NO_FAULT) return hostFault;
   settleExpect(head);
-  return settleFraming(head, hasBody);
+  const fault = settleFraming(head, hasBody);
+  if (fault === NO_FAULT && hasAuthority && (head.seen & OF_ONE_REQUEST) === 0 && (block.repeated & HOST_BIT) === 0) {
+    head.linesStamp = block.stamp;
+  }
+  return fault;
+}
+
+/** The same lines as `head` has from the last time; only what stands in pseudo-headers may be new. */
+function readAgain(block: HeaderBlock, head: RequestHead, hasBody: boolean): Fault {
+  block.leaveFolded();
+  const fault = readStart(block, head);
+  if (fault !== NO_FAULT) return fault;
+  const { drop, count } = head;
+  for (let i = 0; i < count; i++) drop[i] = 0;
+  head.framing = hasBody && !head.isExtendedConnect ? FRAMING.CHUNKED : FRAMING.NONE;
+  return NO_FAULT;
+}
+
+/** Whether :authority is this, byte for byte. */
+function isAuthority(block: HeaderBlock, authority: string): boolean {
+  const { bytes } = block;
+  const at = block.pseudoAt[AUTHORITY_AT]!;
+  if (block.pseudoEnd[AUTHORITY_AT]! - at !== authority.length) return false;
+  for (let k = 0; k < authority.length; k++) if (bytes[at + k] !== authority.charCodeAt(k)) return false;
+  return true;
 }
 
 /** Method, scheme, path and protocol. */
@@ -148,19 +180,18 @@ function copyUp(bytes: Buffer, from: number, count: number, to: number): void {
 
 /** One authority: :authority, or else Host; both only if they say the same (RFC 9113 8.3.1). */
 function settleHost(head: RequestHead, hasAuthority: boolean): Fault {
-  const bit = 1 << FIELD.HOST;
-  if ((head.seen & bit) === 0) return FAULT.NO_HOST;
+  if ((head.seen & HOST_BIT) === 0) return FAULT.NO_HOST;
   const i = head.find(FIELD.HOST);
   if (!authority.parse(head.text, head.valueAt[i]!, head.valueEnd[i]!)) return FAULT.BAD_HOST;
   head.authority = authority.text;
   head.host = authority.host;
   head.port = authority.port;
-  if ((head.repeated & bit) === 0) return NO_FAULT;
+  if ((head.repeated & HOST_BIT) === 0) return NO_FAULT;
   const second = head.findNext(i);
   if (!hasAuthority || head.findNext(second) >= 0) return FAULT.MANY_HOSTS;
   if (head.value(second).toLowerCase() !== head.authority.toLowerCase()) return FAULT.HOST_DIFFERS;
   head.drop[second] = 1;
-  head.repeated &= ~bit;
+  head.repeated &= ~HOST_BIT;
   return NO_FAULT;
 }
 
