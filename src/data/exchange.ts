@@ -22,7 +22,7 @@ import { PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { isCall, isGrpc, renderCallProblem, timeoutMsOf, trailersOf } from './grpc.ts';
 import { isLastHop, isProblem, refusalOf, routeOf, stripped } from './guard.ts';
-import { joined, peerLines, planRequest } from './headers.ts';
+import { joined, RequestPlan } from './headers.ts';
 import type { Plane } from './plane.ts';
 import { redirect } from './redirect.ts';
 import { Replay } from './replay.ts';
@@ -38,8 +38,7 @@ export type State = (typeof STATE)[keyof typeof STATE];
 export class Exchange extends Timed implements UpstreamEvents {
   readonly plane: Plane;
   readonly down: Downstream;
-  /** The lines about the peer that all its requests share. */
-  readonly #constant: string;
+  readonly #plan: RequestPlan;
   state: State = STATE.IDLE;
   head!: RequestHead;
   generation!: Generation;
@@ -85,7 +84,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     super();
     this.plane = plane;
     this.down = down;
-    this.#constant = peerLines(down.peer);
+    this.#plan = new RequestPlan(down.peer, plane.loopLine);
   }
 
   // ── what the client's side tells ─────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +110,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     const { hashOn } = this.pool.spec;
     this.hash = hashOn === null ? 0 : hashKeyOf(hashOn, head, client);
     if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on
-    this.extra = planRequest(head, this.down.peer, this.#constant, plane.loopLine, route);
+    this.extra = this.#plan.linesFor(head, route);
     this.owes100 = head.expectContinue && head.minor === 1 && hasBody;
     const { totalMs } = this.pool.spec.timeouts;
     if (totalMs > 0) this.totalAtMs = nowMs + totalMs;

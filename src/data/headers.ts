@@ -4,18 +4,28 @@
 
 import { randomBytes } from 'node:crypto';
 import { FIELD, type Fields } from '../wire/fields.ts';
+import type { Message } from '../wire/framing.ts';
 import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
-import { httpDate } from '../wire/write.ts';
+import { flat, httpDate } from '../wire/write.ts';
 import type { RouteRuntime } from './generation.ts';
 import type { Peer } from './sides.ts';
 
+const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
+/** The last two digits of a count, made once: turning a number into base 36 costs more than the rest of the line. */
+const PAIRS = Array.from({ length: 36 * 36 }, (_, i) => DIGITS.charAt(i / 36) + DIGITS.charAt(i % 36));
 const idPrefix = randomBytes(8).toString('hex');
-let idCount = 0;
+let idTurn = 0;
+let idHead = `${idPrefix}-0`;
+let idPair = 0;
 
 /** Unique among all processes and threads; 16 hex digits of this thread, then a count. */
 export function newRequestId(): string {
-  return `${idPrefix}-${(++idCount).toString(36)}`;
+  if (++idPair === PAIRS.length) {
+    idPair = 0;
+    idHead = flat(`${idPrefix}-${(++idTurn).toString(36)}`);
+  }
+  return idHead + PAIRS[idPair]!;
 }
 
 /** Sets `fields.drop` on every field called `lower`. */
@@ -55,15 +65,61 @@ export function planRequest(
   route: RouteRuntime,
 ): string {
   let extra = peer.isTrusted ? planTrusted(head, peer) : planUntrusted(head, constant);
-  extra += head.isH2 ? 'Via: 2.0 fermat\r\n' : head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
-  extra += loopLine;
+  extra += viaOf(head) + loopLine;
   if (head.upgrade !== '') extra += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
   if (head.methodId === 7 || head.methodId === 8) extra += planMaxForwards(head);
   return edit(head, extra, route.requestDrops) + route.requestLines;
 }
 
-/** Nothing that a stranger says about where it comes from gets through. */
+/**
+ * planRequest for the requests of one connection. The lines for a stranger's plain request differ by its id alone while it
+ * asks the same host, so they are put together once.
+ */
+export class RequestPlan {
+  readonly #peer: Peer;
+  readonly #constant: string;
+  readonly #loopLine: string;
+  #route: RouteRuntime | null = null;
+  #authority = '';
+  #via = '';
+  #before = '';
+  #after = '';
+
+  constructor(peer: Peer, loopLine: string) {
+    this.#peer = peer;
+    this.#constant = peerLines(peer);
+    this.#loopLine = loopLine;
+  }
+
+  linesFor(head: RequestHead, route: RouteRuntime): string {
+    const isPlain = head.upgrade === '' && head.methodId !== 7 && head.methodId !== 8;
+    if (!isPlain || this.#peer.isTrusted || route.requestDrops.length > 0)
+      return planRequest(head, this.#peer, this.#constant, this.#loopLine, route);
+    dropClaims(head);
+    const via = viaOf(head);
+    if (route !== this.#route || head.authority !== this.#authority || via !== this.#via) {
+      this.#route = route;
+      this.#authority = head.authority;
+      this.#via = via;
+      this.#before = flat(`${this.#constant}${hostLine(head)}X-Request-Id: `);
+      this.#after = flat(`\r\n${via}${this.#loopLine}${route.requestLines}`);
+    }
+    return this.#before + newRequestId() + this.#after;
+  }
+}
+
+function viaOf(head: Message): string {
+  if (head.isH2) return 'Via: 2.0 fermat\r\n';
+  return head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
+}
+
 function planUntrusted(head: RequestHead, constant: string): string {
+  dropClaims(head);
+  return `${constant}${hostLine(head)}X-Request-Id: ${newRequestId()}\r\n`;
+}
+
+/** Nothing that a stranger says about where it comes from gets through. */
+function dropClaims(head: RequestHead): void {
   const { id, drop, count } = head;
   for (let i = 0; i < count; i++) {
     switch (id[i]) {
@@ -80,7 +136,6 @@ function planUntrusted(head: RequestHead, constant: string): string {
         if (claimsOrigin(head, i)) drop[i] = 1;
     }
   }
-  return `${constant}${hostLine(head)}X-Request-Id: ${newRequestId()}\r\n`;
 }
 
 /** A trusted peer's word stands; its own address is appended. */
@@ -129,12 +184,28 @@ function hostLine(head: RequestHead): string {
 /** X-Forwarded-anything, Forwarded, X-Real-IP and X-Request-Id, also spelt with `_` or `.`, which many frameworks fold into `-`. */
 function claimsOrigin(fields: Fields, i: number): boolean {
   const { text, nameAt, nameEnd } = fields;
-  const first = text.charCodeAt(nameAt[i]!) | 32;
+  const at = nameAt[i]!;
+  const first = text.charCodeAt(at) | 32;
   if (first !== 120 && first !== 102) return false; // x, f
-  const length = nameEnd[i]! - nameAt[i]!;
-  if (length < 9) return false;
-  const name = foldedName(fields, i);
-  return name.startsWith('x-forwarded-') || name === 'forwarded' || name === 'x-real-ip' || name === 'x-request-id';
+  const length = nameEnd[i]! - at;
+  switch (length) {
+    case 9:
+      return isFolded(text, at, 'forwarded') || isFolded(text, at, 'x-real-ip');
+    case 12:
+      return isFolded(text, at, 'x-request-id') || isFolded(text, at, 'x-forwarded-');
+    default:
+      return length > 12 && isFolded(text, at, 'x-forwarded-');
+  }
+}
+
+/** Whether what stands at text[at] is `lower`, in letters and `-`, when case, `_` and `.` are folded. */
+function isFolded(text: string, at: number, lower: string): boolean {
+  for (let k = 0; k < lower.length; k++) {
+    const c = text.charCodeAt(at + k);
+    const want = lower.charCodeAt(k);
+    if (c !== want && (want === 45 ? c !== 95 && c !== 46 : (c | 32) !== want)) return false;
+  }
+  return true;
 }
 
 function foldedName(fields: Fields, i: number): string {
@@ -158,7 +229,7 @@ export function maxForwardsOf(value: string): number {
 
 /** Marks what the endpoint's answer must not carry to the client, and gives the lines it shall carry besides. */
 export function planResponse(head: ResponseHead, route: RouteRuntime): string {
-  let extra = head.isH2 ? 'Via: 2.0 fermat\r\n' : head.minor === 0 ? 'Via: 1.0 fermat\r\n' : 'Via: 1.1 fermat\r\n';
+  let extra = viaOf(head);
   if (!head.hasDate) extra += `Date: ${httpDate(Date.now())}\r\n`;
   return edit(head, extra, route.responseDrops) + route.responseLines;
 }

@@ -71,17 +71,35 @@ export function reasonOf(status: number): string {
   return REASONS[status] ?? '';
 }
 
+/**
+ * The same latin1 text in one piece. What was put together is a tree until it is written, and would be walked again in every
+ * message that it is part of: for texts that are written again and again.
+ */
+export function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
 const STATUS_LINES: string[] = [];
 const STATUS_REASONS: string[] = [];
 for (let status = 0; status < 1000; status++) {
   STATUS_REASONS[status] = reasonOf(status);
-  STATUS_LINES[status] = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n`;
+  STATUS_LINES[status] = flat(`HTTP/1.1 ${status} ${reasonOf(status)}\r\n`);
 }
 
 /** `HTTP/1.1 200 OK CRLF`; status 100-999. A reason of '' is the registered one; others must have been parsed by us. */
 export function statusLine(status: number, reason: string): string {
   if (reason === '' || reason === STATUS_REASONS[status]) return STATUS_LINES[status]!;
   return `HTTP/1.1 ${status} ${reason}\r\n`;
+}
+
+/** Lengths that have their line made but once. */
+const LENGTH_LINES: (string | undefined)[] = new Array(8192).fill(undefined);
+
+/** `Content-Length: 3 CRLF`. */
+export function lengthLine(bytes: number): string {
+  if (bytes >= LENGTH_LINES.length) return `Content-Length: ${bytes}\r\n`;
+  LENGTH_LINES[bytes] ??= flat(`Content-Length: ${bytes}\r\n`);
+  return LENGTH_LINES[bytes];
 }
 
 /** `GET /path HTTP/1.1 CRLF`: always our own version (RFC 9112 2.3). */

@@ -12,10 +12,12 @@ import {
   peerLines,
   planRequest,
   planResponse,
+  RequestPlan,
 } from '../../src/data/headers.ts';
 import { Plane } from '../../src/data/plane.ts';
 import type { Peer } from '../../src/data/sides.ts';
 import { copyKept, FIELD } from '../../src/wire/fields.ts';
+import type { RequestHead } from '../../src/wire/request.ts';
 import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 import { parseRequest, parseResponse } from '../wire/support.ts';
 
@@ -70,11 +72,24 @@ function routeOf(more: Partial<RouteSpec> = {}): RouteRuntime {
   return plane.generation.routes[0]!;
 }
 
+function blanked(lines: string): string {
+  return lines.replace(/[0-9a-f]{16}-[0-9a-z]+/g, 'ID');
+}
+
+/** The lines of ours, first and again, on a connection that has asked for other things before. */
+function planned(head: RequestHead, peer: Peer, route: RouteRuntime): string[] {
+  const plan = new RequestPlan(peer, LOOP);
+  plan.linesFor(parseRequest('GET / HTTP/1.1\r\nHost: other.example\r\n\r\n').head, route);
+  plan.linesFor(parseRequest('GET / HTTP/1.0\r\n\r\n').head, routeOf());
+  return [plan.linesFor(head, route), plan.linesFor(head, route)];
+}
+
 /** The field lines that an endpoint gets, lower-case names, ids blanked. */
 function sent(lines: string, peer: Peer = PEER, route = routeOf(), start = 'GET /p HTTP/1.1'): string[] {
   const { head, status } = parseRequest(`${start}\r\n${lines}\r\n`);
   expect(status).toBe(0);
   const extra = planRequest(head, peer, peerLines(peer), LOOP, route);
+  expect(planned(head, peer, route).map(blanked)).toEqual([extra, extra].map(blanked));
   return `${copyKept(head)}${extra}`
     .split('\r\n')
     .filter((line) => line !== '')

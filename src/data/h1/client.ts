@@ -9,6 +9,7 @@ import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import type { ResponseHead, ResponseReader } from '../../wire/response.ts';
+import { lengthLine } from '../../wire/write.ts';
 import { ReadBuffer } from '../buffers.ts';
 import type { Plane } from '../plane.ts';
 import type { Upstream, UpstreamEvents } from '../sides.ts';
@@ -249,11 +250,7 @@ export class ClientConnection extends Timed implements Upstream {
     this.#reader.expect(fields.methodId);
     this.#writer.isChunked = framing === FRAMING.CHUNKED;
     const body =
-      framing === FRAMING.LENGTH
-        ? `Content-Length: ${length}\r\n`
-        : this.#writer.isChunked
-          ? 'Transfer-Encoding: chunked\r\n'
-          : '';
+      framing === FRAMING.LENGTH ? lengthLine(length) : this.#writer.isChunked ? 'Transfer-Encoding: chunked\r\n' : '';
     this.#writer.text(`${method} ${path} HTTP/1.1\r\n${copyKept(fields)}${extra}${body}\r\n`);
   }
 

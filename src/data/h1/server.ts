@@ -11,7 +11,7 @@ import { copyKept, type Fields } from '../../wire/fields.ts';
 import { PREFACE } from '../../wire/h2/frames.ts';
 import type { RequestHead, RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
-import { httpDate, statusLine } from '../../wire/write.ts';
+import { httpDate, lengthLine, statusLine } from '../../wire/write.ts';
 import { kept, ReadBuffer, type Reading, type Tap } from '../buffers.ts';
 import { PROBLEM, type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
@@ -372,7 +372,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     text += extra;
     this.#writer.isChunked = false;
     this.#isCounted = framing === FRAMING.LENGTH;
-    if (this.#isCounted) text += `Content-Length: ${length}\r\n`;
+    if (this.#isCounted) text += lengthLine(length);
     else if (framing !== FRAMING.NONE && !this.#isHeadRequest) {
       if (this.#isOldClient) this.#persist = false;
       else {
