@@ -29,9 +29,11 @@ export function configFileOf(
 export function validate(flags: ConfigureFlags): ExitCode {
   const file = configFileOf(flags);
   const loaded = loadConfig(file, flags);
-  if (flags.json) printJson({ ok: loaded.ok, file, problems: loaded.ok ? [] : loaded.problems });
+  const warnings = loaded.ok ? loaded.config.warnings : [];
+  if (flags.json) printJson({ ok: loaded.ok, file, problems: loaded.ok ? [] : loaded.problems, warnings });
   else if (loaded.ok) print(`${styled('green', 'valid')}  ${loaded.source}: ${summaryOf(loaded.config)}`);
   else tell(loaded.problems);
+  if (!flags.json) for (const warning of warnings) complain(`${styled('yellow', 'warning')}  ${warning}`);
   return loaded.ok ? EXIT.OK : EXIT.CONFIG;
 }
 

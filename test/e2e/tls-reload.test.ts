@@ -4,7 +4,7 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Config, type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
+import { type Config, type Fermat, runFermat, simpleConfig, startFermat } from '../support/fermat.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { type Issued, Pki, tlsClient, tlsConnect, tlsListener } from '../support/pki.ts';
 import { exchange, get } from '../support/raw.ts';
@@ -100,6 +100,9 @@ describe('a certificate file that changes', () => {
     await until(() => shownEverywhere('late'), 'the expired certificate');
     const warning = fermat.events.findLast(({ type }) => type === 'config.warning');
     expect(String(warning?.message)).toMatch(/^certificate .*site\.pem expired on /);
+    const { code, stdout } = await runFermat(['validate', '-c', fermat.file, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, warnings: [expect.stringContaining('expired on')] });
   });
 });
 
