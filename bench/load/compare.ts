@@ -19,10 +19,12 @@ import { type Grounds, NOT_SUPPORTED, prepareGrounds, Stable } from './stable.ts
 import { costOf, summarise, unitOf } from './summary.ts';
 import { measureWindow, type Trial, type Window, warmUp } from './windows.ts';
 
-/** A just-in-time compiler needs some thousands of requests before it shows what it can. */
+/** A just-in-time compiler needs some thousands of requests before it shows what it can; less for a second scenario. */
 const WARM_UP_S = 3;
+const WARM_AGAIN_S = 1;
 const MISSING = 'missing: ';
 const QUICK = { seconds: 1, rounds: 1, warmUpS: 1 };
+const warm = new WeakSet<Trial['stall']>();
 
 const { values: flags } = parseArgs({
   options: {
@@ -178,7 +180,8 @@ async function alternate(trials: readonly Trial[], absent: Record<string, string
       const { scenario, entrant } = trial;
       if (absent[entrant] !== undefined) continue;
       try {
-        if (round === 0) await warmUp(trial, terms.warmUpS);
+        if (round === 0) await warmUp(trial, warm.has(trial.stall) ? WARM_AGAIN_S : terms.warmUpS);
+        warm.add(trial.stall);
         const window = await measureWindow(trial, round, terms.seconds);
         windows.push(window);
         const cost = `${costOf(window, scenario.per).toFixed(2)} ${unitOf(scenario.per)}`;
@@ -215,7 +218,8 @@ function report({ name, title, per, entrants }: Scenario, { summary, windows, ab
 }
 
 function minutesOf(scenarios: readonly Scenario[]): number {
-  const perEntrantS = terms.warmUpS + terms.rounds * (terms.seconds + 0.2) + 0.5;
-  const entrants = scenarios.reduce((sum, scenario) => sum + scenario.entrants.length, 0);
-  return Math.ceil((entrants * perEntrantS) / 60);
+  const entrants = scenarios.flatMap((scenario) => scenario.entrants);
+  const stalls = new Set(entrants.map(({ peer, shape }) => peer + JSON.stringify(shape))).size;
+  const windowsS = entrants.length * (WARM_AGAIN_S + terms.rounds * (terms.seconds + 0.15));
+  return Math.ceil((windowsS + stalls * (terms.warmUpS - WARM_AGAIN_S + 0.5)) / 60);
 }

@@ -118,6 +118,8 @@ async function bench(): Promise<number> {
     const windows = await alternate([{ name: DIRECT, port: grounds.http.port }, ...through], rate);
     const summary = summarise(windows);
     report(summary);
+    const late = median(windows.filter(({ target }) => target === DIRECT).map(({ sentLateP99Us }) => sentLateP99Us));
+    console.log(`The generator itself sent late by ${late} µs at p99 when it went direct.`);
     const pauses: Record<string, Pause> = {};
     for (const name of pauseSeconds > 0 ? listOf(flags['pause-peers']) : []) {
       const stall = stalls.get(name);

@@ -1,27 +1,29 @@
 // h2load as the generator of HTTP/2: over TLS by ALPN, else by prior knowledge. It prints no percentiles, so they are taken
 // from its log, one line a request.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LoadOptions, LoadResult } from './load.ts';
 import { outputOf } from './process.ts';
 import { quantileOf } from './report.ts';
 
+const folder = join(tmpdir(), `fermat-h2load-${process.pid}`);
+const log = join(folder, 'requests.log');
+
 export async function runH2load(options: LoadOptions): Promise<LoadResult> {
   const { base, path, connections, streams = 1, headers = {}, seconds, core } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'fermat-h2load-'));
-  const log = join(folder, 'requests.log');
-  const fields = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-  try {
-    const { text } = await outputOf(core, 'h2load', [
-      ...['-t1', `-c${connections}`, `-m${streams}`, '-D', `${seconds}s`, `--log-file=${log}`],
-      ...[...fields, base + path],
-    ]);
-    return resultOf(text, readFileSync(log, 'latin1'));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  if (!existsSync(folder)) {
+    mkdirSync(folder);
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   }
+  rmSync(log, { force: true });
+  const fields = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const { text } = await outputOf(core, 'h2load', [
+    ...['-t1', `-c${connections}`, `-m${streams}`, '-D', `${seconds}s`, `--log-file=${log}`],
+    ...[...fields, base + path],
+  ]);
+  return resultOf(text, existsSync(log) ? readFileSync(log, 'latin1') : '');
 }
 
 function resultOf(text: string, log: string): LoadResult {

@@ -9,6 +9,8 @@ import { firstLineOf } from './machine.ts';
 /** Clock ticks of /proc/PID/stat, per second; the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const STOP_TIMEOUT_MS = 5000;
+/** Longer than any window. */
+const RUN_TIMEOUT_S = 300;
 
 const hasTaskset = firstLineOf('taskset', ['--version']) !== null;
 
@@ -67,14 +69,20 @@ export function start(cores: number | string | null, command: string, args: read
   return running;
 }
 
-/** Runs a command to its end; gives the last of what it said, and its exit code (null = ended by a signal). */
+/**
+ * Runs a command to its end; gives the last of what it said, and its exit code (null = ended by a signal). One that does not
+ * come to its end is killed after `timeoutS`.
+ */
 export async function outputOf(
   cores: number | string | null,
   command: string,
   args: readonly string[],
+  timeoutS = RUN_TIMEOUT_S,
 ): Promise<{ text: string; code: number | null }> {
-  const { child, said } = start(cores, command, args);
+  const { child, said, pid } = start(cores, command, args);
+  const timer = setTimeout(() => killTree(pid), timeoutS * 1000);
   await new Promise<void>((resolve) => child.once('close', () => resolve()));
+  clearTimeout(timer);
   return { text: said(), code: child.exitCode };
 }
 
