@@ -196,6 +196,22 @@ describe('F9 honest clients', () => {
     expect(client.goaways).toEqual([]);
   });
 
+  it('F9 may open the windows of a long line all at once', async () => {
+    // What frames earned was cut off at the burst, long before they had arrived and were answered.
+    rig.origin.script = (request) => request.answer(200, Buffer.alloc(8 * MIB));
+    using client = await h2Client(rig.port, { isGreedy: false, settings: [[S.WINDOW, 16 * MIB]] });
+    client.open(0, 16 * MIB);
+    const stream = await client.over(client.request());
+    const frames = client.framesOf(T.DATA).length;
+    client.send(
+      ...Array.from({ length: frames }, () =>
+        Buffer.concat([windowUpdate(0, 16_384), windowUpdate(stream.id, 16_384)]),
+      ),
+    );
+    await client.settle();
+    expect([stream.bodyBytes, frames >= 512, client.goaways]).toEqual([8 * MIB, true, []]);
+  });
+
   it('F9 may give up a thousand downloads in a row while they finish others (as gRPC clients do)', async () => {
     const body = Buffer.alloc(64 << 10);
     rig.origin.script = (request) => {

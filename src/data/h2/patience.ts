@@ -19,6 +19,8 @@ export const EARNED = { ANSWER: 8, DATA_FRAME: 3 } as const;
 
 export class Patience {
   #left = BURST;
+  /** Control frames that DATA of ours has yet to be answered with: a round trip later, and for a whole window at once. */
+  #replies = 0;
   #atMs: number;
 
   constructor(nowMs: number) {
@@ -29,8 +31,18 @@ export class Patience {
     this.#left = Math.min(BURST, this.#left + amount);
   }
 
+  /** A DATA frame went out. */
+  sentData(): void {
+    this.earn(EARNED.DATA_FRAME);
+    this.#replies += EARNED.DATA_FRAME;
+  }
+
   /** False: it is used up. */
   spend(amount: number, nowMs: number): boolean {
+    if (amount === COST.CONTROL && this.#replies > 0) {
+      this.#replies--;
+      return true;
+    }
     this.#left = Math.min(BURST, this.#left + ((nowMs - this.#atMs) * REFILL_PER_S) / 1000) - amount;
     this.#atMs = nowMs;
     return this.#left >= 0;

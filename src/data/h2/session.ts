@@ -20,7 +20,7 @@ import {
 import type { Reading } from '../buffers.ts';
 import type { Plane } from '../plane.ts';
 import { Timed } from '../wheel.ts';
-import { COST, EARNED, Patience } from './patience.ts';
+import { COST, Patience } from './patience.ts';
 import { Sender, type SenderEvents } from './sender.ts';
 import type { H2Stream } from './stream.ts';
 
@@ -249,7 +249,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   }
 
   onDataFrame(): void {
-    this.patience.earn(EARNED.DATA_FRAME);
+    this.patience.sentData();
   }
 
   abstract onWriting(isWriting: boolean): void;

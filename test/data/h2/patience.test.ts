@@ -30,10 +30,17 @@ describe('patience', () => {
     for (let i = 0; i < 100_000; i++) {
       patience.earn(EARNED.ANSWER);
       if (!patience.spend(COST.RESET, 0)) refused++;
-      patience.earn(EARNED.DATA_FRAME);
-      if (!patience.spend(2 * COST.CONTROL, 0)) refused++;
+      patience.sentData();
+      for (let k = 0; k < 2; k++) if (!patience.spend(COST.CONTROL, 0)) refused++;
     }
     expect(refused).toBe(0);
+  });
+
+  it('lasts for the windows of thousands of frames that went out before the first was opened, but not for resets', () => {
+    const patience = new Patience(0);
+    for (let i = 0; i < 5000; i++) patience.sentData();
+    expect(times(patience, COST.RESET, 0)).toBe(100);
+    expect(times(patience, COST.CONTROL, 0)).toBe(15_000);
   });
 
   it('is used up by resets whatever is asked between them, unless it is answered', () => {
