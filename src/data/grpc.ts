@@ -51,32 +51,27 @@ export function isCall(head: RequestHead): boolean {
 export function timeoutMsOf(head: RequestHead): number {
   const i = head.findName('grpc-timeout');
   if (i < 0) return -1;
+  const at = head.valueAt[i]!;
   const unitAt = head.valueEnd[i]! - 1;
-  const digits = unitAt - head.valueAt[i]!;
-  if (digits < 1 || digits > 8) return -1;
-  let value = 0;
-  for (let p = head.valueAt[i]!; p < unitAt; p++) {
-    const digit = head.text.charCodeAt(p) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
-  }
-  const unitMs = unitMsOf(head.text[unitAt]!);
-  return unitMs > 0 ? value * unitMs : -1;
+  if (unitAt - at > 8) return -1;
+  const value = decimalOf(head.text, at, unitAt);
+  const unitMs = unitMsOf(head.text.charCodeAt(unitAt));
+  return value < 0 || unitMs === 0 ? -1 : value * unitMs;
 }
 
-function unitMsOf(unit: string): number {
+function unitMsOf(unit: number): number {
   switch (unit) {
-    case 'H':
+    case 72: // H
       return 3_600_000;
-    case 'M':
+    case 77: // M
       return 60_000;
-    case 'S':
+    case 83: // S
       return 1000;
-    case 'm':
+    case 109: // m
       return 1;
-    case 'u':
+    case 117: // u
       return 1e-3;
-    case 'n':
+    case 110: // n
       return 1e-6;
     default:
       return 0;
@@ -94,8 +89,21 @@ export function rpcStatusOf(head: Fields | null, trailers: Fields | null): numbe
     i = fields === null ? -1 : fields.findName('grpc-status');
   }
   if (i < 0) return NO_STATUS;
-  const value = fields!.value(i);
-  return /^[0-9]{1,2}$/.test(value) ? Number(value) : NO_STATUS;
+  const at = fields!.valueAt[i]!;
+  const end = fields!.valueEnd[i]!;
+  return end - at > 2 ? NO_STATUS : decimalOf(fields!.text, at, end);
+}
+
+/** 1*DIGIT at text[at, end); -1 for what is none. */
+function decimalOf(text: string, at: number, end: number): number {
+  if (at >= end) return -1;
+  let value = 0;
+  for (let p = at; p < end; p++) {
+    const digit = text.charCodeAt(p) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /**

@@ -443,6 +443,9 @@ describe('what endpoints say of themselves', () => {
         ...pool,
       }),
     );
+    const areHealthy = async (): Promise<boolean> =>
+      Object.values(await counts(fermat)).every(({ state }) => state === 'healthy');
+    await until(areHealthy, 'both to be known as healthy');
     return { bad, good, fermat, client: clientTo(fermat.port) };
   };
 
@@ -469,7 +472,7 @@ describe('what endpoints say of themselves', () => {
     const { bad, fermat, client } = await twoEndpoints();
     bad.handlers.unary = (_call, callback) => callback({ code, details: 'no' });
     for (let i = 0; i < 40; i++) await client.unary('x', { deadlineMs }).catch(() => undefined);
-    await until(async () => (await counts(fermat)).e0!.requests === 20, 'the counts');
+    await until(async () => (await counts(fermat)).e0!.requests >= 15, 'the counts');
     expect((await counts(fermat)).e0).toMatchObject({ state: 'healthy', failures: 0 });
   });
 
