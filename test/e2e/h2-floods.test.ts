@@ -145,6 +145,28 @@ describe('F9 floods', () => {
     expect(rig.fermat.rssBytes - before).toBeLessThan(16 * MIB);
   });
 
+  it('F9 reads no more requests of a client that takes none of their answers', async () => {
+    // Answers without a body met no window: what nobody read piled up for as long as somebody asked.
+    let count = 0;
+    rig.origin.script = (request) => request.answer(204, '', `X-Large: ${String(count++).repeat(2000)}\r\n`);
+    using client = await h2Client(rig.port);
+    await client.get();
+    client.socket.pause();
+    const before = rig.fermat.rssBytes;
+    for (let round = 0; round < 150; round++) {
+      for (let i = 0; i < 40; i++) client.request();
+      await delay(8);
+    }
+    await until(() => count > 500, 'many answers');
+    expect(rig.fermat.rssBytes - before).toBeLessThan(24 * MIB);
+    const stopped = count;
+    await delay(100);
+    expect(count - stopped).toBeLessThan(100);
+    // What it asked for beyond a hundred at once is refused when it reads again, and then it has had its share.
+    client.socket.resume();
+    expect(await client.ended()).toBe(E.ENHANCE_YOUR_CALM);
+  });
+
   it('F9 leaves other clients alone meanwhile', async () => {
     using other = await h2Client(rig.port);
     let isOver = false;

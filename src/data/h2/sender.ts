@@ -21,6 +21,8 @@ import type { H2Stream } from './stream.ts';
 
 /** Gathered bytes beyond which bodies wait with their streams: what is here can take turns no more. */
 const HIGH_BYTES = 64 * 1024;
+/** Heads and control frames know no windows: with this much of them unread, the peer is not to be asked for more. */
+const FULL_BYTES = 512 * 1024;
 /** Larger buffers are not kept for the next use. */
 const KEEP_BYTES = 2 * HIGH_BYTES;
 const MAX_FREE = 16;
@@ -68,6 +70,11 @@ export class Sender implements Pending, Flushable {
 
   get isIdle(): boolean {
     return this.#flying === null && (this.#out === null || this.#out.at === 0);
+  }
+
+  /** The peer does not take what it is sent. */
+  get isFull(): boolean {
+    return this.#out !== null && this.#out.at >= FULL_BYTES;
   }
 
   get #isCongested(): boolean {

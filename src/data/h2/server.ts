@@ -36,6 +36,8 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   #isWarned = false;
   #isLast = false;
   #isWriting = false;
+  /** Nothing is read until it has taken what it was sent. */
+  #isHeldBack = false;
   /** Stream ids between these were passed over: nobody used them, and nobody may any more (RFC 9113, 5.1.1). */
   #gapFrom = 0;
   #gapTo = 0;
@@ -74,6 +76,16 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     this.#flushTouched();
     if (this.framesRead !== before) this.#midwayMs = 0; // what is not whole now began in this read
     this.#watch();
+    if (!this.sender.isFull || this.isOver) return;
+    this.#isHeldBack = true; // or answers without bodies pile up for as long as it asks
+    this.socket.pause();
+  }
+
+  override onIdle(): void {
+    super.onIdle();
+    if (!this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    this.socket.resume();
   }
 
   /** Body bytes for its endpoint came in this read: they leave when the read is through. */

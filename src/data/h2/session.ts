@@ -213,9 +213,8 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   }
 
   #onSettingsFrame({ buf, from, to, flags }: FrameReader): void {
-    const isFirst = !this.#hasSettings;
     this.#hasSettings = true;
-    if (!isFirst && !this.spend(COST.CONTROL)) return;
+    if (!this.spend(Math.max(COST.CONTROL, (to - from) >> 6))) return; // each may touch every stream
     if ((flags & FLAG.ACK) !== 0) return;
     for (let at = from; at < to; at += 6) {
       const id = (buf[at]! << 8) | buf[at + 1]!;
