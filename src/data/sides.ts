@@ -57,7 +57,7 @@ export interface Downstream {
   resume(): void;
   /** After a 101: raw bytes both ways from now on, beginning with what was read too far. */
   tunnel(): void;
-  /** Everything handed over has left for the kernel. */
+  /** Nothing that was handed over is read any more: its memory may be written to. */
   readonly isFlushed: boolean;
 }
 
@@ -81,7 +81,7 @@ export interface Upstream {
   /** Takes the exchange's hands off a connection that finished its response: back to the pool or closed. */
   release(): void;
   tunnel(): void;
-  /** Everything handed over has left for the kernel. */
+  /** Nothing that was handed over is read any more: its memory may be written to. */
   readonly isFlushed: boolean;
 }
 

@@ -2,6 +2,7 @@
 // connection over TLS behaves like any other when its client goes, half-closes, streams or is cut off.
 
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
@@ -17,6 +18,7 @@ const MB = 1_000_000;
 const GONE_MS = 100;
 const SLACK_MS = 60;
 const pki = new Pki();
+const chunkLine = (part: Buffer): Buffer => Buffer.from(`${part.length.toString(16)}\r\n`);
 let origin: Origin;
 let fermat: Fermat;
 let port: number;
@@ -184,6 +186,30 @@ describe('a request over TLS', () => {
     expect((await client.answer('POST')).body.length).toBe(5 * MB + 1);
     await client.send(get('/again'));
     expect((await client.answer()).status).toBe(200);
+  });
+
+  // Bodies are read into memory that is used again: over TLS as soon as it is encrypted, and never before.
+  it('and its answer arrive as they were sent, many at once, whoever is slow', async () => {
+    const bodies = Array.from({ length: 6 }, () => randomBytes(3 * MB));
+    origin.script = async (request) => request.answer(200, await request.whole());
+    await Promise.all(
+      bodies.map(async (body, i) => {
+        using client = await tlsClient(port);
+        const isChunked = i % 2 === 0;
+        const framing = isChunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`;
+        await client.send(`POST / HTTP/1.1\r\nHost: example.com\r\n${framing}\r\n\r\n`);
+        for (let at = 0; at < body.length; at += 100_000) {
+          const part = body.subarray(at, at + 100_000);
+          await client.send(isChunked ? Buffer.concat([chunkLine(part), part, Buffer.from('\r\n')]) : part);
+          if (i < 2) await delay(1);
+        }
+        if (isChunked) await client.send('0\r\n\r\n');
+        if (i > 2) client.socket.pause();
+        await delay(100);
+        client.socket.resume();
+        expect((await client.answer('POST')).body.equals(body)).toBe(true);
+      }),
+    );
   });
 
   it('has the first event of a stream at once', async () => {

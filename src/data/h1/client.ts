@@ -275,7 +275,7 @@ export class ClientConnection extends Timed implements Upstream {
   }
 
   get isFlushed(): boolean {
-    return this.#writer.isFlushed;
+    return this.#writer.hasLetGo;
   }
 
   release(): void {

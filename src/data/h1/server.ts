@@ -90,7 +90,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   get isFlushed(): boolean {
-    return this.#writer.isFlushed;
+    return this.#writer.hasLetGo;
   }
 
   /** Between two requests, so that a drain may close it. */

@@ -10,6 +10,12 @@ import { canWriteDirectly, type Pending, writeText } from './direct.ts';
 /** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
 const SMALL_BYTES = 4096;
 
+/** What Node's Writable keeps count of: all that is not written, and the part that its handle has been given. */
+interface Queue {
+  readonly length: number;
+  readonly writelen?: number;
+}
+
 export class MessageWriter implements Pending {
   /** Frames the body in chunks. Set with each head. */
   isChunked = false;
@@ -18,6 +24,7 @@ export class MessageWriter implements Pending {
   pendingWrites = 0;
   readonly #socket: Socket;
   readonly #isDirect: boolean;
+  readonly #isTls: boolean;
   readonly #onDrain: () => void;
   /** What waits to travel in one write; latin1. */
   #text = '';
@@ -26,6 +33,7 @@ export class MessageWriter implements Pending {
   constructor(socket: Socket, onDrain: () => void) {
     this.#socket = socket;
     this.#isDirect = canWriteDirectly(socket);
+    this.#isTls = (socket as Socket & { encrypted?: boolean }).encrypted === true;
     this.#onDrain = onDrain;
     socket.on('drain', () => {
       if (this.hasRoom) onDrain();
@@ -40,6 +48,16 @@ export class MessageWriter implements Pending {
   /** Everything handed over has left for the kernel. */
   get isFlushed(): boolean {
     return this.pendingWrites === 0 && this.#socket.writableLength === 0;
+  }
+
+  /**
+   * Nothing that was handed over is read any more, so its memory may be written to. That is sooner than `isFlushed` over TLS,
+   * which encrypts what a write brings into memory of its own before that write returns.
+   */
+  get hasLetGo(): boolean {
+    if (!this.#isTls) return this.isFlushed;
+    const { length, writelen } = (this.#socket as unknown as { _writableState: Queue })._writableState;
+    return length === writelen;
   }
 
   /** Adds a text: a head, or a whole small message. latin1. */
