@@ -20,9 +20,10 @@ import { costOf, summarise, unitOf } from './summary.ts';
 import { measureWindow, type Trial, type Window, warmUp } from './windows.ts';
 
 /** A just-in-time compiler needs some thousands of requests before it shows what it can; less for a second scenario. */
-const WARM_UP_S = 3;
+const FULL = { seconds: 2, rounds: 5, warmUpS: 3 };
 const WARM_AGAIN_S = 1;
 const MISSING = 'missing: ';
+/** Not kept. */
 const QUICK = { seconds: 1, rounds: 1, warmUpS: 1 };
 const warm = new WeakSet<Trial['stall']>();
 
@@ -31,8 +32,8 @@ const { values: flags } = parseArgs({
     peers: { type: 'string', default: '' },
     scenario: { type: 'string', default: '' },
     group: { type: 'string', default: '' },
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -46,9 +47,12 @@ npm run bench:load -- latency | memory | floods | readme [--help]`;
 
 const listOf = (text: string) => text.split(',').filter(Boolean);
 const wanted = { peers: listOf(flags.peers), scenarios: listOf(flags.scenario), groups: listOf(flags.group) };
-const terms = flags.quick
-  ? QUICK
-  : { seconds: Number(flags.seconds), rounds: Number(flags.rounds), warmUpS: WARM_UP_S };
+const usual = flags.quick ? QUICK : FULL;
+const terms = {
+  seconds: Number(flags.seconds ?? usual.seconds),
+  rounds: Number(flags.rounds ?? usual.rounds),
+  warmUpS: usual.warmUpS,
+};
 const isUsable =
   wanted.peers.every((name) => Object.hasOwn(PEERS, name)) &&
   wanted.scenarios.every((wantedName) => SCENARIOS.some(({ name }) => name === wantedName)) &&
@@ -187,7 +191,7 @@ async function alternate(trials: readonly Trial[], absent: Record<string, string
         const cost = `${costOf(window, scenario.per).toFixed(2)} ${unitOf(scenario.per)}`;
         say(`  ${scenario.name} round ${round + 1}/${terms.rounds} ${entrant}: ${cost}`);
       } catch (error) {
-        absent[entrant] = String(error instanceof Error ? error.message : error).slice(0, 1000);
+        absent[entrant] = String(error instanceof Error ? error.message : error).slice(0, 600);
         say(`  ${scenario.name} ${entrant}: ${absent[entrant]}`);
       }
     }

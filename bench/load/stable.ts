@@ -75,7 +75,9 @@ export async function startStall(
     await accepting(port, running);
   } catch (error) {
     await running.stop();
-    throw new Error(running.said().includes('not supported yet') ? NOT_SUPPORTED : String(error));
+    const said = running.said().trim();
+    if (said.includes('not supported yet')) throw new Error(NOT_SUPPORTED);
+    throw new Error(said === '' ? String(error) : `does not start: ${said.split('\n').at(-1)}`);
   }
   return { running, port, shape };
 }

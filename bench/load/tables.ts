@@ -176,10 +176,14 @@ export function floodsTable({ summary }: FloodsResult): string[] {
     String(line.p99Us),
     line.ratioToCalm.toFixed(2),
     line.ratioToBurn.toFixed(2),
+    `${(line.cpuRatio * 100).toFixed(0)} %`,
     String(line.framesPerSecond),
     String(line.connectionsPerSecond),
   ]);
-  return markdown(['other clients', 'p50 µs', 'p99 µs', '÷ calm', '÷ burn', 'frames/s', 'connections/s'], rows);
+  return markdown(
+    ['other clients', 'p50 µs', 'p99 µs', '÷ calm', '÷ burn', 'CPU of a core', 'frames/s', 'connections/s'],
+    rows,
+  );
 }
 
 /** Where, when and how, in one paragraph; more than one run is named by each. */
