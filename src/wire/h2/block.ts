@@ -16,7 +16,7 @@ const NO_BYTES = Buffer.alloc(0);
 const PSEUDOS = PSEUDO.UNKNOWN - PSEUDO.METHOD;
 
 /** Bit of an id in `seen`, 0 for those that have none. */
-export const BIT_OF: Int32Array = Int32Array.from({ length: 256 }, (_, id) => (id < 32 ? 1 << id : 0));
+const BIT_OF: Int32Array = Int32Array.from({ length: 256 }, (_, id) => (id < 32 ? 1 << id : 0));
 
 /** What HpackDecoder.decode fills and readRequest, readResponse and readTrailers read, once; valid until the next decode. */
 export class HeaderBlock {
@@ -79,11 +79,13 @@ export class HeaderBlock {
     this.bytes = bytes;
   }
 
-  /** Copies from[at, end) to bytes[to…); gives where it ends. */
-  put(from: Buffer, at: number, end: number, to: number): number {
-    if (to + end - at > this.bytes.length) this.reserve(to, end - at);
+  /** Appends from[at, end). */
+  put(from: Buffer, at: number, end: number): void {
+    if (end === at) return;
+    const to = this.end;
+    this.end = to + end - at;
+    if (this.end > this.bytes.length) this.reserve(to, end - at);
     copyBytes(from, at, end, this.bytes, to);
-    return to + end - at;
   }
 
   /** Notes the line that starts at bytes[at] and has these many bytes of name and value. */

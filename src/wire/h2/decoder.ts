@@ -4,10 +4,10 @@
 
 import { HTAB, SP } from '../chars.ts';
 import { fieldIdOf } from '../fields.ts';
-import { BIT_OF, type HeaderBlock } from './block.ts';
+import type { HeaderBlock } from './block.ts';
 import { copyBytes } from './copy.ts';
 import { BYTE_FLAWS, decodedBound, FLAW, huffmanDecode, lastFlaws } from './huffman.ts';
-import { ENTRY_NUMBERS, PSEUDO, pseudoIdOf, STATIC_BYTES, STATIC_COUNT, STATIC_NUMBERS } from './statics.ts';
+import { ENTRY_NUMBERS, pseudoIdOf, STATIC_BYTES, STATIC_COUNT, STATIC_NUMBERS } from './statics.ts';
 import { DynamicTable, ENTRY_OVERHEAD, LINE_OVERHEAD } from './table.ts';
 import { Tail } from './tail.ts';
 
@@ -119,23 +119,16 @@ export class HpackDecoder {
    */
   #indexedRun(buf: Buffer, at: number, end: number, out: HeaderBlock, maxFields: number): number {
     const table = this.#table;
-    let { id, nameAt, nameEnd, valueAt, valueEnd, count, seen, repeated, end: to } = out;
-    let flaws = 0;
     let room = this.#left;
-    // Neighbours that are still to be copied: bytes[copyAt, copyEnd), to the end of out's.
+    // Neighbours that are still to be copied to the end of `out`: bytes[copyAt, copyEnd).
     let bytes: Buffer = STATIC_BYTES;
     let copyAt = 0;
     let copyEnd = 0;
     let p = at;
-    while (p < end) {
-      let index = buf[p]! - 0x80;
-      if (index < 0) break;
-      p++;
-      if (index === 0x7f) {
-        this.#p = p;
-        index = this.#integer(buf, end, 0x7f, 0x7f);
-        p = this.#p;
-      }
+    while (p < end && buf[p]! >= 0x80) {
+      this.#p = p + 1;
+      const index = this.#integer(buf, end, buf[p]! & 0x7f, 0x7f);
+      p = this.#p;
       if (index <= 0 || index > STATIC_COUNT + table.count) return -1;
       const isStatic = index <= STATIC_COUNT;
       const numbers = isStatic ? STATIC_NUMBERS : table.numbers;
@@ -143,52 +136,28 @@ export class HpackDecoder {
       const nameBytes = numbers[slot + 1]!;
       const valueBytes = numbers[slot + 2]!;
       room -= nameBytes + valueBytes + ENTRY_OVERHEAD;
-      if (room < 0 || count >= maxFields) {
+      if (room < 0 || out.count >= maxFields) {
         room = -1;
         continue;
       }
       const from = isStatic ? STATIC_BYTES : table.bytes;
       const lineAt = numbers[slot]!;
       if (lineAt !== copyEnd || from !== bytes) {
-        if (copyEnd > copyAt) to = out.put(bytes, copyAt, copyEnd, to);
+        out.put(bytes, copyAt, copyEnd);
         bytes = from;
         copyAt = lineAt;
         copyEnd = lineAt;
       }
-      const start = to + copyEnd - copyAt;
       const idAndFlaws = numbers[slot + 3]!;
-      const fieldId = idAndFlaws & 255;
-      const valueStart = start + nameBytes + 2;
-      flaws |= idAndFlaws >> 8;
+      out.flaws |= idAndFlaws >> 8;
+      out.add(idAndFlaws & 255, out.end + copyEnd - copyAt, nameBytes, valueBytes);
       copyEnd += nameBytes + valueBytes + LINE_OVERHEAD;
-      if (fieldId >= PSEUDO.METHOD) {
-        out.count = count;
-        out.addPseudo(fieldId, valueStart, valueStart + valueBytes);
-        ({ id, nameAt, nameEnd, valueAt, valueEnd, count, seen } = out);
+      if (out.count === out.hosts) {
         this.#tailAt = p;
         if (end - p === this.#tail.length) break;
-        continue;
       }
-      if (count === id.length) {
-        out.grow();
-        ({ id, nameAt, nameEnd, valueAt, valueEnd } = out);
-      }
-      const bit = BIT_OF[fieldId]!;
-      repeated |= seen & bit;
-      seen |= bit;
-      id[count] = fieldId;
-      nameAt[count] = start;
-      nameEnd[count] = valueStart - 2;
-      valueAt[count] = valueStart;
-      valueEnd[count] = valueStart + valueBytes;
-      count++;
     }
-    if (copyEnd > copyAt) to = out.put(bytes, copyAt, copyEnd, to);
-    out.count = count;
-    out.end = to;
-    out.flaws |= flaws;
-    out.seen = seen;
-    out.repeated = repeated;
+    out.put(bytes, copyAt, copyEnd);
     this.#left = room;
     return p;
   }

@@ -79,29 +79,40 @@ function compile(): { steps: Int32Array; mayEnd: Uint8Array } {
       }
     }
   }
+  // Half a byte ends one symbol at most (the shortest word has five bits), and two halves make a step.
+  const halves = new Int32Array(256 * 16);
+  for (let i = 0; i < halves.length; i++) halves[i] = halfOf(children, i >> 4, i & 15);
   const steps = new Int32Array(256 * 256);
-  for (let state = 0; state < 256; state++) {
-    for (let byte = 0; byte < 256; byte++) steps[(state << 8) | byte] = stepOf(children, state, byte);
+  for (let i = 0; i < steps.length; i++) {
+    const high = halves[i >> 4]!;
+    const low = halves[(((high >> STATE_AT) & 255) << 4) | (i & 15)]!;
+    steps[i] = join(high, low);
   }
   return { steps, mayEnd };
 }
 
-function stepOf(children: number[][], state: number, byte: number): number {
+/** The entry of four bits from this state on. */
+function halfOf(children: number[][], state: number, bits: number): number {
   let node = state;
   let entry = 0;
-  let count = 0;
-  for (let bit = 7; bit >= 0; bit--) {
-    const child = children[node]![(byte >>> bit) & 1]!;
-    if (child > 0) {
-      node = child;
-      continue;
-    }
+  for (let bit = 3; bit >= 0; bit--) {
+    const child = children[node]![(bits >>> bit) & 1]!;
+    node = child > 0 ? child : 0;
+    if (child > 0) continue;
     if (child === -EOS) return FAILED;
-    entry |= (-child << (8 * count)) | (flawsOf(-child) << FLAWS_AT);
-    count++;
-    node = 0;
+    entry = -child | (flawsOf(-child) << FLAWS_AT) | (1 << COUNT_AT);
   }
-  return entry | (count << COUNT_AT) | (node << STATE_AT);
+  return entry | (node << STATE_AT);
+}
+
+/** One entry after the other. */
+function join(high: number, low: number): number {
+  if (((high | low) & FAILED) !== 0) return FAILED;
+  const highCount = (high >> COUNT_AT) & 3;
+  const symbols = (high & 255) | ((low & 255) << (8 * highCount));
+  const count = highCount + ((low >> COUNT_AT) & 3);
+  const flaws = (high | low) & (3 << FLAWS_AT);
+  return symbols | (count << COUNT_AT) | (low & (255 << STATE_AT)) | flaws;
 }
 
 /** FLAW.NAME unless the byte may stand in a name of HTTP/2 (a token without upper case), FLAW.VALUE unless in a value. */

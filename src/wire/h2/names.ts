@@ -18,8 +18,18 @@ const LEFT_OUT = [
   'transfer-encoding',
   'http2-settings',
 ] as const;
-/** Never in a table, here or at any later hop (RFC 7541 7.1.3). */
-const SENSITIVE = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie'] as const;
+/** Never in a table, here or at any later hop: a connection to an endpoint carries what several clients know (RFC 7541 7.1.3). */
+const SENSITIVE = [
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'set-cookie',
+  'api-key',
+  'x-api-key',
+  'x-auth-token',
+  'x-csrf-token',
+  'x-xsrf-token',
+] as const;
 
 /** Belongs to one resource or one moment: in a table it would only push out what does come again. */
 const VARIES = [
@@ -43,7 +53,7 @@ const VARIES = [
 ] as const;
 
 const NAMES: readonly string[] = [
-  ...new Set([...STATIC_TABLE.slice(1).map(([name]) => name), ...LEFT_OUT, ...VARIES]),
+  ...new Set([...STATIC_TABLE.slice(1).map(([name]) => name), ...LEFT_OUT, ...SENSITIVE, ...VARIES]),
 ].filter((name) => !name.startsWith(':'));
 const INFO = NAMES.map(infoOf);
 
@@ -65,27 +75,27 @@ for (let i = 0; i < NAMES.length; i++) {
   if (id > 0) NAME_OF_FIELD[id] = INFO[i]!;
 }
 
-const SLOTS = 1024;
+const SLOTS = 4096;
 const { slots: SLOT_OF, a: HASH_A, b: HASH_B, c: HASH_C } = perfectHash();
 
 /** A slot holds the place in NAMES + 1. */
 function perfectHash(): { slots: Uint8Array; a: number; b: number; c: number } {
   for (let seed = 1; seed < 100_000; seed++) {
-    const a = ((seed * 7) % 1021) | 1;
-    const b = ((seed * 131) % 1021) | 1;
-    const c = ((seed * 37) % 1021) | 1;
+    const a = ((seed * 7) % 4093) | 1;
+    const b = ((seed * 131) % 4093) | 1;
+    const c = ((seed * 37) % 4093) | 1;
     const slots = new Uint8Array(SLOTS);
     const isFree = NAMES.every((name, i) => {
       const n = name.length;
       const slot =
-        (name.charCodeAt(0) * a + name.charCodeAt(n >> 1) * b + name.charCodeAt(n - 1) * c + n) & (SLOTS - 1);
+        (name.charCodeAt(0) * a + name.charCodeAt(n > 2 ? 2 : 0) * b + name.charCodeAt(n - 1) * c + n) & (SLOTS - 1);
       if (slots[slot] !== 0) return false;
       slots[slot] = i + 1;
       return true;
     });
     if (isFree) return { slots, a, b, c };
   }
-  throw new Error('names: no perfect hash found; two names share length, first, middle and last character');
+  throw new Error('names: no perfect hash found; two names share length, first, third and last character');
 }
 
 /** What is known of the name text[at, end), a token in any case; 0 if nothing is. */
@@ -94,7 +104,7 @@ export function nameOf(text: string, at: number, end: number): number {
   if (n === 0) return 0;
   const slot =
     TOKEN_LOWER[text.charCodeAt(at)]! * HASH_A +
-    TOKEN_LOWER[text.charCodeAt(at + (n >> 1))]! * HASH_B +
+    TOKEN_LOWER[text.charCodeAt(n > 2 ? at + 2 : at)]! * HASH_B +
     TOKEN_LOWER[text.charCodeAt(end - 1)]! * HASH_C +
     n;
   const i = SLOT_OF[slot & (SLOTS - 1)]! - 1;
