@@ -138,7 +138,9 @@ export class Stream {
   resetCode = -1;
   /** When its last frame came. */
   endedAtMs = 0;
-  /** The client has said END_STREAM or given it up; what still comes is not judged by flow control of the stream. */
+  /** The client has reset it. */
+  isGivenUp = false;
+  /** What the server may still send. */
   window: number;
 
   constructor(id: number, window: number) {
@@ -200,6 +202,8 @@ export class H2Client {
   readonly #isBare: boolean;
   readonly #isDeaf: boolean;
   readonly #table: HpackTable = newTable();
+  #ackedWindow = FIRST_WINDOW;
+  /** The most that the server may take for it now. */
   #initialWindow = FIRST_WINDOW;
   /** SETTINGS that were sent and not yet acknowledged. */
   readonly #unacknowledged: (readonly (readonly [number, number])[])[] = [];
@@ -248,7 +252,7 @@ export class H2Client {
   /** SETTINGS whose effect on the server's windows is kept book of. */
   settings(...pairs: (readonly [id: number, value: number])[]): void {
     this.#unacknowledged.push(pairs);
-    for (const [id, value] of pairs) if (id === S.WINDOW && value > this.#initialWindow) this.#setWindow(value);
+    this.#judgeWindow();
     this.send(settings(...pairs));
   }
 
@@ -282,6 +286,12 @@ export class H2Client {
     return this.stream(id);
   }
 
+  giveUp(stream: Stream, code: number = E.CANCEL): void {
+    stream.isGivenUp = true;
+    this.send(reset(stream.id, code));
+    this.#wake();
+  }
+
   get(path = '/', more: readonly Field[] = []): Promise<Stream> {
     return this.over(this.request(getFields(path, more)));
   }
@@ -297,8 +307,9 @@ export class H2Client {
           bytes.length - at,
           this.socket.writableNeedDrain ? 0 : MAX_FRAME,
         );
-      await this.#wait(() => room() > 0 || stream.isOver, `a window for byte ${at} of an upload`, timeoutMs);
-      if (stream.isOver) return;
+      const isOff = () => stream.isOver || stream.isGivenUp;
+      await this.#wait(() => room() > 0 || isOff(), `a window for byte ${at} of an upload`, timeoutMs);
+      if (isOff()) return;
       const count = room();
       for (const id of [0, stream.id]) this.credit.set(id, (this.credit.get(id) ?? 0) - count);
       this.send(
@@ -383,7 +394,10 @@ export class H2Client {
     for (const wake of wakers) wake();
   }
 
-  #setWindow(value: number): void {
+  /** Until it has acknowledged a setting the server may be before it or behind it. */
+  #judgeWindow(): void {
+    const sent = this.#unacknowledged.flat().flatMap(([id, value]) => (id === S.WINDOW ? [value] : []));
+    const value = Math.max(this.#ackedWindow, ...sent);
     const change = value - this.#initialWindow;
     this.#initialWindow = value;
     for (const stream of this.streams.values()) stream.window += change;
@@ -536,8 +550,8 @@ export class H2Client {
   #settings(f: Frame): void {
     if ((f.flags & F.ACK) !== 0) {
       this.settingsAcks++;
-      for (const [id, value] of this.#unacknowledged.shift() ?? [])
-        if (id === S.WINDOW && value < this.#initialWindow) this.#setWindow(value);
+      for (const [id, value] of this.#unacknowledged.shift() ?? []) if (id === S.WINDOW) this.#ackedWindow = value;
+      this.#judgeWindow();
       return;
     }
     for (let at = 0; at < f.payload.length; at += 6)
