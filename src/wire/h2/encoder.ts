@@ -1,6 +1,6 @@
 // HPACK the other way: fields out of heads, which are latin1 text and offsets, and out of lines of our own, into a block. Names of the
 // static table go as its number, fields that come again as the number they have in the dynamic one (memory.ts), the rest as it
-// stands: Huffman would save a fifth of what is then left, for more than everything else costs.
+// stands: Huffman would save a quarter of that rest, for three times what it costs to write it (3.2 ns a character, not 1.1).
 
 import { TOKEN_LOWER } from '../chars.ts';
 import { FIELD, type Fields } from '../fields.ts';
@@ -40,6 +40,8 @@ for (let i = STATUS; i <= STATIC_COUNT && STATIC_TABLE[i]![0] === ':status'; i++
   STATUS_INDEX[Number(STATIC_TABLE[i]![1])] = i;
 }
 
+/** Strings up to so long are cheaper to write in a loop. */
+const SHORT_STRING = 48;
 const SP = 32;
 const COLON = 58;
 const NO_BYTES = Buffer.alloc(0);
@@ -239,8 +241,9 @@ function writeString(out: Out, text: string, at: number, end: number): void {
   writeInteger(out, 0, STRING_PREFIX, end - at);
   const { bytes } = out;
   let to = out.at;
-  for (let p = at; p < end; p++) bytes[to++] = text.charCodeAt(p);
-  out.at = to;
+  out.at = to + end - at;
+  if (end - at > SHORT_STRING) bytes.write(text.slice(at, end), to, 'latin1');
+  else for (let p = at; p < end; p++) bytes[to++] = text.charCodeAt(p);
 }
 
 /** RFC 7541 5.1; `prefix` is the mask of the bits that the first byte has for it. */
