@@ -6,8 +6,9 @@ import { canonicalIp } from './ip.ts';
 import { NONE } from './snapshot.ts';
 
 /**
- * Whether a certificate with these `names` (lower case, addresses canonical; `*.` stands for exactly one label) is good for `host`: a DNS name in
- * any case, with or without a final dot, or an IP address, with or without brackets. O(names). Never throws.
+ * Whether a certificate with these `names` (lower case, addresses canonical; `*.` stands for exactly one label) is good for
+ * `host`: a DNS name in any case, with or without a final dot, or an IP address, with or without brackets. O(names). Never
+ * throws.
  */
 export function coversHost(names: readonly string[], host: string): boolean {
   const wanted = hostOf(host);

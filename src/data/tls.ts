@@ -32,9 +32,7 @@ export class TlsContexts {
   readonly #anyName: readonly string[];
   readonly #index: CertificateIndex;
 
-  /**
-   * Throws OpenSSL's error for what it does not take. `id`: the same in all workers, another for every listener.
-   */
+  /** Throws OpenSSL's error for what it does not take. `id`: the same in all workers, another for every listener. */
   constructor(spec: TlsListenerSpec, id: string, ticketKey: Uint8Array | undefined) {
     const { certificates, clientCa, minVersion, alpn } = spec;
     this.wantsClientCert = clientCa !== null;
