@@ -56,7 +56,7 @@ function combinedLine(ex: Exchange): string {
   const agent = head.findName('user-agent');
   const quoted = (at: number): string =>
     at < 0 ? '-' : head.value(at).replaceAll('\\', '\\\\').replaceAll('"', '\\"');
-  return `${down.peer.address || '-'} - - [${clfDate(new Date())}] "${head.method} ${head.target.replaceAll('"', '%22')} HTTP/1.${head.minor}" ${books.status} ${books.responseBytes} "${quoted(referer)}" "${quoted(agent)}"\n`;
+  return `${down.peer.address || '-'} - - [${clfDate(new Date())}] "${head.method} ${head.target.replaceAll('"', '%22')} ${head.isH2 ? 'HTTP/2.0' : `HTTP/1.${head.minor}`}" ${books.status} ${books.responseBytes} "${quoted(referer)}" "${quoted(agent)}"\n`;
 }
 
 function clfDate(date: Date): string {

@@ -36,6 +36,7 @@ const rig = useRig((origin) => ({
     { host: 'example.com', pool: 'main' },
     { host: 'www.example.com', pool: 'main' },
   ],
+  logging: { access: 'combined' },
 }));
 
 /** Wants the request to be a stream error, with nothing whole at the endpoint and the connection as good as before. */
@@ -676,6 +677,13 @@ describe('answers of our own', () => {
     using client = await h2Client(rig.port);
     const stream = await client.over(client.request(replaced(getFields('/said'), ':method', 'HEAD')));
     expect([stream.status, stream.bodyBytes, stream.field('content-length')]).toEqual([418, 0, '15']);
+  });
+});
+
+describe('the access log', () => {
+  it('says that it was HTTP/2', async () => {
+    await passed(getFields('/logged', [['user-agent', 'me']]));
+    await until(() => /"GET \/logged HTTP\/2\.0" 200 2 "-" "me"/.test(rig.fermat.stdout), 'the line');
   });
 });
 
