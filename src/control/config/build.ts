@@ -215,7 +215,7 @@ function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
       requestHeaders: editsOf(route.requestHeaders),
       responseHeaders: editsOf(route.responseHeaders),
       serverTiming: route.serverTiming,
-      compress: route.compress,
+      compress: [...new Set(route.compress)],
     };
   });
 }

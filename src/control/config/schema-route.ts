@@ -82,7 +82,6 @@ export const route = z.strictObject({
     .describe('Only endpoints in one of these countries or regions; none is a 503, never an endpoint outside'),
   compress: z
     .array(z.enum(COMPRESS_CODINGS))
-    .refine((codings) => new Set(codings).size === codings.length, 'named twice')
     .default([])
     .describe('Codings for clients that accept them, in this order of preference, e.g. [zstd, br, gzip]; [] = off'),
   respond: respond.optional(),
