@@ -173,6 +173,8 @@ export class LaneWriter {
   readonly #a: LaneArrays;
   /** hash → cell + 1; private, so that the directory stays append-only and dense. */
   readonly #hash = new Int32Array(HASH);
+  /** By kind, the cell counted last: its key's two halves and its offset. Mostly the next one is the same. */
+  readonly #last = new Int32Array(16 * 3);
   /** What the decision being written takes, with the gap before it. */
   #decisionFields = 0;
 
@@ -254,6 +256,17 @@ export class LaneWriter {
 
   #offsetOf(kind: number, a: number, b: number, c: number, width: number): number {
     const k1 = (kind << 28) | (a << 14) | b;
+    const last = this.#last;
+    const place = kind * 3;
+    if (last[place] === k1 && last[place + 1] === c) return last[place + 2]!;
+    const offset = this.#lookUp(k1, c, width);
+    last[place] = k1;
+    last[place + 1] = c;
+    last[place + 2] = offset;
+    return offset;
+  }
+
+  #lookUp(k1: number, c: number, width: number): number {
     let at = Math.imul(k1 ^ Math.imul(c + 0x9e37, 0x85ebca6b), 0xc2b2ae35) >>> 17;
     const { keys } = this.#a;
     for (;;) {

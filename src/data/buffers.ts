@@ -98,7 +98,7 @@ export function onread(reading: Reading): {
 /**
  * Takes over the read callback of a socket made with `onread(reading)`. net.Socket's own looks up half a
  * dozen symbols, refreshes a timer that nobody has set, and names the buffer of the next read anew each time, which is dear;
- * here the buffer is named when it changes. End and errors stay net.Socket's.
+ * here the buffer is named when it changes. End and errors stay net.Socket's, which takes its handle back when it is destroyed.
  */
 export function readDirectly(socket: Socket, reading: Reading): void {
   const handle = handleOf(socket);
@@ -109,7 +109,7 @@ export function readDirectly(socket: Socket, reading: Reading): void {
   handle.useUserBuffer(current);
   handle.onread = function onRead(this: StreamHandle, arrayBuffer: ArrayBuffer | undefined): unknown {
     const bytes = streamBaseState[kReadBytesOrError]!;
-    if (bytes <= 0 || socket.destroyed) return others.call(this, arrayBuffer);
+    if (bytes <= 0) return others.call(this, arrayBuffer);
     reading.take(current === SHARED ? sharedView(bytes) : current.subarray(0, bytes));
     const next = reading.next();
     if (next === current) return undefined;

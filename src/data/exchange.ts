@@ -23,6 +23,7 @@ import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { isCall, isGrpc, renderCallProblem, timeoutMsOf, trailersOf } from './grpc.ts';
 import { isLastHop, isProblem, refusalOf, routeOf, stripped } from './guard.ts';
 import { joined, RequestPlan } from './headers.ts';
+import { Whereabouts } from './locate.ts';
 import type { Plane } from './plane.ts';
 import { redirect } from './redirect.ts';
 import { Replay } from './replay.ts';
@@ -39,6 +40,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   readonly plane: Plane;
   readonly down: Downstream;
   readonly #plan: RequestPlan;
+  readonly #whereabouts = new Whereabouts();
   state: State = STATE.IDLE;
   head!: RequestHead;
   generation!: Generation;
@@ -106,7 +108,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     const client = this.#clientAddress();
     if (route.spec.mode === 'redirect') return redirect(this, route, client);
     deposit(this.pool.budget, nowMs);
-    this.books.place = plane.locator.placeOf(client);
+    this.books.place = plane.locator.placeOf(client, this.#whereabouts);
     const { hashOn } = this.pool.spec;
     this.hash = hashOn === null ? 0 : hashKeyOf(hashOn, head, client);
     if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on

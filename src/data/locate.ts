@@ -33,7 +33,17 @@ export const NOWHERE: Place = {
   lonDeg: null,
 };
 
+/** What a connection remembers of the client it asked for last. */
+export class Whereabouts {
+  address = '';
+  place: Place = NOWHERE;
+  /** Locator.epoch of that time. */
+  epoch = -1;
+}
+
 export class Locator {
+  /** Changes with the database. */
+  #epoch = 0;
   readonly #lane: LaneWriter;
   readonly #known = new LRUCache<string, Place>({ max: ADDRESSES });
   readonly #pending: string[] = [];
@@ -48,12 +58,16 @@ export class Locator {
   install(reader: GeoReader | null): void {
     this.#reader = reader;
     this.#known.clear();
+    this.#epoch++;
   }
 
-  /** O(1); never throws; never looks into the database itself: NOWHERE until the address has been learned. */
-  placeOf(address: string): Place {
-    const known = this.#known.get(address);
+  /** O(1); never throws; never looks into the database itself: NOWHERE until the address has been learned. `last`: of the asker. */
+  placeOf(address: string, last: Whereabouts): Place {
+    const known = last.epoch === this.#epoch && last.address === address ? last.place : this.#known.get(address);
     if (known !== undefined) {
+      last.address = address;
+      last.place = known;
+      last.epoch = this.#epoch;
       if (this.#reader !== null) this.#lane.count(CELL.GEOIP, RESULT.CACHED, 0, 0);
       return known;
     }

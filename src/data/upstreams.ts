@@ -68,7 +68,7 @@ export class EndpointGroup {
 
   /** A connection is free again. */
   giveBack(connection: ClientConnection): void {
-    const waiter = this.#waiting.shift();
+    const waiter = this.#waiting.length > 0 ? this.#waiting.shift() : undefined; // shifting nothing is dear, too
     if (waiter !== undefined) connection.lend(waiter);
     else if (this.#isRetired) connection.abort();
     else this.#idle.push(connection);
