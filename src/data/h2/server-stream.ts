@@ -53,15 +53,23 @@ export class ServerStream extends H2Stream implements Downstream {
 
   // ── from the client ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A request whose head stands in `request`. */
-  begin(id: number, sendWindow: number, hasBody: boolean): void {
+  /** A request whose head stands in `request`; it goes on its way with `wake`. */
+  arrive(id: number, sendWindow: number, hasBody: boolean): void {
     this.open(id, sendWindow);
-    const head = this.request;
     this.#hasTrailers = false;
     this.#isTunnel = false;
+    this.#isTimed = false;
     this.#last = null;
-    this.#expected = hasBody && head.framing === FRAMING.LENGTH ? head.length : -1;
     this.isRemoteEnded = !hasBody;
+    this.isAsleep = true;
+  }
+
+  override wake(): void {
+    if (!this.isAsleep) return;
+    this.isAsleep = false;
+    const head = this.request;
+    const hasBody = !this.isRemoteEnded;
+    this.#expected = hasBody && head.framing === FRAMING.LENGTH ? head.length : -1;
     const isUpgrade = head.isExtendedConnect;
     if (isUpgrade) {
       this.isPaused = true; // what comes before the endpoint has agreed waits

@@ -31,6 +31,8 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   readonly #onClosed: () => void;
   readonly #spare: ServerStream[] = [];
   readonly #touched: ServerStream[] = [];
+  /** Those of this read. A stream that was taken back and used again stands here twice, and wakes once. */
+  readonly #asleep: ServerStream[] = [];
   #prefaceBytes = 0;
   /** GOAWAY has been said: that there will be an end, and then which request is the last. */
   #isWarned = false;
@@ -73,6 +75,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     }
     const before = this.framesRead;
     this.read(chunk, at);
+    this.#wakeAll();
     this.#flushTouched();
     if (this.framesRead !== before) this.#midwayMs = 0; // what is not whole now began in this read
     this.#watch();
@@ -153,7 +156,18 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     this.streams.set(streamId, stream);
     if (this.streams.size === 1 && !this.#isWriting) this.plane.wheel.disarm(this);
     if (this.plane.isDraining) this.beginDrain();
-    stream.begin(streamId, this.sender.initialWindow, !isEnd);
+    stream.arrive(streamId, this.sender.initialWindow, !isEnd);
+    this.#asleep.push(stream);
+  }
+
+  /**
+   * Requests go on their way when the read that brought them is through, or with their first DATA: those that were taken back in
+   * the same breath (rapid reset) have cost no endpoint anything.
+   */
+  #wakeAll(): void {
+    const asleep = this.#asleep;
+    for (let i = 0; i < asleep.length; i++) asleep[i]!.wake();
+    asleep.length = 0;
   }
 
   /** The request in the block, which also has to fit into an HTTP/1.1 request line and ask for nothing unheard of. */
@@ -182,15 +196,19 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
 
   #onTrailers(stream: ServerStream, code: number, isEnd: boolean): void {
     if (stream.isRemoteEnded) return this.resetStream(stream, H2_ERROR.STREAM_CLOSED);
+    stream.wake();
+    if (stream.isClosed) return;
     const isGood = isEnd && code === HPACK.OK && readTrailers(this.block, stream.trailers) === NO_FAULT;
     if (isGood) stream.deliverEnd();
     else this.resetStream(stream, H2_ERROR.PROTOCOL_ERROR);
   }
 
   protected override onReset(stream: ServerStream): void {
+    const wasAsleep = stream.isAsleep;
     this.#release(stream);
-    const isRash = this.plane.wheel.nowMs - stream.exchange.books.startMs < RASH_MS;
-    stream.exchange.onClientGone();
+    const isRash = wasAsleep || this.plane.wheel.nowMs - stream.exchange.books.startMs < RASH_MS;
+    if (wasAsleep) this.plane.countRefusal(499);
+    else stream.exchange.onClientGone();
     this.#recycle(stream);
     if (isRash) this.spend(COST.RESET);
   }

@@ -173,6 +173,8 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
       stream.recvWindow -= length;
       if (stream.recvWindow < 0) return this.resetStream(stream, H2_ERROR.FLOW_CONTROL_ERROR);
     }
+    stream.wake();
+    if (stream.isClosed) return;
     stream.isRemoteEnded = isEnd;
     if (to > from) {
       this.patience.earn(1);

@@ -13,6 +13,8 @@ export abstract class H2Stream extends Timed {
   isClosed = false;
   /** We have said our last word, or it waits behind the pending bytes (`isEnding`). */
   hasEnded = false;
+  /** What came of it has not been acted upon; `wake` does. */
+  isAsleep = false;
   /** The peer has said its last word. */
   isRemoteEnded = false;
 
@@ -40,6 +42,7 @@ export abstract class H2Stream extends Timed {
     this.isClosed = false;
     this.hasEnded = false;
     this.isRemoteEnded = false;
+    this.isAsleep = false;
     this.sendWindow = sendWindow;
     this.pendingBytes = 0;
     this.isWaiting = false;
@@ -54,6 +57,8 @@ export abstract class H2Stream extends Timed {
     this.#credit = 0;
   }
 
+  /** More of it comes, or the read that it came with is through: it goes on its way. */
+  wake(): void {}
   /** Body bytes, in order; not while paused. */
   protected abstract onBody(chunk: Buffer, from: number, to: number): void;
   /** Behind the last of them. */
@@ -131,6 +136,7 @@ export abstract class H2Stream extends Timed {
   /** Lets go of everything kept. */
   protected forget(): void {
     this.isClosed = true;
+    this.isAsleep = false;
     this.#pending.length = 0;
     this.#held.length = 0;
     this.pendingBytes = 0;
