@@ -14,7 +14,7 @@ export const BAD = -2;
 export const USUAL_LINES = 24;
 
 // What never travels on (RFC 9110 7.6.1, and the framing, which is generated anew).
-export const HOP_BY_HOP: Uint8Array = new Uint8Array(256);
+const HOP_BY_HOP = new Uint8Array(256);
 for (const id of [
   FIELD.CONNECTION,
   FIELD.CONTENT_LENGTH,

@@ -1,6 +1,6 @@
 // What an encoder remembers of the fields it has written, so that those that come again go as a number. A field is looked for under a
 // hash of its length and a few characters; the first time it only leaves that hash, the second time it enters the table, from then
-// on it is found there. So what comes once costs one store, whatever its name, and no list has to say what is worth remembering.
+// on it is found there. So what comes once costs no more than that, whatever its name.
 
 import { DynamicTable, ENTRY_OVERHEAD, LINE_OVERHEAD } from './table.ts';
 

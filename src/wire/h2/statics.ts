@@ -1,7 +1,7 @@
 // The static table of HPACK (RFC 7541 appendix A), as lines and numbers: `name: value CRLF` one after the other in one buffer, and
 // four numbers an entry, the same shape as an entry of the dynamic table has (table.ts). And the numbers of the pseudo-headers.
 
-import { FIELD_NAMES, fieldIdOfName } from '../fields.ts';
+import { fieldIdOfName } from '../fields.ts';
 
 /** Ids of the pseudo-headers, beside those of FIELD; anything from METHOD on is a pseudo-header. */
 export const PSEUDO = {
@@ -103,8 +103,6 @@ export const STATIC_BYTES: Buffer = Buffer.from(
 );
 /** ENTRY_NUMBERS of each, from [ENTRY_NUMBERS] on. */
 export const STATIC_NUMBERS: Int32Array = new Int32Array(STATIC_TABLE.length * ENTRY_NUMBERS);
-/** Index of the first static entry with the name of this FIELD id, 0 if none. */
-export const STATIC_OF_FIELD: Uint8Array = new Uint8Array(FIELD_NAMES.length);
 
 let at = 0;
 for (let i = 1; i < STATIC_TABLE.length; i++) {
@@ -112,7 +110,6 @@ for (let i = 1; i < STATIC_TABLE.length; i++) {
   const id = PSEUDO_NAMES.get(name) ?? fieldIdOfName(name);
   STATIC_NUMBERS.set([at, name.length, value.length, id], i * ENTRY_NUMBERS);
   at += name.length + value.length + 4;
-  if (id > 0 && id < STATIC_OF_FIELD.length && STATIC_OF_FIELD[id] === 0) STATIC_OF_FIELD[id] = i;
 }
 
 /** The id of the pseudo-header that bytes[at, end) names, which starts with a colon. */
