@@ -48,7 +48,8 @@ function dialPlain({ spec }: DialTarget, dialling: Dialling, preamble: string): 
   return socket;
 }
 
-function dialTls(group: DialTarget, { onConnect, take }: Dialling, preamble: string): Socket {
+function dialTls(group: DialTarget, dialling: Dialling, preamble: string): Socket {
+  const { onConnect, take } = dialling;
   const { spec, pool, tlsSession } = group;
   const options: ConnectionOptions = {
     host: spec.host,
@@ -59,9 +60,13 @@ function dialTls(group: DialTarget, { onConnect, take }: Dialling, preamble: str
     secureContext: group.secureContext(),
     ...(tlsSession === null ? {} : { session: tlsSession }),
   };
-  const socket = preamble === '' ? connectTls(options) : connectTlsAfter(preamble, spec, options);
+  const isBare = preamble === '';
+  const socket = isBare
+    ? connectTls({ ...options, onread: onread(dialling) } as ConnectionOptions)
+    : connectTlsAfter(preamble, spec, options);
   socket.setNoDelay(true);
-  socket.on('data', take); // TLS decrypts into memory of its own
+  if (isBare) socket.once('secureConnect', () => readDirectly(socket, dialling));
+  else socket.on('data', take); // TLS decrypts into memory of its own
   socket.on('secureConnect', onConnect);
   socket.on('session', (session: Buffer) => {
     group.tlsSession = session;
