@@ -206,9 +206,9 @@ describe('compressors', () => {
     compressors.give(compressor);
     return Buffer.concat(parts);
   }
-  const write = (to: Compressor, bytes: Buffer) => new Promise<void>((resolve) => to.write(bytes, resolve));
-  const flush = (to: Compressor) => new Promise<void>((resolve) => to.flush(resolve));
-  const finish = (to: Compressor) => new Promise<void>((resolve) => to.finish(resolve));
+  const write = (to: Compressor, bytes: Buffer) => new Promise<void>((resolve) => to.write(bytes, () => resolve()));
+  const flush = (to: Compressor) => new Promise<void>((resolve) => to.flush(() => resolve()));
+  const finish = (to: Compressor) => new Promise<void>((resolve) => to.finish(() => resolve()));
 
   it.each(COMPRESS_CODINGS)('%s: a flush brings out all that went in', async (name) => {
     const out = await steps(name, async (compressor) => {

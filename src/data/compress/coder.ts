@@ -17,7 +17,7 @@ import { PROBLEM } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { Timed } from '../wheel.ts';
 import type { Codec } from './codecs.ts';
-import type { Compressor, CompressorUser } from './compressors.ts';
+import type { Compressor, CompressorUser, Done } from './compressors.ts';
 import { copyOf, dropSums } from './fields.ts';
 
 /**
@@ -206,9 +206,10 @@ export class Coder extends Timed implements CompressorUser {
   }
 
   /** The compressor is ready for more. */
-  readonly #onTaken = (): void => {
+  readonly #onTaken: Done = (error) => {
     this.#isWriting = false;
     if (this.#state !== STATE.STREAMING) return;
+    if (error) return this.onFailed();
     if (this.#isEnded) return this.#finish();
     if (this.#waitingBytes > 0) return this.#feed();
     if (this.#mustFlush) return this.#flushOut();
@@ -233,8 +234,9 @@ export class Coder extends Timed implements CompressorUser {
     this.#compressor!.finish(this.#onFinished);
   }
 
-  readonly #onFinished = (): void => {
+  readonly #onFinished: Done = (error) => {
     if (this.#state !== STATE.STREAMING) return;
+    if (error) return this.onFailed(); // without it, what came out so far would look whole
     this.#isFinished = true;
     if (!this.#compressor!.hasOutput) this.#complete();
   };

@@ -20,6 +20,9 @@ interface Innards {
   readonly _writeState?: Uint32Array;
 }
 
+/** Called when the stream has done what it was asked for; with an error when it has not, and never will. */
+export type Done = (error?: Error | null) => void;
+
 /** Who has been lent a compressor. */
 export interface CompressorUser {
   onOutput(out: Buffer): void;
@@ -41,17 +44,17 @@ export class Compressor {
   }
 
   /** `done` when the bytes have been taken, which is not before the output has found room. */
-  write(bytes: Buffer, done: () => void): void {
+  write(bytes: Buffer, done: Done): void {
     this.#stream.write(bytes, done);
   }
 
   /** Brings out everything that went in. */
-  flush(done: () => void): void {
+  flush(done: Done): void {
     this.#stream.flush(this.#flush, done);
   }
 
   /** The same, and ends the content. After `done` output may still wait for its reader. */
-  finish(done: () => void): void {
+  finish(done: Done): void {
     this.#stream.flush(this.#finish, done);
   }
 
