@@ -74,8 +74,10 @@ export class ServerStream extends H2Stream implements Downstream {
     if (isUpgrade) {
       this.isPaused = true; // what comes before the endpoint has agreed waits
       if (!hasBody) this.deliverEnd();
-      if (head.findName('sec-websocket-key') < 0)
+      if (head.findName('sec-websocket-key') < 0) {
         addLine(head, 'Sec-WebSocket-Key', randomBytes(16).toString('base64'));
+        head.linesStamp = 0; // these are not the lines of the block any more
+      }
     }
     this.#isTimed = hasBody && !isUpgrade && !isGrpc(head);
     const { wheel, limits } = this.#connection.plane;
