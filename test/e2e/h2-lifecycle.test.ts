@@ -196,12 +196,14 @@ describe('a reload', () => {
   it('leaves streams under way to end as they began, and is what the next request of the connection meets', async () => {
     let say = () => {};
     rig.origin.script = (request) => {
+      if (request.target === '/stay') return; // so that the connection is never idle
       if (request.target !== '/long') return request.answer(200, 'old');
       request.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n');
       say = () => request.send('4\r\nlast\r\n0\r\n\r\n');
     };
     await using other = await startOrigin((request) => request.answer(200, 'new'));
     using client = await h2Client(rig.port);
+    client.request(getFields('/stay'));
     const long = client.request(getFields('/long'));
     await client.come(() => long.bodyBytes === 5, 'the first part');
     rig.fermat.writeConfig({ ...CONFIG(rig.origin), pools: { main: poolOf([other.url], {}, 'n') } });
