@@ -112,6 +112,12 @@ describe('frames', () => {
       E.PROTOCOL_ERROR,
       [frame(T.HEADERS, 0, 1, writeFields(getFields())), frame(T.CONTINUATION, F.END_HEADERS, 3)],
     ],
+    [
+      'another header section inside one',
+      E.PROTOCOL_ERROR,
+      [frame(T.HEADERS, 0, 1, writeFields(getFields())), headers(3, getFields(), F.END_STREAM)],
+    ],
+    ['a PRIORITY that depends on itself', E.PROTOCOL_ERROR, [priority(3, 3)]],
     ['any other frame in a header section', E.PROTOCOL_ERROR, [frame(T.HEADERS, 0, 1), ping()]],
     ['an unknown frame in a header section', E.PROTOCOL_ERROR, [frame(T.HEADERS, 0, 1), frame(99, 0, 1)]],
     ['DATA with more padding than frame', E.PROTOCOL_ERROR, [open(), frame(T.DATA, F.PADDED, 1, Buffer.from([9, 1]))]],
@@ -149,6 +155,23 @@ describe('frames', () => {
     client.send(frame(T.PING, 0xfe, 0, Buffer.alloc(8)), frame(T.SETTINGS, 0xfe, 0));
     expect((await client.get()).status).toBe(200);
     expect(client.settingsAcks).toBe(3);
+  });
+
+  it('makes nothing of error codes that it does not know', async () => {
+    rig.origin.script = (request) => (request.target === '/never' ? undefined : request.answer());
+    using client = await h2Client(rig.port);
+    client.giveUp(client.request(getFields('/never')), 0xabcd);
+    client.send(goaway(0, 0xabcd));
+    expect((await client.get()).status).toBe(200);
+  });
+
+  it('takes the last of several values of one setting', async () => {
+    using client = await h2Client(rig.port, { isGreedy: false });
+    client.settings([S.WINDOW, 100], [S.WINDOW, 1]);
+    const stream = await client.head(client.request());
+    await client.come(() => stream.bodyBytes > 0, 'a byte');
+    await client.settle();
+    expect([stream.bodyBytes, stream.isOver]).toEqual([1, false]);
   });
 
   it('takes PRIORITY of any stream, also of one that is idle or closed', async () => {
