@@ -15,6 +15,9 @@ const FIRST_BYTES = 1024;
 /** Reads one block of lines at a time; subclasses know the start line and what the fields mean. */
 export abstract class HeadReader<H extends Fields> {
   readonly head: H;
+  /** Of whoever lends readers: where this one is, and who has it. */
+  place = -1;
+  user: object | null = null;
   /** Why `feed` gave BAD; stays until `reset`. */
   fault: Fault = NO_FAULT;
 

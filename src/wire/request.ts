@@ -255,6 +255,11 @@ export class RequestReader extends HeadReader<RequestHead> {
     return next;
   }
 
+  /** What was read is not to be known again. */
+  forget(): void {
+    this.#last.forget();
+  }
+
   protected override remember(buf: Buffer, at: number, end: number): void {
     this.#lastMinor = this.#isAbsolute ? -1 : this.#minor;
     this.#last.keep(buf, at, end, this.head);

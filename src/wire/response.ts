@@ -103,6 +103,11 @@ export class ResponseReader extends HeadReader<ResponseHead> {
     return next;
   }
 
+  /** What was read is not to be known again. */
+  forget(): void {
+    this.#last.forget();
+  }
+
   protected override remember(buf: Buffer, at: number, end: number): void {
     this.#lastStatus = this.#status;
     this.#lastMinor = this.#minor;

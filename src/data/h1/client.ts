@@ -61,7 +61,7 @@ export class ClientConnection extends Timed implements Upstream {
     super();
     this.#group = group;
     this.#user = user;
-    this.#reader = group.plane.responseReaders.take();
+    this.#reader = group.plane.responseReaders.take(this, null);
     this.#endpointIdleMs = group.pool.timeouts.idleMs;
     this.connectStartMs = group.plane.clock();
     const dialling = {
@@ -229,7 +229,7 @@ export class ClientConnection extends Timed implements Upstream {
     this.#group.plane.wheel.drop(this);
     this.#group.unlist(this);
     this.#socket.destroy();
-    this.#group.plane.responseReaders.give(this.#reader);
+    this.#group.plane.responseReaders.give(this, this.#reader);
   }
 
   override onDeadline(): void {

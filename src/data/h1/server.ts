@@ -48,6 +48,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   readonly #buffer = new ReadBuffer();
   /** Lent from the first byte of a head to the end of its answer; null between requests. */
   #reader: RequestReader | null = null;
+  /** The one before it, to be had again. */
+  #lastReader: RequestReader | null = null;
   /** Whose it is: a reload brings others, with other limits. */
   #readers: Readers<RequestReader> | null = null;
   readonly #body = new BodyReader();
@@ -179,7 +181,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   #readHead(chunk: Buffer, at: number): number {
     if (this.#reader === null) {
       this.#readers = this.#plane.requestReaders;
-      this.#reader = this.#readers.take();
+      this.#reader = this.#readers.take(this, this.#lastReader);
+      this.#lastReader = this.#reader;
     }
     const reader = this.#reader;
     const next = reader.feed(chunk, at);
@@ -262,14 +265,16 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   #awaitRequest(): void {
-    this.#returnReader();
+    if (this.#reader !== null) this.#readers?.keep(this.#reader);
+    this.#reader = null;
     if (this.#hasFin || (this.#plane.isDraining && this.#plane.isClosingIdle)) this.#close();
     else this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
   }
 
   #returnReader(): void {
-    if (this.#reader !== null) this.#readers?.give(this.#reader);
+    if (this.#lastReader !== null) this.#readers?.give(this, this.#lastReader);
     this.#reader = null;
+    this.#lastReader = null;
   }
 
   // ── the other end goes, or is silent ─────────────────────────────────────────────────────────────────────────────
