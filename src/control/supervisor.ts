@@ -85,6 +85,8 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     setFlagsFromString(`--initial-old-space-size=${FIRST_OLD_MIB}`); // of the isolates that start from now on
+    // So little survives a small young generation that waking helpers for it costs more than it saves.
+    setFlagsFromString('--no-parallel-scavenge');
     this.#census = newCensus(options.lanes);
     for (let index = 0; index < options.lanes; index++) this.#seats.push(newSeat(index));
   }
