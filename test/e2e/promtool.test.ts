@@ -1,17 +1,11 @@
 // What Prometheus itself thinks of /metrics: promtool of the real Prometheus, on the real process after real traffic.
 
 import { spawnSync } from 'node:child_process';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { simpleConfig, startFermat } from '../support/fermat.ts';
 import { startOrigin } from '../support/origin.ts';
 import { exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
-
-const INSTALL = 'apt-get install --yes --no-install-recommends prometheus';
-
-function hasPromtool(): boolean {
-  return spawnSync('promtool', ['--version']).status === 0;
-}
 
 /** What promtool has to say; '' when it is content. Its exit code is 0 even for some complaints. */
 function complaintsOf(exposition: string): string {
@@ -22,14 +16,6 @@ function complaintsOf(exposition: string): string {
   if (error) throw error;
   return stdout + stderr + (status === 0 ? '' : `exit code ${status}`);
 }
-
-beforeAll(() => {
-  if (!hasPromtool() && process.getuid?.() === 0) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    spawnSync('sh', ['-c', `apt-get update && ${INSTALL}`], { env, timeout: 240_000 });
-  }
-  if (!hasPromtool()) throw new Error(`this test needs promtool of the Debian package prometheus: sudo ${INSTALL}`);
-}, 250_000);
 
 describe('promtool check metrics', () => {
   it('complains of what is wrong, so that its silence means something', () => {
