@@ -24,6 +24,7 @@ export const CELL = {
   COMPRESSED: 12, // route, COMPRESS_CODINGS index
   COMPRESS_BYTES: 13, // route, COMPRESS_CODINGS index, COMPRESS_DIRECTION
   COMPRESS_MISSES: 14, // route, COMPRESS_CODINGS index, COMPRESS_MISS
+  EVENTS: 15, // EVENT code, uid of a pool or route, result; the last number: a key has four bits for it
 } as const;
 export type CellKind = (typeof CELL)[keyof typeof CELL];
 
@@ -44,6 +45,15 @@ export const METHODS = [
   'CONNECT',
 ] as const;
 export const RETRY_RESULTS = ['success', 'failure', 'budget'] as const;
+/** What is rare enough to share a kind. `b` and `c` of its cell stand beside each. */
+export const EVENT = {
+  HEDGE: 1, // pool, HEDGE_RESULTS index
+  SHED: 2, // route, SHED_REASONS index
+} as const;
+/** Of a second attempt beside the first; `budget`: it was due, but could not be afforded. */
+export const HEDGE_RESULTS = ['won', 'lost', 'budget'] as const;
+/** Why a request was turned away at once, without an attempt. */
+export const SHED_REASONS = ['overload', 'limit'] as const;
 /** Of a TLS handshake with a client; `timeout`: it took too long, or longer than others could wait. */
 export const HANDSHAKE_RESULTS = ['ok', 'resumed', 'failed', 'timeout'] as const;
 export const COMPRESS_DIRECTION = { IN: 0, OUT: 1 } as const;
