@@ -97,7 +97,12 @@ export class ServerConnection extends Timed implements Downstream, Reading {
 
   /** Between two requests, so that a drain may close it. */
   get isIdle(): boolean {
-    return this.#phase === PHASE.HEAD && (this.#reader === null || this.#reader.isUntouched);
+    return this.#phase === PHASE.HEAD && !this.#isClogged && (this.#reader === null || this.#reader.isUntouched);
+  }
+
+  /** Requests wait until the client has taken the answers it was sent: it shall not have us pile up more of them. */
+  get #isClogged(): boolean {
+    return this.#phase === PHASE.HEAD && this.#stash !== null && this.#onPreface === null;
   }
 
   destroy(): void {
@@ -145,7 +150,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     while (at >= 0 && at < chunk.length) {
       switch (this.#phase) {
         case PHASE.HEAD:
-          at = this.#readHead(chunk, at);
+          if (this.#stash === null && this.#writer.hasRoom) at = this.#readHead(chunk, at);
+          else at = this.#clog(isOwn ? chunk.subarray(at) : kept(chunk, at, chunk.length));
           break;
         case PHASE.BODY:
           at = this.#readBody(chunk, at);
@@ -165,7 +171,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     this.#isLooping = false;
     if (this.#phase === PHASE.HEAD) {
       if (this.isIdle) this.#awaitRequest();
-      else if (this.#hasFin) this.#socket.destroy();
+      else if (this.#hasFin && !this.#isClogged) this.#socket.destroy();
     } else if (this.#phase === PHASE.BODY && this.#hasFin) this.#socket.destroy();
     else if (this.#phase < PHASE.CLOSING) this.#exchange.flush();
   }
@@ -176,6 +182,15 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     if (this.#stash.length <= MAX_STASH_BYTES) return;
     this.#held |= HELD.BY_STASH;
     this.#applyPause();
+  }
+
+  /** The client has not taken what it was sent before; `#onDrain` goes on. */
+  #clog(more: Buffer): number {
+    this.#hold(more);
+    this.#held |= HELD.BY_STASH;
+    this.#applyPause();
+    this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
+    return -1;
   }
 
   #readHead(chunk: Buffer, at: number): number {
@@ -251,7 +266,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     if (this.#leftover >= 0) return this.#next();
     this.#phase = PHASE.ANSWERING;
     this.#requestReadMs = this.#plane.wheel.nowMs;
-    this.#plane.wheel.disarm(this);
+    if (this.#writer.hasRoom) this.#plane.wheel.disarm(this);
+    else this.#awaitDrain();
     this.#exchange.onRequestEnd(trailers !== null && trailers.count > 0 ? trailers : null);
   }
 
@@ -284,7 +300,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     switch (this.#phase) {
       case PHASE.HEAD:
         if (this.isIdle) this.#socket.end();
-        else this.#socket.destroy();
+        else if (!this.#isClogged) this.#socket.destroy();
         return;
       case PHASE.BODY:
         this.#socket.destroy(); // an incomplete message is never completed by us (RFC 9112, 8)
@@ -320,6 +336,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     switch (this.#phase) {
       case PHASE.HEAD:
         if (this.#headStarted) this.#refuse(PROBLEM.requestTimeout);
+        else if (this.#isClogged) this.#socket.destroy();
         else this.#close();
         return;
       case PHASE.BODY:
@@ -354,7 +371,11 @@ export class ServerConnection extends Timed implements Downstream, Reading {
 
   #onDrain(): void {
     if (this.#phase === PHASE.DEAD) return;
-    if ((this.#phase === PHASE.ANSWERING && !this.#hasFin) || this.#phase === PHASE.TUNNEL)
+    if (this.#isClogged) {
+      this.#plane.wheel.stamp();
+      return this.#takeUp();
+    }
+    if ((this.#phase === PHASE.ANSWERING && !this.#hasFin) || this.#phase === PHASE.TUNNEL || this.#isBodyHeld)
       this.#plane.wheel.disarm(this);
     if (this.#phase < PHASE.CLOSING) this.#exchange.onDownstreamDrain();
   }
@@ -397,7 +418,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
 
   /** A client that reads nothing of its answer for idleTimeout is let go. */
   #awaitDrain(): void {
-    if (this.#phase === PHASE.ANSWERING) this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
+    if (this.#phase === PHASE.ANSWERING || this.#isBodyHeld)
+      this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
     else if (this.#phase === PHASE.TUNNEL) this.#plane.wheel.armIn(this, this.#exchange.idleMs);
   }
 
@@ -437,7 +459,11 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     this.#phase = PHASE.HEAD;
     this.#leftover = -1;
     this.#reader?.reset();
-    if (this.#isLooping) return; // #process goes on with what is left of its chunk
+    if (!this.#isLooping) this.#takeUp(); // else #process goes on with what is left of its chunk
+  }
+
+  /** Goes on with what was read too far. */
+  #takeUp(): void {
     const stash = this.#stash;
     this.#stash = null;
     this.#held = 0;
@@ -476,8 +502,10 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     this.#phase = PHASE.DEAD;
     this.#writer.drop();
     // A body whose end is the close would look whole: only a reset tells. The others keep what they already got.
-    if (isVisible) this.#socket.destroySoon();
-    else this.#socket.resetAndDestroy();
+    if (isVisible) {
+      if (!this.#writer.isFlushed) this.#plane.wheel.armIn(this, this.#plane.limits.idleTimeoutMs);
+      this.#socket.destroySoon();
+    } else this.#socket.resetAndDestroy();
   }
 
   flush(): void {
@@ -487,7 +515,15 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   pause(): void {
     this.#held |= HELD.BY_EXCHANGE;
     this.#applyPause();
-    if (this.#phase === PHASE.BODY) this.#plane.wheel.disarm(this); // it is us who do not read
+    if (this.#phase !== PHASE.BODY) return;
+    if (this.#writer.hasRoom)
+      this.#plane.wheel.disarm(this); // it is us who do not read
+    else this.#awaitDrain();
+  }
+
+  /** The body is not read because the exchange does not want it now: that its client sends nothing means nothing. */
+  get #isBodyHeld(): boolean {
+    return this.#phase === PHASE.BODY && (this.#held & HELD.BY_EXCHANGE) !== 0;
   }
 
   resume(): void {
