@@ -100,3 +100,12 @@ it('is as new after it was cleared', () => {
   replay.send(to.upstream);
   expect(to.text).toBe('next');
 });
+
+it('forgets a piece that alone was too large to be repeated', () => {
+  add('a'.repeat(2 * REPLAY_BYTES), false);
+  replay.clear();
+  add('next', false);
+  const to = sink();
+  replay.send(to.upstream);
+  expect(to.text).toBe('next');
+});
