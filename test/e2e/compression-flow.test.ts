@@ -275,6 +275,27 @@ describe('many at a time', () => {
     );
   });
 
+  it('small bodies that come slowly take no more compressors than there are', async () => {
+    const body = 'x'.repeat(4000);
+    const resumed = Promise.withResolvers<void>();
+    rig.origin.script = async (request) => {
+      request.send(`${HEAD}Content-Length: 4000\r\n\r\n${body.slice(0, 2000)}`);
+      await resumed.promise;
+      request.send(body.slice(2000));
+    };
+    const clients = await Promise.all(Array.from({ length: MAX_STREAMING + 20 }, () => rawClient(rig.port)));
+    await Promise.all(clients.map((client) => client.send(get('/', accept('gzip')))));
+    const begun = () => clients.filter(({ received }) => received > 0).length;
+    await until(() => begun() >= MAX_STREAMING, 'the first bytes of most', 10_000);
+    await delay(200);
+    expect(begun()).toBe(MAX_STREAMING);
+    resumed.resolve();
+    for (const client of clients) {
+      expect(gunzipSync((await client.answer()).body).toString()).toBe(body);
+      client.destroy();
+    }
+  });
+
   it('lets go of compressors and endpoints when clients go, in the midst of a body', async () => {
     for (let round = 0; round < 3; round++) {
       const clients = await endless(MAX_STREAMING - 8, accept(CODINGS[round]!));

@@ -153,6 +153,7 @@ export class Coder extends Timed implements CompressorUser {
   /** The endpoint has paused. */
   override onDeadline(): void {
     if (this.#state === STATE.HOLDING) {
+      if (isBusy()) return this.#ex.plane.wheel.armIn(this, PAUSE_MS); // it is small: it may as well become whole here
       this.#begin();
       if (this.#waitingBytes === 0) return this.#ex.down.flush();
       this.#mustFlush = true;
