@@ -1,0 +1,172 @@
+// What runs now: one configuration and everything that was made of it. Here a change of the configuration becomes a change of
+// the node: compiled, given to the fleet, the workers and the prober, in that order, all or nothing. When it is to change, and
+// what becomes of a refusal, is the business of others (reloads.ts).
+
+import type { LatLon, Snapshot } from '../core/snapshot.ts';
+import { type AdminServer, startAdmin } from './admin.ts';
+import type { Config } from './config/config.ts';
+import { isPlacedByGeo } from './config/residency.ts';
+import type { Fleet } from './fleet.ts';
+import { GeoDb } from './geodb.ts';
+import type { Prober } from './prober.ts';
+import { type Compiled, Registry } from './registry.ts';
+import type { Supervisor } from './supervisor.ts';
+import type { TicketKeys } from './tickets.ts';
+import type { ControlApi, EventLog } from './types.ts';
+
+export interface RunningParts {
+  readonly api: ControlApi;
+  readonly events: EventLog;
+  readonly fleet: Fleet;
+  readonly prober: Prober;
+  readonly supervisor: Supervisor;
+  readonly tickets: TicketKeys;
+  /** Newer databases are in use; they may say that endpoints are elsewhere. */
+  readonly onGeoReplaced: () => void;
+}
+
+export class Running {
+  readonly #parts: RunningParts;
+  readonly #registry: Registry;
+  #config: Config;
+  #compiled: Compiled;
+  #geo: GeoDb;
+  #admin: AdminServer | null = null;
+
+  /** Compiles; nothing is given to anybody yet. `geo` is its own from now on. */
+  constructor(parts: RunningParts, config: Config, geo: GeoDb, lanes: number) {
+    this.#parts = parts;
+    this.#config = config;
+    this.#geo = geo;
+    this.#registry = new Registry({
+      lanes,
+      locate: (ip) => this.#placeOf(ip),
+      countryOf: (ip) => this.#geo.lookup(ip)?.country ?? null,
+    });
+    this.#compiled = this.#registry.compile(config);
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get snapshot(): Snapshot {
+    return this.#compiled.snapshot;
+  }
+
+  get compiled(): Compiled {
+    return this.#compiled;
+  }
+
+  get geo(): GeoDb {
+    return this.#geo;
+  }
+
+  get admin(): AdminServer | null {
+    return this.#admin;
+  }
+
+  /** No worker has an exchange of a Snapshot older than this. Of a version that failed, nothing follows. */
+  quiet(version: number): void {
+    if (version <= this.snapshot.version) this.#registry.quiet(version);
+  }
+
+  /** Rejects when the address cannot be had. */
+  async openAdmin(): Promise<void> {
+    this.#admin = await this.#openAdmin(this.#config);
+  }
+
+  /** For the listeners of what runs, and of what is about to. */
+  giveTickets(...more: readonly Snapshot[]): void {
+    const { supervisor, tickets } = this.#parts;
+    const secure = [this.snapshot, ...more].flatMap(({ listeners }) => listeners.filter(({ tls }) => tls !== null));
+    supervisor.setTickets(tickets.of(secure.map(({ name }) => name)));
+  }
+
+  warn(): void {
+    for (const warning of this.#compiled.warnings) this.#parts.events.emit('warn', 'config.warning', warning);
+  }
+
+  /** Everything or nothing: on a rejection all is as it was. New databases first: they say where endpoints are. */
+  async apply(config: Config): Promise<void> {
+    const before = this.#geo;
+    const isSameGeo = config.geoipDatabases.join('\n') === this.#config.geoipDatabases.join('\n');
+    if (!isSameGeo) this.#geo = await GeoDb.open([...config.geoipDatabases], this.#parts.events);
+    try {
+      await this.#install(config);
+    } catch (error) {
+      if (!isSameGeo) this.#geo.close();
+      this.#geo = before;
+      throw error;
+    }
+    if (isSameGeo) return;
+    before.close();
+    this.watchGeo();
+    this.#parts.supervisor.setGeo(this.#geo.files);
+  }
+
+  /** From now on, new versions of the databases go to the workers. */
+  watchGeo(): void {
+    this.#geo.onReplaced((files) => {
+      this.#parts.supervisor.setGeo(files);
+      this.#parts.onGeoReplaced();
+    });
+  }
+
+  /** Endpoints that only GeoIP can place may be elsewhere by new databases: the same configuration, compiled once more. */
+  async placeAnew(): Promise<void> {
+    if (this.#config.pools.some(({ endpoints }) => endpoints.some(isPlacedByGeo))) await this.#install(this.#config);
+  }
+
+  async #install(config: Config): Promise<void> {
+    const { fleet, prober, supervisor } = this.#parts;
+    const old = this.#config;
+    const compiled = this.#registry.compile(config);
+    await this.#replaceAdmin(old, config); // what may fail comes first
+    this.#config = config;
+    try {
+      fleet.install(compiled.snapshot, compiled.probes);
+      this.giveTickets(compiled.snapshot);
+      await supervisor.publish(compiled.snapshot);
+    } catch (error) {
+      this.#config = old;
+      fleet.install(this.snapshot, this.#compiled.probes);
+      await this.#replaceAdmin(config, old);
+      throw error;
+    }
+    this.#compiled = compiled;
+    prober.install(compiled.snapshot, compiled.probes);
+    this.warn();
+  }
+
+  /** Rejects with the old one still, or again, open. */
+  async #replaceAdmin(from: Config, to: Config): Promise<void> {
+    if (JSON.stringify(to.admin) === JSON.stringify(from.admin)) return;
+    const old = this.#admin;
+    const isSamePlace = JSON.stringify(to.admin.address) === JSON.stringify(from.admin.address);
+    // Never awaited: the request for this reload may come from that very server, which lets it finish.
+    if (isSamePlace) void old?.close();
+    try {
+      this.#admin = await this.#openAdmin(to);
+    } catch (error) {
+      if (isSamePlace) this.#admin = await this.#openAdmin(from);
+      throw error;
+    }
+    if (!isSamePlace) void old?.close();
+  }
+
+  async #openAdmin({ admin: { address, token } }: Config): Promise<AdminServer | null> {
+    if (address === null) return null;
+    return startAdmin({ api: this.#parts.api, address: textOf(address), token });
+  }
+
+  #placeOf(ip: string): LatLon | null {
+    const place = this.#geo.lookup(ip);
+    if (place === null || place.latDeg === null || place.lonDeg === null) return null;
+    return { latDeg: place.latDeg, lonDeg: place.lonDeg };
+  }
+}
+
+function textOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
