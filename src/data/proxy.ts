@@ -139,13 +139,22 @@ class Greeter extends Timed implements ClientConnectionHandle {
   }
 }
 
-/** A socket's pause stops its stream only; the handle would go on reading into its queue, and must not. */
-function stopReading(socket: Socket): void {
+/**
+ * A socket's pause stops its stream only; the handle would go on reading into its queue, and must not: who waits for a
+ * handshake waits in the kernel. Nor must the stream fill its queue by itself, as it does behind every chunk below its mark.
+ */
+export function stopReading(socket: Socket): void {
   socket.pause();
-  const handle = (socket as unknown as { _handle: { reading: boolean; readStop(): number } | null })._handle;
+  const { _handle: handle, _readableState: state } = socket as unknown as Inside;
+  state.highWaterMark = 0;
   if (handle === null) return;
   handle.reading = false;
   handle.readStop();
+}
+
+interface Inside {
+  readonly _handle: { reading: boolean; readStop(): number } | null;
+  readonly _readableState: { highWaterMark: number };
 }
 
 function canonical(said: ProxyEnds): ProxyEnds {
