@@ -129,7 +129,10 @@ function ask(id: number, agents: { readonly plain: Agent; readonly tls: TlsAgent
     request.on('error', () => resolve()).on('close', () => resolve());
     request.on('response', (response) => {
       response.on('error', () => {});
-      if (response.statusCode !== 200) return response.resume();
+      if (response.statusCode !== 200) {
+        response.resume();
+        return;
+      }
       const { 'content-encoding': coded } = response.headers;
       const content = coded === undefined ? response : response.pipe(UNDOING[coded as keyof typeof UNDOING]());
       content.on('error', () => {}).on('data', (chunk: Buffer) => checked.take(chunk));
