@@ -9,7 +9,7 @@ import { Socket } from 'node:net';
 import { handleOf, type StreamHandle, streams } from './handle.ts';
 
 /** One read takes up to this much. Larger reads were measured and gave nothing: the kernel hands out what has arrived. */
-const BULK_BYTES = 64 * 1024;
+export const BULK_BYTES = 64 * 1024;
 /** Bulk buffers kept for the next large body, per worker. */
 const MAX_FREE = 64;
 
@@ -25,15 +25,34 @@ export function textOf(chunk: Buffer, from: number, to: number): string {
   return (chunk as Buffer & { latin1Slice(from: number, to: number): string }).latin1Slice(from, to);
 }
 
+/** Writes latin1 `text` at `at`; the bytes written. `write(…, 'latin1')` less the same. */
+export function putText(into: Buffer, text: string, at: number): number {
+  return (into as Buffer & { latin1Write(text: string, at: number): number }).latin1Write(text, at);
+}
+
+/** The next read of this worker writes to its memory. */
+export function isShared(chunk: Buffer): boolean {
+  return chunk.buffer === SHARED_MEMORY;
+}
+
 /** The bytes chunk[from, to), in memory that the next read of this worker does not write to. */
 export function owned(chunk: Buffer, from: number, to: number): Buffer {
-  if (chunk.buffer === SHARED_MEMORY) return Buffer.from(chunk.subarray(from, to));
+  if (isShared(chunk)) return Buffer.from(chunk.subarray(from, to));
   return from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
 }
 
 /** A copy of chunk[from, to) that may be kept for as long as one likes. */
 export function kept(chunk: Buffer, from: number, to: number): Buffer {
   return Buffer.from(chunk.subarray(from, to));
+}
+
+/** A buffer of BULK_BYTES from the pool; whoever takes it gives it back once nobody reads it any more. */
+export function takeBulk(): Buffer {
+  return free.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES);
+}
+
+export function giveBulk(buffer: Buffer): void {
+  if (free.length < MAX_FREE) free.push(buffer);
 }
 
 /** Where one connection reads to. */
@@ -47,10 +66,10 @@ export class ReadBuffer {
   next(isBulk: boolean, isFlushed: boolean): Buffer {
     const last = this.current;
     if (isBulk) {
-      if (last === SHARED || !isFlushed) this.current = free.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES);
+      if (last === SHARED || !isFlushed) this.current = takeBulk();
     } else if (last !== SHARED) {
       this.current = SHARED;
-      if (isFlushed && free.length < MAX_FREE) free.push(last);
+      if (isFlushed) giveBulk(last);
     }
     return this.current;
   }

@@ -9,6 +9,10 @@ export interface WriteRequest {
   oncomplete: (this: WriteRequest, status: number) => void;
   async: boolean;
   owner: unknown;
+  /** A pooled buffer that is free once the write is over. */
+  lent: Buffer | null;
+  /** What is being written: nobody else may hold its memory. */
+  bytes: Uint8Array | null;
 }
 
 export interface StreamHandle {

@@ -4,7 +4,8 @@
 // did not take at once is waited for. Where Node does not give the streams away, socket.write does the same, dearer.
 
 import type { Socket } from 'node:net';
-import { handleOf, streams, type WriteRequest } from '../handle.ts';
+import { giveBulk } from '../buffers.ts';
+import { handleOf, type StreamBinding, type StreamHandle, streams, type WriteRequest } from '../handle.ts';
 
 /** Who writes past the socket's own queue, and is told when the kernel has taken what it did not take at once. */
 export interface Pending {
@@ -20,6 +21,9 @@ function onComplete(this: WriteRequest, status: number): void {
   const owner = this.owner as Pending | null;
   this.handle = null;
   this.owner = null;
+  if (this.lent !== null) giveBulk(this.lent);
+  this.lent = null;
+  this.bytes = null;
   if (owner === null) return;
   owner.pendingWrites--;
   owner.onWritten(status < 0);
@@ -39,58 +43,65 @@ export function writeText(socket: Socket, text: string, owner: Pending): boolean
   if (streams === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
     return socket.destroyed ? false : socket.write(text, 'latin1');
   }
-  const request = spare ?? new streams.WriteWrap();
-  spare = null;
-  request.handle = handle;
-  request.oncomplete = onComplete;
-  request.async = false;
-  request.owner = owner;
+  const request = requestOf(streams, handle, owner);
   const error = handle.writeLatin1String(request, text);
   if (error !== 0) {
     socket.destroy();
     return false;
   }
-  if (streams.streamBaseState[streams.kLastWriteWasAsync] === 0) {
-    request.handle = null;
-    request.owner = null;
-    spare = request;
-    return true;
-  }
-  owner.pendingWrites++;
-  return false;
+  return isWritten(streams, request, owner);
 }
 
 /**
- * The same with bytes, on plain and TLS sockets alike; `bytes` must stay as they are until they are gone. One write at a time:
- * after false, the next one only when `owner.onWritten` has been called.
+ * The same with bytes, on plain and TLS sockets alike; `bytes` must stay as they are until they are gone. `lent`: the bulk buffer
+ * that they are in, which goes back to the pool then; null = it is somebody else's. On a TLS socket one write at a time: after
+ * false, the next one only when `owner.onWritten` has been called.
  */
-export function writeBytes(socket: Socket, bytes: Buffer, owner: Pending): boolean {
+export function writeBytes(socket: Socket, bytes: Buffer, owner: Pending, lent: Buffer | null = null): boolean {
   const handle = handleOf(socket);
   if (streams === null || handle === null || socket.writableLength > 0 || socket.writableEnded) {
     owner.pendingWrites++;
     socket.write(bytes, (error) => {
+      if (lent !== null) giveBulk(lent);
       owner.pendingWrites--;
       owner.onWritten(error !== null && error !== undefined);
     });
     return false;
   }
-  const request = spare ?? new streams.WriteWrap();
-  spare = null;
-  request.handle = handle;
-  request.oncomplete = onComplete;
-  request.async = false;
-  request.owner = owner;
+  const request = requestOf(streams, handle, owner);
   const error = handle.writeBuffer(request, bytes);
   if (error !== 0) {
     socket.destroy();
     return false;
   }
-  if (streams.streamBaseState[streams.kLastWriteWasAsync] === 0) {
-    request.handle = null;
-    request.owner = null;
-    spare = request;
-    return true;
-  }
-  owner.pendingWrites++;
+  request.lent = lent;
+  if (isWritten(streams, request, owner)) return true;
+  request.bytes = bytes; // the handle itself does not keep the memory alive
   return false;
+}
+
+function requestOf(binding: StreamBinding, handle: StreamHandle, owner: Pending): WriteRequest {
+  const request = spare ?? new binding.WriteWrap();
+  spare = null;
+  request.handle = handle;
+  request.oncomplete = onComplete;
+  request.async = false;
+  request.owner = owner;
+  request.lent = null;
+  request.bytes = null;
+  return request;
+}
+
+/** Whether the kernel has taken all of the last write; then what it needed is free again. */
+function isWritten(binding: StreamBinding, request: WriteRequest, owner: Pending): boolean {
+  if (binding.streamBaseState[binding.kLastWriteWasAsync] !== 0) {
+    owner.pendingWrites++;
+    return false;
+  }
+  request.handle = null;
+  request.owner = null;
+  if (request.lent !== null) giveBulk(request.lent);
+  request.lent = null;
+  spare = request;
+  return true;
 }

@@ -4,8 +4,8 @@
 import type { Socket } from 'node:net';
 import type { Fields } from '../../wire/fields.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
-import { owned, textOf } from '../buffers.ts';
-import { canWriteDirectly, type Pending, writeText } from './direct.ts';
+import { BULK_BYTES, isShared, owned, putText, takeBulk, textOf } from '../buffers.ts';
+import { canWriteDirectly, type Pending, writeBytes, writeText } from './direct.ts';
 
 /** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
 const SMALL_BYTES = 4096;
@@ -73,16 +73,38 @@ export class MessageWriter implements Pending {
       this.#text += this.isChunked ? `${chunkSize(bytes)}${data}\r\n` : data;
       return this.hasRoom;
     }
-    const socket = this.#socket;
     const before = this.isChunked ? this.#text + chunkSize(bytes) : this.#text;
     this.#text = '';
     this.hasWritten = true;
+    if (this.#isDirect && this.#sendAtOnce(before, chunk, from, to)) return this.hasRoom;
+    const socket = this.#socket;
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
     socket.write(owned(chunk, from, to));
     if (this.isChunked) socket.write('\r\n', 'latin1');
     socket.uncork();
     return this.hasRoom;
+  }
+
+  /**
+   * One system call, past the socket's queue. What was read into memory that the next read writes to has to be copied anyway,
+   * and so travels with what stands before and behind it. False = the pieces are better written as they are.
+   */
+  #sendAtOnce(before: string, chunk: Buffer, from: number, to: number): boolean {
+    const isCopied = isShared(chunk);
+    const behindBytes = this.isChunked ? 2 : 0;
+    if (!isCopied) {
+      if (before !== '' || behindBytes > 0) return false;
+      writeBytes(this.#socket, chunk.subarray(from, to), this);
+      return true;
+    }
+    if (before.length + (to - from) + behindBytes > BULK_BYTES) return false;
+    const out = takeBulk();
+    let at = before === '' ? 0 : putText(out, before, 0);
+    at += chunk.copy(out, at, from, to);
+    if (this.isChunked) at += putText(out, '\r\n', at);
+    writeBytes(this.#socket, out.subarray(0, at), this, out);
+    return true;
   }
 
   /** The body is whole. */
