@@ -70,7 +70,7 @@ export function start(cores: number | string | null, command: string, args: read
 }
 
 /**
- * Runs a command to its end; gives the last of what it said, and its exit code (null = ended by a signal). One that does not
+ * Runs a command to its end; gives all that it said, and its exit code (null = ended by a signal). One that does not
  * come to its end is killed after `timeoutS`.
  */
 export async function outputOf(
@@ -79,11 +79,13 @@ export async function outputOf(
   args: readonly string[],
   timeoutS = RUN_TIMEOUT_S,
 ): Promise<{ text: string; code: number | null }> {
-  const { child, said, pid } = start(cores, command, args);
+  const { child, pid } = start(cores, command, args);
+  const pieces: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes: Buffer) => pieces.push(bytes));
   const timer = setTimeout(() => killTree(pid), timeoutS * 1000);
   await new Promise<void>((resolve) => child.once('close', () => resolve()));
   clearTimeout(timer);
-  return { text: said(), code: child.exitCode };
+  return { text: Buffer.concat(pieces).toString(), code: child.exitCode };
 }
 
 /** Once: signals stop everybody and then us; the last resort, at any exit, is SIGKILL for each tree by its ids. */
