@@ -16,6 +16,8 @@ import { NEVER } from './wheel.ts';
 
 /** A closed tunnel's other side may take this long to say its last bytes, ms. */
 const TUNNEL_LINGER_MS = 2000;
+/** Interim heads of one request. Nobody holds them back for a slow client, so an endpoint without measure is not to fill memory. */
+const MAX_INTERIM_BYTES = 256 * 1024;
 
 export function head(ex: Exchange, answer: ResponseHead): void {
   const { status } = answer;
@@ -49,6 +51,8 @@ function interim(ex: Exchange, answer: ResponseHead): void {
     if (!ex.owes100) return;
     ex.owes100 = false;
   }
+  ex.books.interimBytes += answer.text.length;
+  if (ex.books.interimBytes > MAX_INTERIM_BYTES) return answeredBadly(ex);
   ex.down.interim(answer, answer.status);
 }
 

@@ -19,6 +19,8 @@ export class Books {
   place: Place = NOWHERE;
   cohort: number = EDGE_COHORT;
   responseBytes = 0;
+  /** Of heads before the final one. */
+  interimBytes = 0;
   lastProblem: Problem | null = null;
   /** A stale pooled connection was already forgiven once. */
   wasStale = false;
@@ -48,6 +50,7 @@ export class Books {
     this.place = NOWHERE;
     this.cohort = EDGE_COHORT;
     this.responseBytes = 0;
+    this.interimBytes = 0;
     this.lastProblem = null;
     this.wasStale = false;
     this.endpointMs = 0;

@@ -54,6 +54,25 @@ describe('pipelined requests', () => {
   });
 });
 
+it('an endpoint that never ends its interim answers is given up', async () => {
+  const flood = `HTTP/1.1 103 Early Hints\r\nLink: <${'a'.repeat(900)}>\r\n\r\n`.repeat(100);
+  rig.origin.script = (request) => {
+    const { socket } = request.connection;
+    const more = (): void => {
+      while (!socket.destroyed && request.send(flood));
+      socket.once('drain', more);
+    };
+    more();
+  };
+  const before = rig.fermat.rssBytes;
+  using client = await rawClient(rig.port);
+  await client.send(get());
+  const request = await rig.origin.nth(1);
+  await until(() => request.connection.isClosed, 'the end of the upstream connection');
+  expect((await client.answer()).status).toBe(502);
+  expect(rig.fermat.rssBytes - before).toBeLessThan(48 << 20);
+});
+
 describe('an answer before the end of the request', () => {
   const early = (length: number) => `POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: ${length}\r\n\r\n`;
 
