@@ -8,7 +8,7 @@ import { BULK_BYTES, isShared, owned, putText, takeBulk, textOf } from '../buffe
 import { canWriteDirectly, type Pending, writeBytes, writeText } from './direct.ts';
 
 /** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
-const SMALL_BYTES = 4096;
+const SMALL_BYTES = 1024;
 
 /** What Node's Writable keeps count of: all that is not written, and the part that its handle has been given. */
 interface Queue {
