@@ -165,8 +165,8 @@ export class Exchange extends Timed implements UpstreamEvents {
   onDownstreamDrain(): void {
     if (this.state < STATE.ANSWERING) return;
     if (this.coder !== null) return this.coder.resume();
-    this.up?.resume();
     this.up?.expectWithin(this.idleMs);
+    this.up?.resume(); // last: it may bring the end at once, and the next request
   }
 
   // ── what the endpoint's side tells: of the connection, attempt.ts; of the answer, response.ts ────────────────────
@@ -174,6 +174,10 @@ export class Exchange extends Timed implements UpstreamEvents {
   onConnecting(upstream: Upstream): void {
     this.up = upstream;
     this.armUntil(NEVER); // the queue's time does not run any more
+  }
+
+  onQueued(): void {
+    this.armUntil(this.plane.wheel.nowMs + this.pool!.spec.queueTimeoutMs);
   }
 
   onUpstreamReady(upstream: Upstream): void {

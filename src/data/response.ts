@@ -24,6 +24,8 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   ex.books.sawBytes = true;
   if (status === 101) return switchProtocols(ex, answer);
   if (status < 200) return interim(ex, answer);
+  // To an extended CONNECT any 2xx says that the tunnel is there (RFC 8441, 5), and this endpoint did not switch.
+  if (ex.head.isExtendedConnect && status < 300) return answeredBadly(ex);
   const pool = ex.pool!;
   const route = ex.route!;
   ex.books.firstByteMs = ex.plane.wheel.nowMs;

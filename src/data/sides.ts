@@ -89,6 +89,8 @@ export interface Upstream {
 export interface UpstreamEvents {
   /** A connection is on its way; the user may abort it. */
   onConnecting(upstream: Upstream): void;
+  /** The connection came about, but has no room yet. */
+  onQueued(): void;
   onUpstreamReady(upstream: Upstream): void;
   /** The connection never came about. */
   onConnectFailed(reason: ConnectFailure): void;

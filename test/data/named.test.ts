@@ -54,6 +54,8 @@ class User implements UpstreamEvents {
     this.up = upstream;
     this.told += 'connecting ';
   }
+  onQueued(): void {}
+
   onUpstreamReady(upstream: Upstream): void {
     this.up = upstream;
     this.told += 'ready ';

@@ -272,6 +272,15 @@ describe('streams', () => {
     expect(await endedBy(open(), reset(1), bytes)).toBe(E.STREAM_CLOSED);
   });
 
+  it('puts up with a body in small frames that was under way when it was answered', async () => {
+    using client = await h2Client(rig.port);
+    const stream = client.start(postFields('/', [['expect', 'the unheard of']]));
+    await client.over(stream);
+    expect([stream.status, stream.resetCode]).toEqual([417, E.NO_ERROR]);
+    for (let i = 0; i < 1000; i++) client.send(data(stream.id, 'a message'));
+    expect((await client.get()).status).toBe(200);
+  });
+
   it('puts up with what was under way when a stream ended or was reset', async () => {
     using client = await h2Client(rig.port);
     await client.get();

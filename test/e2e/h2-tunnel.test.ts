@@ -104,6 +104,15 @@ describe('extended CONNECT', () => {
     expect((await rig.settled()).map(({ target }) => target)).toEqual(['/chat']);
   });
 
+  it('that the endpoint answers like any other request has not come about', async () => {
+    rig.origin.script = (request) => request.answer(200, 'a page');
+    using client = await h2Client(rig.port);
+    const stream = client.start(connectFields());
+    await client.come(() => stream.hasEnded, 'the answer');
+    expect(stream.status).toBe(502);
+    expect(stream.body).not.toContain('a page');
+  });
+
   const REFUSED: [what: string, fields: readonly Field[], status: number][] = [
     ['another protocol', connectFields().map(([n, v]): Field => [n, n === ':protocol' ? 'connect-udp' : v]), 501],
     ['no :path', connectFields().filter(([n]) => n !== ':path'), 0],

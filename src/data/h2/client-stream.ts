@@ -25,6 +25,11 @@ export class ClientStream extends H2Stream implements Upstream {
   isTouched = false;
   /** Counted by its session. */
   isLent = false;
+  /** Its answer is whole, and the endpoint or the connection has taken leave of it: nothing more can be sent. */
+  isOrphan = false;
+  #isQueued = false;
+  /** What `expectWithin` was told last. */
+  #withinMs = 0;
   #session: H2ClientSession;
   #user: UpstreamEvents | null;
   readonly #response = new ResponseHead(USUAL_LINES);
@@ -56,6 +61,13 @@ export class ClientStream extends H2Stream implements Upstream {
     this.isReused = isReused;
     this.connectMs = connectMs;
     this.#user?.onUpstreamReady(this);
+  }
+
+  /** The connection is there, but has no room: from now on it waits as in any queue. */
+  queued(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    this.#user?.onQueued();
   }
 
   connectFailed(reason: ConnectFailure): void {
@@ -96,12 +108,12 @@ export class ClientStream extends H2Stream implements Upstream {
   }
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
-    return this.id === 0 || this.sender.data(this, chunk, from, to);
+    return this.id === 0 || this.isOrphan || this.sender.data(this, chunk, from, to);
   }
 
   end(trailers: Fields | null): void {
     // The last word of a WebSocket's head is not the last of its tunnel.
-    if (this.id === 0 || (this.#isWebSocket && !this.#hasFinalHead)) return;
+    if (this.id === 0 || this.isOrphan || (this.#isWebSocket && !this.#hasFinalHead)) return;
     this.hasEnded = true;
     this.sender.end(this, trailers);
   }
@@ -128,6 +140,7 @@ export class ClientStream extends H2Stream implements Upstream {
 
   expectWithin(ms: number): void {
     const { wheel } = this.#session.plane;
+    this.#withinMs = ms;
     if (ms > 0) wheel.armIn(this, ms);
     else wheel.disarm(this);
   }
@@ -145,6 +158,7 @@ export class ClientStream extends H2Stream implements Upstream {
   }
 
   override onDeadline(): void {
+    this.#session.noteSilence(this.#withinMs);
     this.#user?.onUpstreamTimeout();
   }
 
@@ -162,7 +176,8 @@ export class ClientStream extends H2Stream implements Upstream {
       return true;
     }
     this.#hasFinalHead = true;
-    this.#expected = isEnd ? 0 : head.framing === FRAMING.LENGTH ? head.length : -1;
+    this.isRemoteEnded = isEnd;
+    this.#expected = isEnd || head.framing === FRAMING.NONE ? 0 : head.framing === FRAMING.LENGTH ? head.length : -1;
     if (isEnd && head.framing === FRAMING.LENGTH && head.length > 0) return false;
     if (this.#isWebSocket && head.status < 300) this.#switchProtocols(head);
     this.#user?.onResponseHead(head);
@@ -198,9 +213,17 @@ export class ClientStream extends H2Stream implements Upstream {
   }
 
   protected onBodyEnd(): void {
-    if (this.#expected > 0) return this.#session.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
+    if (!this.#hasFinalHead || this.#expected > 0) return this.#session.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
     const trailers = this.#trailers;
     this.#user?.onResponseEnd(trailers !== null && trailers.count > 0 ? trailers : null);
+  }
+
+  /** See isOrphan. What is left of the request goes nowhere. */
+  orphan(): void {
+    this.isOrphan = true;
+    const wasWaiting = this.pendingBytes > 0;
+    this.dropPending();
+    if (wasWaiting) this.#user?.onUpstreamDrain();
   }
 
   /** The stream or its connection is gone before the answer was whole. */

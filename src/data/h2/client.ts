@@ -29,7 +29,11 @@ export class H2ClientSession extends H2Session<ClientStream> {
   readonly #group: SessionGroup;
   readonly #startMs: number;
   #isReady = false;
+  /** Nobody new is let in; those that wait here still are, unless the endpoint takes no more (`#isRefusing`). */
   #isClosing = false;
+  #isRefusing = false;
+  /** When something was read last. */
+  #readMs = 0;
   #connectMs = -1;
   #maxStreams = DEFAULT_STREAMS;
   #nextId = 1;
@@ -67,12 +71,21 @@ export class H2ClientSession extends H2Session<ClientStream> {
 
   /** Whether another request may be begun now. */
   get hasRoom(): boolean {
-    return this.#isReady && !this.#isClosing && !this.isOver && this.#lent < this.#maxStreams;
+    return this.#hasSlot && !this.#isClosing;
+  }
+
+  get #hasSlot(): boolean {
+    return this.#isReady && !this.#isRefusing && !this.isOver && this.#lent < this.#maxStreams;
+  }
+
+  /** On its way out: it serves what it has, and another may be opened in its place. */
+  get isLeaving(): boolean {
+    return this.#isClosing || this.isOver;
   }
 
   /** Not connected yet, with room for another who waits. */
   get isAwaited(): boolean {
-    return !this.#isReady && !this.isOver && this.#waiting.length < DEFAULT_STREAMS;
+    return !this.#isReady && !this.isLeaving && this.#waiting.length < DEFAULT_STREAMS;
   }
 
   protected override get headLimits(): { readonly headBytes: number; readonly headers: number } {
@@ -101,15 +114,22 @@ export class H2ClientSession extends H2Session<ClientStream> {
   }
 
   protected override onSettingsEnd(): void {
-    if (this.#isReady) return this.#group.onRoom();
+    const isFirst = !this.#isReady;
     this.#isReady = true;
-    this.#rest();
-    const waiting = this.#waiting.splice(0);
-    for (const stream of waiting) {
-      if (this.hasRoom) this.#lend(stream, false);
-      else if (!this.#group.move(stream)) this.#waiting.push(stream);
-    }
+    if (isFirst) this.#rest();
+    this.#serve(!isFirst);
     this.#group.onRoom();
+  }
+
+  /** Those that wait go on here as far as there is room, or elsewhere; the others queue. */
+  #serve(isReused: boolean): void {
+    for (const stream of this.#waiting.splice(0)) {
+      if (this.#hasSlot) this.#lend(stream, isReused);
+      else if (!this.#group.move(stream)) {
+        this.#waiting.push(stream);
+        stream.queued();
+      }
+    }
   }
 
   // ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +156,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
   nextId(stream: ClientStream): number {
     const id = this.#nextId;
     this.#nextId += 2;
-    if (id > LAST_ID) this.#isClosing = true;
+    if (id > LAST_ID) this.#leave();
     this.streams.set(id, stream);
     return id;
   }
@@ -146,7 +166,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
     if (stream.isClosed) return;
     const at = this.#waiting.indexOf(stream);
     if (at >= 0) this.#waiting.splice(at, 1);
-    if (stream.id !== 0 && !(stream.isRemoteEnded && stream.hasEnded && !stream.isEnding))
+    if (stream.id !== 0 && !stream.isOrphan && !(stream.isRemoteEnded && stream.hasEnded && !stream.isEnding))
       this.sendReset(stream.id, stream.isRemoteEnded ? H2_ERROR.NO_ERROR : H2_ERROR.CANCEL);
     if (stream.isRemoteEnded) this.patience.earn(EARNED.ANSWER);
     this.#end(stream);
@@ -154,17 +174,29 @@ export class H2ClientSession extends H2Session<ClientStream> {
 
   #end(stream: ClientStream): void {
     if (stream.isClosed) return;
-    this.streams.delete(stream.id);
     stream.close();
+    this.#unlist(stream);
+  }
+
+  /** Its answer is whole, and its client has yet to take the rest: that needs no stream any more. */
+  #orphan(stream: ClientStream): void {
+    stream.orphan();
+    this.#unlist(stream);
+  }
+
+  /** Its place is free. */
+  #unlist(stream: ClientStream): void {
+    this.streams.delete(stream.id);
     if (!stream.isLent) return;
     stream.isLent = false;
     this.#lent--;
     if (this.isOver) return;
-    if (this.#isClosing && this.#lent === 0) return this.shut();
-    const next = this.hasRoom ? this.#waiting.shift() : undefined;
+    const next = this.#hasSlot ? this.#waiting.shift() : undefined;
     if (next !== undefined) return this.#lend(next, true);
-    if (this.#lent === 0) this.#rest();
     this.#group.onRoom();
+    if (this.isOver || this.#lent > 0) return;
+    if (this.#isClosing) this.shut();
+    else this.#rest();
   }
 
   /** Without a request for a while it closes. */
@@ -188,6 +220,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
   override take(chunk: Buffer): void {
     if (this.isOver) return;
     super.take(chunk);
+    this.#readMs = this.plane.wheel.nowMs;
     const touched = this.#touched;
     for (let i = 0; i < touched.length; i++) {
       const stream = touched[i]!;
@@ -213,6 +246,9 @@ export class H2ClientSession extends H2Session<ClientStream> {
   }
 
   protected override onReset(stream: ClientStream, error: number): void {
+    // A whole answer stays one, whatever is said of the rest of the request (RFC 9113, 8.1).
+    if (stream.isRemoteEnded) return this.#orphan(stream);
+    stream.isReused = false; // it speaks of this very request: no coincidence
     this.#end(stream);
     if (error === H2_ERROR.REFUSED_STREAM) stream.refused();
     else stream.lost(false);
@@ -231,14 +267,34 @@ export class H2ClientSession extends H2Session<ClientStream> {
     return (streamId & 1) === 0 || streamId >= this.#nextId;
   }
 
+  /** Clients give up as many requests at a time as they like, so there is no list of those that is long enough. */
+  protected override wasReset(): boolean {
+    return true;
+  }
+
   protected override onGoaway(lastId: number): void {
-    this.#isClosing = true;
+    this.#leave();
     for (const stream of [...this.streams.values()]) {
-      if (stream.id <= lastId) continue;
+      if (stream.id <= lastId || stream.isRemoteEnded) continue;
       this.#end(stream);
       stream.refused();
     }
+    this.#serve(true);
     if (this.#lent === 0) this.shut();
+  }
+
+  /** It takes no more requests. */
+  #leave(): void {
+    this.#isClosing = true;
+    this.#isRefusing = true;
+    this.#group.onLeaving();
+  }
+
+  /** A request had no answer for `ms`. If nothing else was heard here either, the next ones had better have another connection. */
+  noteSilence(ms: number): void {
+    if (this.#isClosing || this.isOver || ms <= 0 || this.plane.wheel.nowMs - this.#readMs < ms) return;
+    this.#leave();
+    this.#serve(true);
   }
 
   override onWriting(): void {} // exchanges time what their endpoint owes them
@@ -262,9 +318,16 @@ export class H2ClientSession extends H2Session<ClientStream> {
   protected override abandon(): void {
     const isTls = this.scheme === 'https';
     for (const stream of this.#waiting.splice(0)) {
-      stream.connectFailed(this.#failure ?? failureOf(this.#errorCode, isTls));
+      if (this.#isReady) {
+        this.#end(stream);
+        stream.refused();
+      } else stream.connectFailed(this.#failure ?? failureOf(this.#errorCode, isTls));
     }
     for (const stream of [...this.streams.values()]) {
+      if (stream.isRemoteEnded) {
+        this.#orphan(stream);
+        continue;
+      }
       this.#end(stream);
       stream.lost(false);
     }

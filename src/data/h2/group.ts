@@ -83,6 +83,11 @@ export class SessionGroup {
   forget(session: H2ClientSession): void {
     const at = this.#sessions.indexOf(session);
     if (at >= 0) this.#sessions.splice(at, 1);
+    this.onLeaving();
+  }
+
+  /** One takes no more: another may be opened in its place, and who waits gets that. */
+  onLeaving(): void {
     if (this.#waiting.length === 0 || this.#isRetired) return;
     const next = this.#open();
     if (next === null) return;
@@ -106,7 +111,9 @@ export class SessionGroup {
 
   #open(): H2ClientSession | null {
     const limit = Math.max(1, Math.min(MAX_SESSIONS, Math.ceil(this.pool.connectionsPerEndpoint / this.plane.lanes)));
-    if (this.#sessions.length >= limit) return null;
+    let count = 0; // those on their way out may be long about it (streams), and must not keep the endpoint from serving
+    for (const session of this.#sessions) if (!session.isLeaving) count++;
+    if (count >= limit) return null;
     const session = H2ClientSession.open(this);
     this.#sessions.push(session);
     return session;

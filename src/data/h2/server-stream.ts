@@ -101,7 +101,7 @@ export class ServerStream extends H2Stream implements Downstream {
     if (this.#expected >= 0) {
       this.#expected -= to - from;
       if (this.#expected < 0) return this.#connection.resetStream(this, H2_ERROR.PROTOCOL_ERROR);
-      if (this.#expected === 0 && !this.isRemoteEnded) {
+      if (this.#expected === 0 && (!this.isRemoteEnded || this.hasHeld)) {
         this.#last = kept(chunk, from, to);
         return;
       }

@@ -226,9 +226,9 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   }
 
   /** What is behind the last request that we said we would serve, the client knows to repeat elsewhere: it is passed over. */
-  protected override onStray(streamId: number, error: number): void {
+  protected override onStray(streamId: number, error: number, bytes?: number): void {
     if (this.#isLast && streamId > this.lastId) this.spend(COST.CONTROL);
-    else super.onStray(streamId, error);
+    else super.onStray(streamId, error, bytes);
   }
 
   // ── ends of streams ──────────────────────────────────────────────────────────────────────────────────────────────

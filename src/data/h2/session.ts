@@ -22,7 +22,7 @@ import type { Plane } from '../plane.ts';
 import { Timed } from '../wheel.ts';
 import { COST, Patience } from './patience.ts';
 import { Sender, type SenderEvents } from './sender.ts';
-import type { H2Stream } from './stream.ts';
+import { type H2Stream, STREAM_WINDOW_BYTES } from './stream.ts';
 
 /** What a peer may have on its way to us in all; streams bound what is kept. */
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
@@ -30,6 +30,8 @@ export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 const MAX_BLOCK_BYTES = 128 * 1024;
 /** Streams that we reset and that the peer may not know of yet. */
 const REMEMBERED_RESETS = 128;
+/** A header section of a stream that was reset counts as so much of what may still be under way. */
+const STRAY_HEAD_BYTES = 1024;
 /** How long a connection that was ended may take to close. */
 const LINGER_MS = 1000;
 
@@ -53,6 +55,8 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   readonly #decoder = new HpackDecoder();
   readonly #buffer: Buffer;
   readonly #resets: number[] = [];
+  /** What peers may still send of streams that we reset before they know, bytes; small frames of it are no flood. */
+  #strayRoom = 0;
   #recvWindow = CONNECTION_WINDOW_BYTES;
   #credit = 0;
   #frameBytes = 0;
@@ -165,7 +169,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     if (isLast && this.#frameBytes === 0 && !isEnd && !this.spend(COST.CONTROL)) return;
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      if (reader.isFirst) this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
+      if (reader.isFirst) this.onStray(streamId, H2_ERROR.STREAM_CLOSED, length);
       return;
     }
     if (stream.isRemoteEnded) return this.resetStream(stream, H2_ERROR.STREAM_CLOSED);
@@ -186,10 +190,18 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   }
 
   /** A frame of a stream that is not there: of one that we reset, which the peer may not know; else an error. */
-  protected onStray(streamId: number, error: number): void {
-    if (this.isUnbegun(streamId)) this.fail(H2_ERROR.PROTOCOL_ERROR);
-    else if (!this.#resets.includes(streamId)) this.fail(error);
-    else this.spend(COST.CONTROL);
+  protected onStray(streamId: number, error: number, bytes: number = STRAY_HEAD_BYTES): void {
+    if (this.isUnbegun(streamId)) return this.fail(H2_ERROR.PROTOCOL_ERROR);
+    if (!this.wasReset(streamId)) return this.fail(error);
+    this.#strayRoom -= bytes;
+    if (this.#strayRoom >= 0) return;
+    this.#strayRoom = 0;
+    this.spend(COST.CONTROL);
+  }
+
+  /** Whether we may have reset this stream, which is over. */
+  protected wasReset(streamId: number): boolean {
+    return this.#resets.includes(streamId);
   }
 
   #onRstStream(streamId: number, error: number): void {
@@ -261,6 +273,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   protected sendReset(streamId: number, error: number): void {
     this.#resets.push(streamId);
     if (this.#resets.length > REMEMBERED_RESETS) this.#resets.shift();
+    this.#strayRoom = Math.min(this.#strayRoom + STREAM_WINDOW_BYTES, REMEMBERED_RESETS * STREAM_WINDOW_BYTES);
     this.sender.reset(streamId, error);
   }
 
@@ -271,20 +284,23 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   protected fail(error: number): void {
     if (this.isOver) return;
     this.sender.goaway(this.lastId, error);
-    this.shut();
+    this.shut(LINGER_MS);
   }
 
-  /** Nothing more is read; what was written leaves, then the connection closes. */
-  protected shut(): void {
+  /** Nothing more is read; what was written leaves, however slowly it is read, then the connection closes. */
+  protected shut(leaveMs: number = this.plane.limits.idleTimeoutMs): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.plane.wheel.arm(this, this.plane.wheel.nowMs + LINGER_MS);
+    this.plane.wheel.armIn(this, LINGER_MS);
     this.abandon();
     this.sender.flushNow();
+    if (!this.sender.isIdle) this.plane.wheel.armIn(this, leaveMs);
   }
 
   onIdle(): void {
-    if (this.isOver && !this.socket.writableEnded) this.socket.end();
+    if (!this.isOver || this.socket.writableEnded) return;
+    this.plane.wheel.armIn(this, LINGER_MS);
+    this.socket.end();
   }
 
   /** Tells everybody whose stream was still open. */

@@ -88,6 +88,13 @@ export abstract class H2Stream extends Timed {
     else if (bytes > 0) this.#pending[0] = first.subarray(bytes);
   }
 
+  /** What waits is not wanted any more. */
+  protected dropPending(): void {
+    this.#pending.length = 0;
+    this.pendingBytes = 0;
+    this.isEnding = false;
+  }
+
   // ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Body bytes as they arrive; kept while nobody wants them. */
@@ -98,6 +105,11 @@ export abstract class H2Stream extends Timed {
     }
     this.onBody(chunk, from, to);
     this.giveCredit(to - from);
+  }
+
+  /** More of the body is here than was told so far. */
+  protected get hasHeld(): boolean {
+    return this.#held.length > 0;
   }
 
   /** The last word of the peer: `onBodyEnd` follows behind what is kept. */

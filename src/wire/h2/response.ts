@@ -73,7 +73,9 @@ function settleBody(head: ResponseHead, methodId: number, hasBody: boolean): Fau
     head.framing = FRAMING.NONE;
   } else if (!hasBody) {
     if (head.length > 0) return FAULT.INCOMPLETE_BODY;
-    head.framing = FRAMING.NONE;
+    // An empty body, not none: over HTTP/1.1 it has to be said, or it would end with the connection.
+    head.framing = FRAMING.LENGTH;
+    head.length = 0;
   } else if (head.framing === FRAMING.NONE) head.framing = FRAMING.CHUNKED;
   return NO_FAULT;
 }

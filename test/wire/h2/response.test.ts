@@ -50,7 +50,7 @@ describe('a response over HTTP/2', () => {
     );
     expect(copyKept(head)).toBe('date: x\r\nset-cookie: a\r\nset-cookie: b\r\n');
     read([status('404'), ['server', 'z']], false, 1, head);
-    expect(head).toMatchObject({ status: 404, hasDate: false, framing: FRAMING.NONE, length: -1, repeated: 0 });
+    expect(head).toMatchObject({ status: 404, hasDate: false, framing: FRAMING.LENGTH, length: 0, repeated: 0 });
     expect(copyKept(head)).toBe('server: z\r\n');
   });
 
@@ -82,8 +82,8 @@ describe('a response over HTTP/2', () => {
   it.each([
     ['a body of a known length', '200', '7', true, METHOD.GET, FRAMING.LENGTH, 7],
     ['a body of an unknown length', '200', '', true, METHOD.GET, FRAMING.CHUNKED, -1],
-    ['no body', '200', '', false, METHOD.GET, FRAMING.NONE, -1],
-    ['no body and a length of 0', '200', '0', false, METHOD.GET, FRAMING.NONE, 0],
+    ['an empty body', '200', '', false, METHOD.GET, FRAMING.LENGTH, 0],
+    ['an empty body of a known length', '200', '0', false, METHOD.GET, FRAMING.LENGTH, 0],
     ['the answer to HEAD', '200', '7', false, METHOD.HEAD, FRAMING.NONE, 7],
     ['204', '204', '', false, METHOD.GET, FRAMING.NONE, -1],
     ['304', '304', '7', false, METHOD.GET, FRAMING.NONE, 7],
