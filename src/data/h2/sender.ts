@@ -1,32 +1,21 @@
-// The sending half of one HTTP/2 connection: frames gathered in one buffer and written once a turn, flow control of the
+// The sending half of one HTTP/2 connection: what was gathered (frame-writer.ts) is written once a turn; flow control of the
 // connection and its streams, and what waits for either. Streams take turns of one frame each, so that a large body does not
 // keep small answers waiting. What is sent belongs to session.ts and the streams.
 
 import type { Socket } from 'node:net';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { HpackEncoder } from '../../wire/h2/encoder.ts';
-import {
-  DEFAULT_FRAME_BYTES,
-  DEFAULT_WINDOW_BYTES,
-  FLAG,
-  FRAME,
-  FRAME_HEAD_BYTES,
-  MAX_WINDOW_BYTES,
-  SETTING,
-} from '../../wire/h2/frames.ts';
-import { Out } from '../../wire/h2/out.ts';
+import { DEFAULT_WINDOW_BYTES, FLAG, FRAME, MAX_WINDOW_BYTES, SETTING } from '../../wire/h2/frames.ts';
+import type { Out } from '../../wire/h2/out.ts';
 import type { Batch, Flushable } from '../batch.ts';
 import { type Pending, writeBytes } from '../h1/direct.ts';
+import { FrameWriter, giveBack, KEEP_BYTES } from './frame-writer.ts';
 import type { H2Stream } from './stream.ts';
 
 /** Gathered bytes beyond which bodies wait with their streams: what is here can take turns no more. */
 const HIGH_BYTES = 64 * 1024;
 /** Heads and control frames know no windows: with this much of them unread, the peer is not to be asked for more. */
 const FULL_BYTES = 512 * 1024;
-/** Larger buffers are not kept for the next use. */
-const KEEP_BYTES = 2 * HIGH_BYTES;
-const MAX_FREE = 16;
-const free: Out[] = [];
 
 /** What the sender tells its session. */
 export interface SenderEvents {
@@ -38,136 +27,36 @@ export interface SenderEvents {
   onIdle(): void;
 }
 
-export class Sender implements Pending, Flushable {
+export class Sender extends FrameWriter implements Pending, Flushable {
   pendingWrites = 0;
   isScheduled = false;
-  /** The peer's SETTINGS. */
+  /** As the peer's SETTINGS have it. */
   initialWindow = DEFAULT_WINDOW_BYTES;
-  maxFrameBytes = DEFAULT_FRAME_BYTES;
-  readonly encoder: HpackEncoder;
   readonly #socket: Socket;
   readonly #batch: Batch;
   readonly #events: SenderEvents;
   #window = DEFAULT_WINDOW_BYTES;
-  #out: Out | null = null;
   #flying: Out | null = null;
-  /** Counts the buffers: a frame's flags can be changed only while it is in the present one. */
-  #epoch = 0;
   readonly #waiting: H2Stream[] = [];
 
   constructor(socket: Socket, encoder: HpackEncoder, batch: Batch, events: SenderEvents) {
+    super(encoder);
     this.#socket = socket;
-    this.encoder = encoder;
     this.#batch = batch;
     this.#events = events;
   }
 
-  /** Where the next frame goes. */
-  get out(): Out {
-    this.#out ??= free.pop() ?? new Out();
-    return this.#out;
-  }
-
   get isIdle(): boolean {
-    return this.#flying === null && (this.#out === null || this.#out.at === 0);
+    return this.#flying === null && (this.current === null || this.current.at === 0);
   }
 
   /** The peer does not take what it is sent. */
   get isFull(): boolean {
-    return this.#out !== null && this.#out.at >= FULL_BYTES;
+    return this.current !== null && this.current.at >= FULL_BYTES;
   }
 
   get #isCongested(): boolean {
-    return this.#out !== null && this.#out.at >= HIGH_BYTES;
-  }
-
-  // ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Head of a frame in `out`, whose payload follows; gives where it begins, for `endHeaders`. */
-  begin(type: number, flags: number, streamId: number, length: number): number {
-    const { out } = this;
-    out.reserve(FRAME_HEAD_BYTES + length);
-    const at = out.at;
-    out.u24(length);
-    out.u8(type);
-    out.u8(flags);
-    out.u32(streamId);
-    return at;
-  }
-
-  /** The header section that began at `at` is whole: its length is written, and beyond a frame's size it is split. */
-  endHeaders(stream: H2Stream, at: number): void {
-    const { out } = this;
-    const length = out.at - at - FRAME_HEAD_BYTES;
-    if (length > this.maxFrameBytes) this.#split(stream.id, at, length);
-    else {
-      const { bytes } = out;
-      bytes[at] = length >>> 16;
-      bytes[at + 1] = (length >>> 8) & 255;
-      bytes[at + 2] = length & 255;
-    }
-    stream.flagsAt = at + 4;
-    stream.flagsEpoch = this.#epoch;
-  }
-
-  #split(streamId: number, at: number, length: number): void {
-    const { out } = this;
-    const flags = out.bytes[at + 4]!;
-    const block = Buffer.from(out.bytes.subarray(at + FRAME_HEAD_BYTES, at + FRAME_HEAD_BYTES + length));
-    out.at = at;
-    for (let from = 0; from < length; from += this.maxFrameBytes) {
-      const to = Math.min(length, from + this.maxFrameBytes);
-      const type = from === 0 ? FRAME.HEADERS : FRAME.CONTINUATION;
-      const isLast = to === length ? FLAG.END_HEADERS : 0;
-      this.begin(type, (from === 0 ? flags & ~FLAG.END_HEADERS : 0) | isLast, streamId, to - from);
-      out.copy(block, from, to);
-    }
-  }
-
-  /** Bytes that are no frame: the preface. */
-  raw(bytes: Buffer): void {
-    this.out.reserve(bytes.length);
-    this.out.copy(bytes, 0, bytes.length);
-    this.schedule();
-  }
-
-  settings(pairs: readonly (readonly [id: number, value: number])[]): void {
-    this.begin(FRAME.SETTINGS, 0, 0, pairs.length * 6);
-    for (const [id, value] of pairs) {
-      this.out.u16(id);
-      this.out.u32(value);
-    }
-    this.schedule();
-  }
-
-  settingsAck(): void {
-    this.begin(FRAME.SETTINGS, FLAG.ACK, 0, 0);
-    this.schedule();
-  }
-
-  ping(payload: Buffer, from: number, isAck: boolean): void {
-    this.begin(FRAME.PING, isAck ? FLAG.ACK : 0, 0, 8);
-    this.out.copy(payload, from, from + 8);
-    this.schedule();
-  }
-
-  goaway(lastId: number, error: number): void {
-    this.begin(FRAME.GOAWAY, 0, 0, 8);
-    this.out.u32(lastId);
-    this.out.u32(error);
-    this.schedule();
-  }
-
-  reset(streamId: number, error: number): void {
-    this.begin(FRAME.RST_STREAM, 0, streamId, 4);
-    this.out.u32(error);
-    this.schedule();
-  }
-
-  windowUpdate(streamId: number, bytes: number): void {
-    this.begin(FRAME.WINDOW_UPDATE, 0, streamId, 4);
-    this.out.u32(bytes);
-    this.schedule();
+    return this.current !== null && this.current.at >= HIGH_BYTES;
   }
 
   // ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,8 +85,8 @@ export class Sender implements Pending, Flushable {
       const at = this.begin(FRAME.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, stream.id, 0);
       this.encoder.lines(this.out, trailerLines);
       this.endHeaders(stream, at);
-    } else if (stream.flagsEpoch === this.#epoch && this.#out !== null) {
-      this.#out.bytes[stream.flagsAt]! |= FLAG.END_STREAM; // the last frame has not left yet
+    } else if (stream.flagsEpoch === this.epoch && this.current !== null) {
+      this.current.bytes[stream.flagsAt]! |= FLAG.END_STREAM; // the last frame has not left yet
     } else this.begin(FRAME.DATA, FLAG.END_STREAM, stream.id, 0);
     this.schedule();
     stream.onEnded();
@@ -213,7 +102,7 @@ export class Sender implements Pending, Flushable {
       const frameAt = this.begin(FRAME.DATA, 0, stream.id, bytes);
       this.out.copy(chunk, at, at + bytes);
       stream.flagsAt = frameAt + 4;
-      stream.flagsEpoch = this.#epoch;
+      stream.flagsEpoch = this.epoch;
       stream.sendWindow -= bytes;
       this.#window -= bytes;
       at += bytes;
@@ -291,10 +180,8 @@ export class Sender implements Pending, Flushable {
 
   flushNow(): void {
     while (this.#flying === null) {
-      const out = this.#out;
-      if (out === null || out.at === 0) return this.#events.onIdle();
-      this.#out = null;
-      this.#epoch++;
+      const out = this.takeOut();
+      if (out === null) return this.#events.onIdle();
       if (this.#socket.destroyed) return giveBack(out);
       this.#flying = out;
       if (!writeBytes(this.#socket, out.bytes.subarray(0, out.at), this)) {
@@ -322,14 +209,7 @@ export class Sender implements Pending, Flushable {
 
   /** Forgets what was gathered and who waits. */
   drop(): void {
-    if (this.#out !== null) giveBack(this.#out);
-    this.#out = null;
-    this.#epoch++;
+    this.dropOut();
     this.#waiting.length = 0;
   }
-}
-
-function giveBack(out: Out): void {
-  out.at = 0;
-  if (out.bytes.length <= KEEP_BYTES && free.length < MAX_FREE) free.push(out);
 }

@@ -6,21 +6,13 @@ import type { Fields } from '../../wire/fields.ts';
 import { HeaderBlock } from '../../wire/h2/block.ts';
 import { HPACK, HpackDecoder } from '../../wire/h2/decoder.ts';
 import { HpackEncoder } from '../../wire/h2/encoder.ts';
-import {
-  DEFAULT_FRAME_BYTES,
-  FLAG,
-  FRAME,
-  FrameReader,
-  H2_ERROR,
-  MAX_WINDOW_BYTES,
-  READ,
-  SETTING,
-  u32At,
-} from '../../wire/h2/frames.ts';
+import { FLAG, FRAME, FrameReader, H2_ERROR, READ, u32At } from '../../wire/h2/frames.ts';
+import { settingError } from '../../wire/h2/settings.ts';
 import type { Reading } from '../buffers.ts';
 import type { Plane } from '../plane.ts';
 import { Timed } from '../wheel.ts';
 import { COST, Patience } from './patience.ts';
+import { RecentResets } from './resets.ts';
 import { Sender, type SenderEvents } from './sender.ts';
 import { type H2Stream, STREAM_WINDOW_BYTES } from './stream.ts';
 
@@ -28,10 +20,10 @@ import { type H2Stream, STREAM_WINDOW_BYTES } from './stream.ts';
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Header sections as sent; Huffman makes them shorter than what limits.head counts. */
 const MAX_BLOCK_BYTES = 128 * 1024;
-/** Streams that we reset and that the peer may not know of yet. */
-const REMEMBERED_RESETS = 128;
 /** A header section of a stream that was reset counts as so much of what may still be under way. */
 const STRAY_HEAD_BYTES = 1024;
+/** The most that may be so. */
+const MAX_STRAY_BYTES = 128 * STREAM_WINDOW_BYTES;
 /** How long a connection that was ended may take to close. */
 const LINGER_MS = 1000;
 
@@ -54,7 +46,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   readonly #reader = new FrameReader(MAX_BLOCK_BYTES);
   readonly #decoder = new HpackDecoder();
   readonly #buffer: Buffer;
-  readonly #resets: number[] = [];
+  readonly #resets = new RecentResets();
   /** What peers may still send of streams that we reset before they know, bytes; small frames of it are no flood. */
   #strayRoom = 0;
   #recvWindow = CONNECTION_WINDOW_BYTES;
@@ -201,7 +193,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
 
   /** Whether we may have reset this stream, which is over. */
   protected wasReset(streamId: number): boolean {
-    return this.#resets.includes(streamId);
+    return this.#resets.has(streamId);
   }
 
   #onRstStream(streamId: number, error: number): void {
@@ -233,10 +225,8 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     for (let at = from; at < to; at += 6) {
       const id = (buf[at]! << 8) | buf[at + 1]!;
       const value = u32At(buf, at + 2);
-      if (id === SETTING.ENABLE_PUSH && value > 1) return this.fail(H2_ERROR.PROTOCOL_ERROR);
-      if (id === SETTING.INITIAL_WINDOW_SIZE && value > MAX_WINDOW_BYTES) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
-      if (id === SETTING.MAX_FRAME_SIZE && (value < DEFAULT_FRAME_BYTES || value > 0xff_ffff))
-        return this.fail(H2_ERROR.PROTOCOL_ERROR);
+      const error = settingError(id, value);
+      if (error !== H2_ERROR.NO_ERROR) return this.fail(error);
       if (!this.sender.applySetting(id, value, this.streams.values())) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
       this.onSettings(id, value);
     }
@@ -271,9 +261,8 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
 
   /** Ends one stream with an error; whoever used it has been told or is told by the caller. */
   protected sendReset(streamId: number, error: number): void {
-    this.#resets.push(streamId);
-    if (this.#resets.length > REMEMBERED_RESETS) this.#resets.shift();
-    this.#strayRoom = Math.min(this.#strayRoom + STREAM_WINDOW_BYTES, REMEMBERED_RESETS * STREAM_WINDOW_BYTES);
+    this.#resets.add(streamId);
+    this.#strayRoom = Math.min(this.#strayRoom + STREAM_WINDOW_BYTES, MAX_STRAY_BYTES);
     this.sender.reset(streamId, error);
   }
 
