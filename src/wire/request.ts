@@ -1,56 +1,19 @@
 // A request head: request line (RFC 9112 3), Host and target (3.2), framing, expectations and upgrades. Anything that two parties
 // could read differently is refused with the fault that names it; the request line as soon as its CRLF is in.
 
-import {
-  CR,
-  HEX_VALUE,
-  LF,
-  latin1,
-  latin1Again,
-  SLASH,
-  SP,
-  TARGET_BYTE,
-  TOKEN_LOWER,
-  tokenIs,
-  VALUE_BYTE,
-} from './chars.ts';
+import { CR, LF, latin1, latin1Again, SLASH, SP, TARGET_BYTE, TOKEN_LOWER, tokenIs } from './chars.ts';
 import { FAULT, type Fault, NO_FAULT } from './fault.ts';
 import { FIELD } from './fields.ts';
 import { FRAMING, Message, OPTION, readConnection, readFraming, readUpgrade } from './framing.ts';
 import { Authority } from './host.ts';
-import { byteFault, NEED, USUAL_LINES } from './lines.ts';
+import { NEED, USUAL_LINES } from './lines.ts';
+import { METHOD, METHODS, methodIdOf } from './method.ts';
 import { HeadReader } from './reader.ts';
 import { LastBlock } from './repeat.ts';
+import { DIGIT_1, isVersion, startFault, VERSION_BYTES, versionFault } from './version.ts';
 
 export { FRAMING, type Framing } from './framing.ts';
 export { BAD, NEED } from './lines.ts';
-
-/** Method names by `methodId`; 0 is any other token. */
-export const METHODS = [
-  'other',
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'OPTIONS',
-  'TRACE',
-  'CONNECT',
-] as const;
-/** Indices of METHODS. */
-export const METHOD = {
-  OTHER: 0,
-  GET: 1,
-  HEAD: 2,
-  POST: 3,
-  PUT: 4,
-  DELETE: 5,
-  PATCH: 6,
-  OPTIONS: 7,
-  TRACE: 8,
-  CONNECT: 9,
-} as const;
 
 export interface RequestLimits {
   /** Longest request line without its CRLF, bytes; 414 beyond. */
@@ -63,14 +26,8 @@ export interface RequestLimits {
 
 /** Leading CRLFs that are skipped before a request (RFC 9112 2.2 asks for one at least); more are refused. */
 const MAX_BLANK_LINES = 4;
-/** `HTTP/1.1` and CRLF. */
-const VERSION_BYTES = 10;
-const VERSION = [72, 84, 84, 80, 47];
-const DOT = 46;
 const STAR = 42;
 const QUERY = 63;
-const DIGIT_0 = 48;
-const DIGIT_1 = 49;
 
 /** A request; reused, valid until the next `feed` of its reader. */
 export class RequestHead extends Message {
@@ -300,57 +257,4 @@ function settleUpgrade(head: RequestHead): Fault {
   if (upgrade !== '' && (head.framing === FRAMING.CHUNKED || head.length > 0)) return FAULT.UPGRADE_WITH_BODY;
   head.upgrade = upgrade;
   return NO_FAULT;
-}
-
-/** Index in METHODS of the name in buf[at, end), a token; 0 if it is none of them. */
-export function methodIdOf(buf: Buffer, at: number, end: number): number {
-  const first = buf[at]!;
-  for (let id = 1; id < METHODS.length; id++) {
-    const name = METHODS[id]!;
-    if (name.charCodeAt(0) !== first || name.length !== end - at) continue;
-    let k = 1;
-    while (k < name.length && buf[at + k] === name.charCodeAt(k)) k++;
-    if (k === name.length) return id;
-  }
-  return METHOD.OTHER;
-}
-
-/** Whether buf[at, at + 10) is `HTTP/1.0` or `HTTP/1.1` and CRLF; all of it is there. */
-function isVersion(buf: Buffer, at: number): boolean {
-  return (
-    buf[at] === 72 &&
-    buf[at + 1] === 84 &&
-    buf[at + 2] === 84 &&
-    buf[at + 3] === 80 &&
-    buf[at + 4] === SLASH &&
-    buf[at + 5] === DIGIT_1 &&
-    buf[at + 6] === DOT &&
-    (buf[at + 7] === DIGIT_1 || buf[at + 7] === DIGIT_0) &&
-    buf[at + 8] === CR &&
-    buf[at + 9] === LF
-  );
-}
-
-/** What is wrong with what follows the target; NO_FAULT if it may still become a version. */
-function versionFault(buf: Buffer, at: number, end: number): Fault {
-  let isForeign = false;
-  for (let k = 0; k < VERSION_BYTES && at + k < end; k++) {
-    const byte = buf[at + k]!;
-    const isDigit = HEX_VALUE[byte]! < 10;
-    if (
-      k < 5 ? byte === VERSION[k] : k === 6 ? byte === DOT : k === 8 ? byte === CR : k === 9 ? byte === LF : isDigit
-    ) {
-      if (k === 5 && byte !== DIGIT_1) isForeign = true;
-      if (k === 7 && byte > DIGIT_1) isForeign = true;
-      continue;
-    }
-    return k === 9 ? FAULT.BARE_CR : startFault(byte, FAULT.BAD_VERSION);
-  }
-  return isForeign && end - at >= VERSION_BYTES ? FAULT.UNSUPPORTED_VERSION : NO_FAULT;
-}
-
-/** Names bare line ends and control bytes for what they are; the rest is what the place says. */
-function startFault(byte: number, otherwise: Fault): Fault {
-  if (byte === CR) return FAULT.BAD_REQUEST_LINE;
-  return VALUE_BYTE[byte] === 1 ? otherwise : byteFault(byte);
 }

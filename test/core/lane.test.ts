@@ -16,7 +16,7 @@ import {
   SAMPLE,
   SAMPLE_FIELDS,
 } from '../../src/core/lane.ts';
-import { METHODS as WIRE_METHODS } from '../../src/wire/request.ts';
+import { METHODS as WIRE_METHODS } from '../../src/wire/method.ts';
 
 function newPair(): { writer: LaneWriter; reader: LaneReader } {
   const buffer = newLane();

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { requests, responses, seeded } from '../../bench/fuzz/generate.ts';
 import { readRequests, readResponses } from '../../bench/fuzz/ours.ts';
-import { FRAMING, METHODS, RequestReader } from '../../src/wire/request.ts';
+import { METHODS } from '../../src/wire/method.ts';
+import { FRAMING, RequestReader } from '../../src/wire/request.ts';
 import { chunkSize, LAST_CHUNK, requestHead } from '../../src/wire/write.ts';
 import { LIMITS, parseRequest } from './support.ts';
 

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { copyKept, FIELD } from '../../src/wire/fields.ts';
-import { FRAMING, METHOD, RequestReader } from '../../src/wire/request.ts';
+import { METHOD } from '../../src/wire/method.ts';
+import { FRAMING, RequestReader } from '../../src/wire/request.ts';
 import { feedAll, LIMITS, parseRequest } from './support.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { copyKept } from '../../src/wire/fields.ts';
-import { METHOD } from '../../src/wire/request.ts';
+import { METHOD } from '../../src/wire/method.ts';
 import { FRAMING } from '../../src/wire/response.ts';
 import { parseResponse } from './support.ts';
 

@@ -4,7 +4,7 @@ import { HEX_VALUE } from '../chars.ts';
 import { FAULT, type Fault, NO_FAULT, OF_RESPONSE } from '../fault.ts';
 import { FIELD } from '../fields.ts';
 import { FRAMING, readFraming } from '../framing.ts';
-import { METHOD } from '../request.ts';
+import { METHOD } from '../method.ts';
 import type { ResponseHead } from '../response.ts';
 import type { HeaderBlock } from './block.ts';
 import { flawOf, takeLines } from './lines.ts';

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { copyKept, FIELD } from '../../../src/wire/fields.ts';
 import { FRAMING } from '../../../src/wire/framing.ts';
-import { METHOD, RequestHead } from '../../../src/wire/request.ts';
+import { METHOD } from '../../../src/wire/method.ts';
+import { RequestHead } from '../../../src/wire/request.ts';
 import { type Field, GET, request } from './support.ts';
 
 const without = (name: string): Field[] => GET.filter(([one]) => one !== name);

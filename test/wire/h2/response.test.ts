@@ -7,7 +7,7 @@ import { FRAMING } from '../../../src/wire/framing.ts';
 import { HeaderBlock } from '../../../src/wire/h2/block.ts';
 import { HpackDecoder } from '../../../src/wire/h2/decoder.ts';
 import { readResponse } from '../../../src/wire/h2/response.ts';
-import { METHOD } from '../../../src/wire/request.ts';
+import { METHOD } from '../../../src/wire/method.ts';
 import { ResponseHead } from '../../../src/wire/response.ts';
 import { blockOf, type Field } from './support.ts';
 
