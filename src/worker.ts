@@ -43,6 +43,7 @@ const handshakes = new Handshakes(plane);
 let { tickets } = birth;
 
 installGeo(birth.geo);
+plane.learnAddresses(birth.addresses);
 void installListeners(birth.snapshot, birth.ports);
 startBeat();
 
@@ -54,6 +55,9 @@ port.on('message', (message: ToWorker) => {
       return;
     case 'geo':
       installGeo(message.files);
+      return;
+    case 'addresses':
+      plane.learnAddresses(message.addresses);
       return;
     case 'tickets':
       installTickets(message.keys);

@@ -56,6 +56,7 @@ export class Metrics {
   readonly #reloads: Counter<'result'>;
   readonly #lastReload: Gauge;
   readonly #workerRestarts: Counter;
+  readonly #questions: Counter<'result'>;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
@@ -96,6 +97,7 @@ export class Metrics {
     });
     this.#lastReload.set(1);
     this.#workerRestarts = this.#counter('fermat_worker_restarts_total', 'Workers that died and were replaced.', []);
+    this.#questions = this.#counter('fermat_dns_queries_total', 'Names of endpoints asked for.', ['result']);
     this.#addProcessMetrics();
   }
 
@@ -135,6 +137,11 @@ export class Metrics {
   reload(ok: boolean): void {
     this.#reloads.inc({ result: ok ? 'success' : 'failure' });
     this.#lastReload.set(ok ? 1 : 0);
+  }
+
+  /** A name server was asked where an endpoint is. */
+  asked(result: string): void {
+    this.#questions.inc({ result });
   }
 
   workerRestarted(): void {

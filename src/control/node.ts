@@ -13,6 +13,7 @@ import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
 import { Metrics } from './metrics.ts';
+import { Names } from './names.ts';
 import { whyNotListenAll } from './ports.ts';
 import { Prober } from './prober.ts';
 import { Reloads } from './reloads.ts';
@@ -39,6 +40,7 @@ export class FermatNode implements ControlApi {
   readonly #supervisor: Supervisor;
   readonly #tickets: TicketKeys;
   readonly #fleet: Fleet;
+  readonly #names: Names;
   readonly #prober: Prober;
   readonly #metrics: Metrics;
   readonly #explain: (query: ExplainQuery) => Explanation | Refusal;
@@ -65,9 +67,11 @@ export class FermatNode implements ControlApi {
       onRegret: (pool, kind, ms) => this.#metrics.regret(pool, kind, ms),
     });
     this.#fleet = this.#newFleet();
+    this.#names = this.#newNames();
     this.#prober = new Prober({
       clock: nowMs,
       random: Math.random,
+      names: this.#names,
       onResult: (slot, generation, result) => this.#fleet.probed(slot, generation, result),
       events,
     });
@@ -75,6 +79,7 @@ export class FermatNode implements ControlApi {
       api: this,
       events,
       fleet: this.#fleet,
+      names: this.#names,
       prober: this.#prober,
       supervisor: this.#supervisor,
       tickets: this.#tickets,
@@ -110,6 +115,15 @@ export class FermatNode implements ControlApi {
       geo: () => this.#running.geo.info(),
       listeners: () => this.#running.snapshot.listeners,
       version: this.#options.version,
+    });
+  }
+
+  #newNames(): Names {
+    return new Names({
+      clock: nowMs,
+      events: this.events,
+      onChange: (host, addresses) => this.#supervisor.setAddresses(host, addresses),
+      onAsked: (result) => this.#metrics.asked(result),
     });
   }
 
@@ -151,6 +165,7 @@ export class FermatNode implements ControlApi {
     this.#running.watchGeo();
     await this.#running.openAdmin();
     this.#running.giveTickets();
+    this.#running.keepNames();
     this.#tickets.start();
     try {
       await this.#supervisor.start(snapshot, geo.files);
@@ -183,6 +198,7 @@ export class FermatNode implements ControlApi {
     this.#running.geo.close();
     this.#tickets.stop();
     this.#fleet.stop();
+    this.#names.close();
     await Promise.all([this.#supervisor.stop(), this.#prober.stop(), this.#running.admin?.close()]);
   }
 

@@ -8,9 +8,9 @@ import { nowMs } from '../clock.ts';
 import { boundMs, distanceKm, priorMs } from '../core/geo.ts';
 import { compileCidrs } from '../core/ip.ts';
 import type { TlsSpec } from '../core/snapshot.ts';
+import { Names } from './names.ts';
 import type { Address } from './probe/dial.ts';
 import { StallWatch } from './probe/limit.ts';
-import { Names } from './probe/names.ts';
 import { Probe, type Probed } from './probe/probe.ts';
 import type { ProbeSpec } from './types.ts';
 
@@ -138,7 +138,7 @@ async function measure({ to, path }: Target, options: ProbeVerbOptions): Promise
     rise: 1,
     fall: 1,
   };
-  const names = new Names(nowMs);
+  const names = new Names({ clock: nowMs });
   const tls = { ...NO_TLS, verify: options.verify ?? true };
   const probe = new Probe(to, tls, spec, names, new StallWatch(nowMs), nowMs);
   const probed: Probed[] = [];

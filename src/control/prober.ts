@@ -3,8 +3,8 @@
 // to whoever counts rise and fall.
 
 import type { PoolSpec, Snapshot } from '../core/snapshot.ts';
+import type { Names } from './names.ts';
 import { StallWatch } from './probe/limit.ts';
-import { Names } from './probe/names.ts';
 import { Probe } from './probe/probe.ts';
 import type { EventLog, ProbeResult, ProbeSpec } from './types.ts';
 
@@ -25,6 +25,8 @@ export interface ProberOptions {
   /** Called for every probe that ended, until its endpoint is gone or the prober stopped. */
   readonly onResult: (slot: number, generation: number, result: ProbeResult) => void;
   readonly events: EventLog;
+  /** Somebody else's to keep and to close. */
+  readonly names: Names;
 }
 
 interface Watch {
@@ -41,7 +43,6 @@ interface Watch {
 
 export class Prober {
   readonly #options: ProberOptions;
-  readonly #names: Names;
   readonly #stalls: StallWatch;
   readonly #watches = new Map<string, Watch>();
   /** Probes that were told to stop and still end. */
@@ -50,7 +51,6 @@ export class Prober {
 
   constructor(options: ProberOptions) {
     this.#options = options;
-    this.#names = new Names(options.clock);
     this.#stalls = new StallWatch(options.clock);
   }
 
@@ -61,7 +61,6 @@ export class Prober {
   install(snapshot: Snapshot, probes: ReadonlyMap<string, ProbeSpec>): void {
     if (this.#isStopped) return;
     const wanted = new Set<string>();
-    const hosts = new Set<string>();
     const fresh: Watch[] = [];
     for (const pool of snapshot.pools) {
       const spec = probes.get(pool.name);
@@ -71,7 +70,6 @@ export class Prober {
         if (endpoint === undefined) continue;
         const key = `${endpoint.slot}:${endpoint.generation}`;
         wanted.add(key);
-        hosts.add(endpoint.host);
         const { scheme, host, port, socketPath, authority } = endpoint;
         const to = { scheme, host, port, socketPath, authority, proxyProtocol: pool.proxyProtocol };
         const fingerprint = JSON.stringify([to, pool.tls, spec]);
@@ -84,7 +82,6 @@ export class Prober {
       }
     }
     for (const [key, watch] of this.#watches) if (!wanted.has(key)) this.#end(key, watch);
-    this.#names.keep(hosts);
     const spreadMs = Math.max(SPREAD_MS, fresh.length);
     for (const watch of fresh) this.#later(watch, this.#options.random() * spreadMs);
   }
@@ -93,7 +90,6 @@ export class Prober {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const [key, watch] of this.#watches) this.#end(key, watch);
-    this.#names.close();
     await Promise.all(this.#ending);
   }
 
@@ -109,7 +105,7 @@ export class Prober {
       slot,
       generation,
       intervalMs: spec.intervalMs,
-      probe: new Probe(to, pool.tls, spec, this.#names, this.#stalls, this.#options.clock),
+      probe: new Probe(to, pool.tls, spec, this.#options.names, this.#stalls, this.#options.clock),
       timer: null,
       running: null,
       probes: 0,

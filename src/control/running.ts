@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import { isPlacedByGeo } from './config/residency.ts';
 import type { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
+import { hostsOf, type Names } from './names.ts';
 import type { Prober } from './prober.ts';
 import { type Compiled, Registry } from './registry.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -18,6 +19,7 @@ export interface RunningParts {
   readonly api: ControlApi;
   readonly events: EventLog;
   readonly fleet: Fleet;
+  readonly names: Names;
   readonly prober: Prober;
   readonly supervisor: Supervisor;
   readonly tickets: TicketKeys;
@@ -83,6 +85,12 @@ export class Running {
     supervisor.setTickets(tickets.of(secure.map(({ name }) => name)));
   }
 
+  /** Asks for the names of endpoints: of what runs, and of what is about to. */
+  keepNames(config: Config = this.#config, ...more: readonly Snapshot[]): void {
+    this.#parts.names.use(config.node.resolvers);
+    this.#parts.names.keep(hostsOf(this.snapshot, ...more));
+  }
+
   warn(): void {
     for (const warning of this.#compiled.warnings) this.#parts.events.emit('warn', 'config.warning', warning);
   }
@@ -127,14 +135,17 @@ export class Running {
     try {
       fleet.install(compiled.snapshot, compiled.probes);
       this.giveTickets(compiled.snapshot);
+      this.keepNames(config, compiled.snapshot);
       await supervisor.publish(compiled.snapshot);
     } catch (error) {
       this.#config = old;
       fleet.install(this.snapshot, this.#compiled.probes);
+      this.keepNames();
       await this.#replaceAdmin(config, old);
       throw error;
     }
     this.#compiled = compiled;
+    this.keepNames();
     prober.install(compiled.snapshot, compiled.probes);
     this.warn();
   }

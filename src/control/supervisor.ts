@@ -77,6 +77,7 @@ export class Supervisor {
   #snapshot: Snapshot | null = null;
   #geo: readonly SharedFile[] = [];
   #tickets: TicketKeyring = {};
+  readonly #addresses = new Map<string, readonly string[]>();
   #ports: Record<string, number> = {};
   #isStopping = false;
   #quiet = 0;
@@ -148,6 +149,13 @@ export class Supervisor {
     for (const seat of this.#seats) this.#post(seat, { type: 'tickets', keys });
   }
 
+  /** Addresses of a name; null = nobody needs it any more. */
+  setAddresses(host: string, addresses: readonly string[] | null): void {
+    if (addresses === null) this.#addresses.delete(host);
+    else this.#addresses.set(host, addresses);
+    for (const seat of this.#seats) this.#post(seat, { type: 'addresses', addresses: { [host]: addresses } });
+  }
+
   /** Resolves when all workers have ended their exchanges, at the latest after both times and a little. */
   async drain(delayMs: number, timeoutMs: number): Promise<void> {
     this.#isStopping = true;
@@ -180,6 +188,7 @@ export class Supervisor {
       snapshot: this.#snapshot!,
       geo: this.#geo,
       tickets: this.#tickets,
+      addresses: Object.fromEntries(this.#addresses),
       loopId: this.#options.loopId,
       ports: this.#ports,
       connectionCap: this.#options.connectionCap,

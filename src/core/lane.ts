@@ -19,7 +19,7 @@ export const CELL = {
   RETRIES: 7, // pool, RETRY_RESULTS index
   CONNECTIONS: 8, // listener                             gauge: goes up and down
   GEOIP: 9, // GEOIP_RESULTS index
-  FAILURES: 10, // pool, endpoint, OUTCOME code           what counts against the endpoint
+  FAILURES: 10, // pool, endpoint, CONNECT_REASONS index << 4 | OUTCOME code    what counts against the endpoint
   HANDSHAKES: 11, // listener, HANDSHAKE_RESULTS index
   COMPRESSED: 12, // route, COMPRESS_CODINGS index
   COMPRESS_BYTES: 13, // route, COMPRESS_CODINGS index, COMPRESS_DIRECTION
@@ -45,6 +45,19 @@ export const METHODS = [
   'CONNECT',
 ] as const;
 export const RETRY_RESULTS = ['success', 'failure', 'budget'] as const;
+/** Why a connection to an endpoint never came about; index = CONNECT_FAILURE of data/sides.ts, plus one. */
+export const CONNECT_REASONS = [
+  'none',
+  'refused',
+  'timeout',
+  'tls',
+  'dns',
+  'tls_expired',
+  'tls_name',
+  'tls_untrusted',
+  'tls_plaintext',
+  'tls_timeout',
+] as const;
 /** What is rare enough to share a kind. `b` and `c` of its cell stand beside each. */
 export const EVENT = {
   HEDGE: 1, // pool, HEDGE_RESULTS index

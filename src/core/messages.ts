@@ -15,6 +15,9 @@ export interface SharedFile {
  */
 export type TicketKeyring = Readonly<Record<string, Uint8Array>>;
 
+/** Where names of endpoints are, as DNS has it; [] = nowhere, null = nobody needs the name any more. IPv4 first. */
+export type Addresses = Readonly<Record<string, readonly string[] | null>>;
+
 /** What a worker is born with. */
 export interface WorkerBirth {
   readonly lane: number;
@@ -24,6 +27,8 @@ export interface WorkerBirth {
   readonly snapshot: Snapshot;
   readonly geo: readonly SharedFile[];
   readonly tickets: TicketKeyring;
+  /** A name that is missing has not been answered yet. */
+  readonly addresses: Addresses;
   /** Random name of this process in CDN-Loop; all workers share it. */
   readonly loopId: string;
   /** Ports that `:0` listeners were given, by listener name. */
@@ -35,6 +40,8 @@ export interface WorkerBirth {
 export type ToWorker =
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot; readonly ports: Readonly<Record<string, number>> }
   | { readonly type: 'geo'; readonly files: readonly SharedFile[] }
+  /** Of the names that have changed. */
+  | { readonly type: 'addresses'; readonly addresses: Addresses }
   /** Of all TLS listeners, those of the next Snapshot included. */
   | { readonly type: 'tickets'; readonly keys: TicketKeyring }
   /** Answers close their connections from now on; after `delayMs` nothing new is accepted; after `timeoutMs` all is cut. */

@@ -181,13 +181,14 @@ export interface PoolSpec {
   readonly proxyProtocol: 'off' | 'v1' | 'v2';
 }
 
-/** All in milliseconds. `totalMs` 0 = none. */
+/** All in milliseconds. `totalMs` and `connectionAgeMs` 0 = none. */
 export interface TimeoutsSpec {
   readonly connectMs: number;
   readonly firstByteMs: number;
   readonly bodyIdleMs: number;
   readonly tunnelIdleMs: number;
   readonly idleMs: number;
+  readonly connectionAgeMs: number;
   readonly totalMs: number;
 }
 

@@ -96,7 +96,9 @@ function hostLine(ex: Exchange): string {
 
 export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   ex.up = null;
-  const outcome = reason === CONNECT_FAILURE.TIMEOUT ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED;
+  ex.books.connectReason = reason + 1;
+  const isLate = reason === CONNECT_FAILURE.TIMEOUT || reason === CONNECT_FAILURE.TLS_TIMEOUT;
+  const outcome = isLate ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED;
   failed(ex, outcome, CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
 }
 

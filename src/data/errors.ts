@@ -56,6 +56,12 @@ export const PROBLEM = {
     'the endpoint did not accept the connection in time',
   ),
   tlsFailed: problem(502, 'tls_failed', 'tls_protocol_error', 'the TLS handshake with the endpoint failed'),
+  certificateBad: problem(
+    502,
+    'tls_certificate',
+    'tls_certificate_error',
+    "the endpoint's certificate is not to be trusted",
+  ),
   dnsFailed: problem(502, 'dns_failed', 'dns_error', "the endpoint's name could not be resolved"),
   reset: problem(
     502,
@@ -96,6 +102,11 @@ export const CONNECT_PROBLEM: readonly Problem[] = [
   PROBLEM.connectTimeout,
   PROBLEM.tlsFailed,
   PROBLEM.dnsFailed,
+  PROBLEM.certificateBad,
+  PROBLEM.certificateBad,
+  PROBLEM.certificateBad,
+  PROBLEM.tlsFailed,
+  PROBLEM.connectTimeout,
 ];
 
 /** Nothing can be picked for a route. */

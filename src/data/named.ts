@@ -89,6 +89,11 @@ export class NamedGroup implements ConnectionOwner {
     if (waiter !== undefined) this.#connect(waiter, this.#headerOf(waiter));
   }
 
+  /** The addresses of its endpoint have changed. */
+  checkAddresses(): void {
+    for (const connection of [...this.#open.keys()]) connection.checkAddress();
+  }
+
   retire(): void {
     this.#isRetired = true;
     while (this.#idle.size > 0) this.#evict();

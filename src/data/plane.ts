@@ -3,13 +3,14 @@
 
 import type { GeoReader } from '../../geoip/reader.ts';
 import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
-import type { ProxyRefusal } from '../core/messages.ts';
+import type { Addresses, ProxyRefusal } from '../core/messages.ts';
 import type { Router } from '../core/router.ts';
 import type { PickContext } from '../core/selector.ts';
 import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
 import { RequestReader } from '../wire/request.ts';
 import { ResponseReader } from '../wire/response.ts';
 import { AccessLog } from './access.ts';
+import { AddressBook } from './addresses.ts';
 import { Batch } from './batch.ts';
 import { Capture } from './capture.ts';
 import { buildGeneration, type Generation } from './generation.ts';
@@ -56,6 +57,7 @@ export class Plane {
   readonly lane: LaneWriter;
   readonly wheel: Wheel;
   readonly upstreams: Upstreams;
+  readonly addresses: AddressBook;
   readonly batch = new Batch();
   readonly locator: Locator;
   readonly capture: Capture;
@@ -88,6 +90,7 @@ export class Plane {
     this.locator = new Locator(options.writer);
     this.access = new AccessLog();
     this.capture = new Capture(options.writer, options.lane, options.random);
+    this.addresses = new AddressBook(options.clock);
     this.upstreams = new Upstreams(this);
     this.pick = {
       lane: options.lane,
@@ -132,6 +135,11 @@ export class Plane {
 
   installGeo(reader: GeoReader | null): void {
     this.locator.install(reader);
+  }
+
+  learnAddresses(news: Addresses): void {
+    this.addresses.learn(news);
+    this.upstreams.checkAddresses(news);
   }
 
   remember(connection: ClientConnectionHandle): void {

@@ -41,6 +41,8 @@ export class Books {
   isReused = false;
   /** Some byte of a response has come. */
   sawBytes = false;
+  /** Why no connection came about: index into CONNECT_REASONS. */
+  connectReason = 0;
   /** What a 429 or 503 asked for; 0 = nothing. */
   retryAfterMs = 0;
 
@@ -68,6 +70,7 @@ export class Books {
     this.connectMs = -1;
     this.isReused = false;
     this.sawBytes = false;
+    this.connectReason = 0;
     this.retryAfterMs = 0;
     this.decision = role === NONE ? 0 : ex.plane.capture.id;
     this.inflight = lane.inflight[endpoint.slot]!;
@@ -96,7 +99,8 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   if (books.connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, books.connectMs / 1000);
   const firstByteMs = books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
   if (firstByteMs >= 0) lane.observe(CELL.FIRST_BYTE, pool.uid, endpoint.uid, DURATION, firstByteMs / 1000);
-  if (outcome >= OUTCOME.CONNECT_FAILED) lane.count(CELL.FAILURES, pool.uid, endpoint.uid, outcome);
+  if (outcome >= OUTCOME.CONNECT_FAILED)
+    lane.count(CELL.FAILURES, pool.uid, endpoint.uid, outcome | (books.connectReason << 4));
   const base = lane.sampleBase();
   if (base < 0) return;
   const { ring } = lane;

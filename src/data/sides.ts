@@ -110,5 +110,16 @@ export interface UpstreamEvents {
   flush(): void;
 }
 
-export const CONNECT_FAILURE = { REFUSED: 0, TIMEOUT: 1, TLS: 2, DNS: 3 } as const;
+/** Why a connection never came about. Their names in the metrics: CONNECT_REASONS of core/lane.ts. */
+export const CONNECT_FAILURE = {
+  REFUSED: 0,
+  TIMEOUT: 1,
+  TLS: 2, // the handshake failed for a reason that has no number of its own
+  DNS: 3,
+  TLS_EXPIRED: 4, // or not valid yet
+  TLS_NAME: 5,
+  TLS_UNTRUSTED: 6,
+  TLS_PLAINTEXT: 7, // what answered does not speak TLS
+  TLS_TIMEOUT: 8, // connected, and then no end of the handshake in time
+} as const;
 export type ConnectFailure = (typeof CONNECT_FAILURE)[keyof typeof CONNECT_FAILURE];

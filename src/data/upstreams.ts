@@ -3,6 +3,7 @@
 // handed to the longest waiter. A group outlives a Snapshot as long as its endpoint stays.
 
 import type { SecureContext } from 'node:tls';
+import type { Addresses } from '../core/messages.ts';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
@@ -87,6 +88,11 @@ export class EndpointGroup {
     if (waiter !== undefined) this.#connect(waiter);
   }
 
+  /** The addresses of its endpoint have changed. */
+  checkAddresses(): void {
+    for (const connection of [...this.#open]) connection.checkAddress();
+  }
+
   /** The endpoint is gone from the configuration: idle connections close now, busy ones when they are done. */
   retire(): void {
     this.#isRetired = true;
@@ -154,6 +160,11 @@ export class Upstreams {
       this.#bySlot[slot] = undefined;
     }
     return [...this.#bySlot];
+  }
+
+  /** Connections to where these names do not lead any more end, idle ones at once. */
+  checkAddresses(news: Addresses): void {
+    for (const group of this.#bySlot) if (group !== undefined && group.spec.host in news) group.checkAddresses();
   }
 
   destroy(): void {

@@ -34,7 +34,7 @@ probe: { type: http, service: '', method: GET, path: /, host: null, interval: 2s
          expectBody: null, rise: 2, fall: 3 }
 balance: { policy: fastest, hashOn: null, bandPercent: 10, bandMs: 5, explorePercent: 0.5, slowStart: 10s, whenAllDown: try,
            millisPerUsdPerMillion: 0 }
-timeouts: { connect: 2s, firstByte: 30s, bodyIdle: 60s, tunnelIdle: 1h, idle: 4s, total: 0s }
+timeouts: { connect: 2s, firstByte: 30s, bodyIdle: 60s, tunnelIdle: 1h, idle: 4s, connectionAge: 5m, total: 0s }
 retry: { attempts: 1, on: [connect, reset, timeout, 502, 503, 504], methods: [GET, HEAD, OPTIONS, PUT, DELETE, TRACE],
          budgetPercent: 20, budgetMin: 3 }
 hedge: { enabled: false, quantile: 0.95, budgetPercent: 2 }
@@ -78,7 +78,7 @@ pools:
              rise: 2, fall: 3 }
     balance: { policy: fastest, hashOn: null, bandPercent: 10, bandMs: 5, explorePercent: 0.5, slowStart: 10s,
                whenAllDown: try, millisPerUsdPerMillion: 0 }
-    timeouts: { connect: 2s, firstByte: 30s, bodyIdle: 60s, tunnelIdle: 1h, idle: 4s, total: 0s }
+    timeouts: { connect: 2s, firstByte: 30s, bodyIdle: 60s, tunnelIdle: 1h, idle: 4s, connectionAge: 5m, total: 0s }
     retry: { attempts: 1, on: [connect, reset, timeout, 502, 503, 504], methods: [GET, HEAD, OPTIONS, PUT, DELETE, TRACE],
              budgetPercent: 20, budgetMin: 3 }
     hedge: { enabled: false, quantile: 0.95, budgetPercent: 2 }
@@ -105,7 +105,7 @@ describe('the contract', () => {
     });
     const { node, listeners, pools, routes, ...rest } = file;
     expect(rest).toEqual(DEFAULTS);
-    expect(node).toEqual({});
+    expect(node).toEqual({ resolvers: [] });
     expect(listeners).toEqual([{ address: ':8080', proxyProtocol: 'off', tls: null }]);
     expect(pools).toEqual({ shop: POOL });
     expect(routes).toEqual([ROUTE]);
@@ -138,6 +138,7 @@ describe('the contract', () => {
         bodyIdleMs: 60_000,
         tunnelIdleMs: 3_600_000,
         idleMs: 4000,
+        connectionAgeMs: 300_000,
         totalMs: 0,
       },
       retry: {

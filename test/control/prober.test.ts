@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { nowMs } from '../../src/clock.ts';
 import { createEventLog } from '../../src/control/events.ts';
+import { Names } from '../../src/control/names.ts';
 import { Prober } from '../../src/control/prober.ts';
 import type { ProbeResult, ProbeSpec } from '../../src/control/types.ts';
 import type { EndpointSpec, PoolSpec, Snapshot, TlsSpec } from '../../src/core/snapshot.ts';
@@ -96,6 +97,7 @@ interface Seen {
 class Bench {
   readonly seen: Seen[] = [];
   readonly events = createEventLog({ level: 'silent' });
+  readonly names = new Names({ clock: nowMs });
   readonly prober: Prober;
   #wake: () => void = () => undefined;
   onResult: (seen: Seen) => void = () => undefined;
@@ -103,6 +105,7 @@ class Bench {
   constructor() {
     this.prober = new Prober({
       clock: nowMs,
+      names: this.names,
       random: Math.random,
       events: this.events,
       onResult: (slot, generation, result) => {
@@ -143,7 +146,9 @@ async function probed(
 }
 
 afterEach(async () => {
-  await Promise.all(benches.splice(0).map((bench) => bench.prober.stop()));
+  const done = benches.splice(0);
+  await Promise.all(done.map((bench) => bench.prober.stop()));
+  for (const bench of done) bench.names.close();
   for (const { server, sockets } of servers.splice(0)) {
     for (const socket of sockets) socket.destroy();
     server.close();

@@ -30,6 +30,7 @@ it('a birth arrives whole, over the same lane, census, table and database bytes'
     census: newCensus(2),
     snapshot,
     geo: [{ path: '/x.mmdb', bytes }],
+    addresses: { 'a.test': ['10.0.0.1'] },
     tickets: { https: new Uint8Array(48).fill(7) },
     loopId: 'loop',
     ports: { http: 8080 },

@@ -238,7 +238,7 @@ describe('an exchange over HTTP/2', () => {
       headers: { ':scheme': 'https' },
     });
     const refused = await ask('/distrusted');
-    expect([refused.status, refused.headers.get('proxy-status')]).toEqual([502, 'fermat; error=tls_protocol_error']);
+    expect([refused.status, refused.headers.get('proxy-status')]).toEqual([502, 'fermat; error=tls_certificate_error']);
   });
 
   it('carries a WebSocket as extended CONNECT (RFC 8441)', async () => {

@@ -75,7 +75,7 @@ describe('an endpoint over TLS', () => {
   it('is not believed without a certificate that verifies', async () => {
     const response = await fetch(`http://127.0.0.1:${port}/distrusted`);
     expect(response.status).toBe(502);
-    expect(response.headers.get('proxy-status')).toBe('fermat; error=tls_protocol_error');
+    expect(response.headers.get('proxy-status')).toBe('fermat; error=tls_certificate_error');
   });
 });
 

@@ -1,8 +1,8 @@
 // One endpoint probed so often, by the code that the prober and `fermat probe` use.
 
 import { nowMs } from '../../src/clock.ts';
+import { Names } from '../../src/control/names.ts';
 import { StallWatch } from '../../src/control/probe/limit.ts';
-import { Names } from '../../src/control/probe/names.ts';
 import { Probe } from '../../src/control/probe/probe.ts';
 import type { ProbeResult, ProbeSpec } from '../../src/control/types.ts';
 import type { EndpointSpec, TlsSpec } from '../../src/core/snapshot.ts';
@@ -34,7 +34,7 @@ export interface ProbingOptions {
 export async function probe(port: number, options: ProbingOptions = {}): Promise<readonly ProbeResult[]> {
   const { scheme = 'h2c', spec = {}, tls = {}, count = 1, before } = options;
   const to = { scheme, host: '127.0.0.1', port, socketPath: null, authority: `127.0.0.1:${port}` };
-  const names = new Names(nowMs);
+  const names = new Names({ clock: nowMs });
   const one = new Probe(to, { ...NO_TLS, ...tls }, { ...SPEC, ...spec }, names, new StallWatch(nowMs), nowMs);
   const results: ProbeResult[] = [];
   try {

@@ -77,6 +77,7 @@ export function poolSpec(
       bodyIdleMs: 60_000,
       tunnelIdleMs: 3.6e6,
       idleMs: 4000,
+      connectionAgeMs: 300_000,
       totalMs: 0,
     },
     retry: {

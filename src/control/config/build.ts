@@ -18,6 +18,7 @@ import {
   parseAddress,
   parseDuration,
   parseEndpointUrl,
+  parseResolver,
   parseSize,
   parseStatusRange,
   parseUnix,
@@ -45,6 +46,7 @@ export function build(file: FileConfig, base: string): Built {
       id: file.node.id ?? hostname(),
       region: file.node.region ?? null,
       location: locationOf(file.node),
+      resolvers: file.node.resolvers.map((text) => parseResolver(text)!),
     },
     workers: file.workers === 'auto' ? Math.min(MAX_LANES, availableParallelism()) : file.workers,
     listeners: file.listeners.map((listener, i) => listenerOf(listener, i, base, found)),
@@ -123,6 +125,7 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
       bodyIdleMs: ms(timeouts.bodyIdle),
       tunnelIdleMs: ms(timeouts.tunnelIdle),
       idleMs: ms(timeouts.idle),
+      connectionAgeMs: ms(timeouts.connectionAge),
       totalMs: ms(timeouts.total),
     },
     retry: {

@@ -43,6 +43,8 @@ export interface NodeConfig {
   readonly region: string | null;
   /** As given, else the region's, else null. */
   readonly location: LatLon | null;
+  /** Name servers for endpoints, `ADDRESS` or `ADDRESS:PORT`; empty = the system's. */
+  readonly resolvers: readonly string[];
 }
 
 export interface AdminConfig {

@@ -119,6 +119,9 @@ const timeouts = z
       .describe('A response body without progress; not for text/event-stream and gRPC'),
     tunnelIdle: duration().default('1h').describe('WebSocket and other upgrades'),
     idle: duration().default('4s').describe('A pooled connection; shorter if the endpoint says so'),
+    connectionAge: duration({ isZeroOk: true })
+      .default('5m')
+      .describe('A connection this old, or up to a fifth less, serves no further request; 0s = none'),
     total: duration({ isZeroOk: true }).default('0s').describe('0s = none'),
   })
   .prefault({})

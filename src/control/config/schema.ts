@@ -11,7 +11,7 @@ import { file, location, region } from './schema-common.ts';
 import { pool } from './schema-pool.ts';
 import { route } from './schema-route.ts';
 
-import { parseAddress, parseUnix } from './values.ts';
+import { parseAddress, parseResolver, parseUnix } from './values.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -21,6 +21,14 @@ const node = z
     id: name('a name for this node').optional().describe('Name of this node; default: the host’s name'),
     region: region.optional().describe('Where this node is: a region of the catalogue; unknown if absent'),
     location: location.optional(),
+    resolvers: z
+      .array(
+        text('an address, or address:port, of a name server, such as 10.0.0.2 or [fd00::2]:5353', (value) =>
+          parseResolver(value) === null ? 'not the address of a name server' : null,
+        ),
+      )
+      .default([])
+      .describe('Name servers for endpoints; [] = the system’s (resolv.conf)'),
   })
   .prefault({})
   .describe('Who and where this node is');

@@ -44,6 +44,16 @@ export function parseAddress(text: string): Address | null {
   return host === null || port > 65_535 ? null : { host, port };
 }
 
+/** A name server: `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. Gives it as c-ares reads it. */
+export function parseResolver(text: string): string | null {
+  const bare = canonicalIp(text.replace(/^\[(.*)\]$/, '$1'));
+  if (bare !== null) return bare;
+  const address = parseAddress(text);
+  const ip = address === null || address.port === 0 ? null : canonicalIp(address.host);
+  if (ip === null) return null;
+  return ip.includes(':') ? `[${ip}]:${address!.port}` : `${ip}:${address!.port}`;
+}
+
 /** A path of a UNIX socket from `unix:/path`. sockaddr_un holds 107 bytes of it. */
 export function parseUnix(text: string): string | null {
   return /^unix:\/[^\0]{1,106}$/.test(text) ? text.slice(5) : null;

@@ -208,7 +208,7 @@ const POOL: PoolSpec = {
   millisPerUsdPerMillion: 0,
   slowStartMs: 0,
   whenAllDown: 'try',
-  timeouts: { connectMs: 0, firstByteMs: 0, bodyIdleMs: 0, tunnelIdleMs: 0, idleMs: 0, totalMs: 0 },
+  timeouts: { connectMs: 0, firstByteMs: 0, bodyIdleMs: 0, tunnelIdleMs: 0, idleMs: 0, connectionAgeMs: 0, totalMs: 0 },
   retry: {
     attempts: 0,
     onConnect: false,

@@ -6,6 +6,7 @@ import {
   type CellKind,
   COMPRESS_DIRECTION,
   COMPRESS_MISS,
+  CONNECT_REASONS,
   GEOIP_RESULTS,
   HANDSHAKE_RESULTS,
   METHODS,
@@ -80,7 +81,7 @@ export const FAMILIES: readonly Family[] = [
   {
     kind: CELL.FAILURES,
     name: 'fermat_upstream_failures_total',
-    help: 'Attempts that count against the endpoint.',
+    help: 'Attempts that count against the endpoint; "reason": why a connection never came about.',
     type: 'counter',
   },
   {
@@ -144,7 +145,12 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
     case CELL.HANDSHAKES:
       return { listener: nameOf(names.listeners, a), result: HANDSHAKE_RESULTS[b] ?? 'other' };
     case CELL.FAILURES:
-      return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), outcome: OUTCOMES[c] ?? 'other' };
+      return {
+        pool: nameOf(names.pools, a),
+        endpoint: nameOf(names.endpoints, b),
+        outcome: isOverflow ? 'other' : (OUTCOMES[c & 0xf] ?? 'other'),
+        reason: CONNECT_REASONS[c >>> 4] ?? 'other',
+      };
     case CELL.COMPRESSED:
       return { route: nameOf(names.routes, a), coding: COMPRESS_CODINGS[b] ?? 'other' };
     case CELL.COMPRESS_BYTES:

@@ -4,9 +4,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec, TlsSpec } from '../../core/snapshot.ts';
+import type { Names } from '../names.ts';
 import { codedFailure, timeoutFailure, tlsFailure } from './failure.ts';
 import { Ended, type Limit } from './limit.ts';
-import type { Names } from './names.ts';
 
 /** Of an endpoint: what it takes to reach it. */
 export type Address = Pick<EndpointSpec, 'scheme' | 'host' | 'port' | 'socketPath' | 'authority'> & {

@@ -6,6 +6,7 @@
 
 import type { Socket } from 'node:net';
 import type { TlsSpec } from '../../core/snapshot.ts';
+import type { Names } from '../names.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
 import { H1Line } from './ask.ts';
 import { type Address, Dialer, hangUp, noPhases, type Phases } from './dial.ts';
@@ -13,7 +14,6 @@ import { ProbeFailure } from './failure.ts';
 import { H2Line } from './h2.ts';
 import { Ended, Limit, type StallWatch } from './limit.ts';
 import type { Answer, Line } from './line.ts';
-import type { Names } from './names.ts';
 
 /** A kept connection is renewed after so many requests: behind a balancer it shows one server only. */
 const ASKS_PER_LINE = 10;
@@ -33,11 +33,15 @@ export class Probe {
   readonly #stalls: StallWatch;
   #limit: Limit | null = null;
   #kept: Line | null = null;
+  /** Where it leads; null = to a UNIX socket. */
+  #keptAddress: string | null = null;
+  readonly #names: Names;
   #isStopped = false;
 
   constructor(to: Address, tls: TlsSpec, spec: ProbeSpec, names: Names, stalls: StallWatch, clock: () => number) {
     this.#to = to;
     this.#spec = spec;
+    this.#names = names;
     this.#dialer = new Dialer(to, spec.type === 'tcp' ? null : tls, names, clock);
     this.#clock = clock;
     this.#stalls = stalls;
@@ -82,19 +86,20 @@ export class Probe {
       return { answer: { status: null, firstByteMs: null, failure: null }, isWarm: false };
     }
     const kept = this.#usable();
-    if (kept === null) return { answer: await this.#askOn(fresh, limit), isWarm: false };
+    if (kept === null) return { answer: await this.#askOn(fresh, limit, phases), isWarm: false };
     hangUp(fresh);
     const answer = await kept.ask(this.#spec, this.#to, limit);
     // It was closed while nobody looked. That is the way of idle connections, and no fault.
     const isStale = answer.failure !== null && answer.failure.kind === 'protocol' && answer.failure.isBeforeAnswer;
     if (!isStale) return { answer, isWarm: true };
     this.#drop();
-    return { answer: await this.#askOn(await this.#dialer.dial(limit, phases), limit), isWarm: false };
+    return { answer: await this.#askOn(await this.#dialer.dial(limit, phases), limit, phases), isWarm: false };
   }
 
   /** Asks on a new connection, and keeps it if the endpoint lets us. */
-  async #askOn(socket: Socket, limit: Limit): Promise<Answer> {
+  async #askOn(socket: Socket, limit: Limit, { address }: Phases): Promise<Answer> {
     this.#drop();
+    this.#keptAddress = address;
     const { scheme } = this.#to;
     const isH2 = scheme === 'h2' || scheme === 'h2c';
     const line = isH2 ? new H2Line(socket, this.#clock) : new H1Line(socket, this.#to, this.#clock);
@@ -103,8 +108,9 @@ export class Probe {
   }
 
   #usable(): Line | null {
-    if (this.#kept?.isOpen === true && this.#kept.asked < ASKS_PER_LINE) return this.#kept;
-    return null;
+    if (this.#kept?.isOpen !== true || this.#kept.asked >= ASKS_PER_LINE) return null;
+    const isThere = this.#keptAddress === null || this.#names.isAt(this.#to.host, this.#keptAddress);
+    return isThere ? this.#kept : null;
   }
 
   #drop(): void {

@@ -8,14 +8,14 @@ import type { Socket } from 'node:net';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
 import { copyKept, type Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
-import type { ResponseHead, ResponseReader } from '../../wire/response.ts';
+import type { ResponseReader } from '../../wire/response.ts';
 import { lengthLine } from '../../wire/write.ts';
 import { ReadBuffer } from '../buffers.ts';
 import type { Plane } from '../plane.ts';
 import type { Upstream, UpstreamEvents } from '../sides.ts';
-import { webSocketProof } from '../websocket.ts';
 import { Timed } from '../wheel.ts';
-import { type DialTarget, dial, failureOf } from './dial.ts';
+import { Dial, type DialTarget } from './dial.ts';
+import { isProven, proofWanted } from './proof.ts';
 import { MessageWriter } from './writer.ts';
 
 const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
@@ -34,6 +34,7 @@ export interface ConnectionOwner extends DialTarget {
 
 export class ClientConnection extends Timed implements Upstream {
   readonly #group: ConnectionOwner;
+  readonly #dial: Dial;
   readonly #socket: Socket;
   readonly #buffer = new ReadBuffer();
   readonly #reader: ResponseReader;
@@ -50,7 +51,6 @@ export class ClientConnection extends Timed implements Upstream {
   /** The request has been sent whole; without that the connection cannot serve another. */
   #requestSent = false;
   #mayPersist = true;
-  #errorCode = '';
   #endpointIdleMs: number;
   readonly connectStartMs: number;
   /** How long the connect took, until a sample has reported it; then -1. */
@@ -69,13 +69,11 @@ export class ClientConnection extends Timed implements Upstream {
       take: (chunk: Buffer) => this.#onData(chunk),
       next: () => this.#nextBuffer(),
     };
-    this.#socket = dial(group, dialling, preamble);
+    this.#dial = new Dial(group, dialling, preamble);
+    this.#socket = this.#dial.socket;
     const socket = this.#socket;
     socket.on('end', () => this.#onFin());
     this.#writer = new MessageWriter(socket, () => this.#user?.onUpstreamDrain());
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#errorCode = error.code ?? 'ERROR';
-    });
     socket.on('close', () => this.#onClose());
     group.plane.wheel.arm(this, this.connectStartMs + group.pool.timeouts.connectMs);
   }
@@ -212,12 +210,12 @@ export class ClientConnection extends Timed implements Upstream {
   }
 
   /** Ends the connection, and tells its user that what it waits for will not come. */
-  #lose(brokeHttp: boolean): void {
+  #lose(brokeHttp: boolean, isLate = false): void {
     const user = this.#user;
     const wasConnecting = this.#phase === PHASE.CONNECTING;
     this.#destroy();
     if (user === null) return;
-    if (wasConnecting) user.onConnectFailed(failureOf(this.#errorCode, this.#group.spec.scheme === 'https'));
+    if (wasConnecting) user.onConnectFailed(this.#dial.failure(isLate));
     else user.onUpstreamLost(brokeHttp);
   }
 
@@ -234,10 +232,8 @@ export class ClientConnection extends Timed implements Upstream {
 
   override onDeadline(): void {
     const user = this.#user;
-    if (this.#phase === PHASE.CONNECTING) {
-      this.#errorCode = 'ETIMEDOUT';
-      this.#lose(false);
-    } else if (user !== null) user.onUpstreamTimeout();
+    if (this.#phase === PHASE.CONNECTING) this.#lose(false, true);
+    else if (user !== null) user.onUpstreamTimeout();
     else this.#destroy();
   }
 
@@ -280,14 +276,21 @@ export class ClientConnection extends Timed implements Upstream {
 
   release(): void {
     this.#user = null;
-    if (!this.#mayPersist || this.#phase !== PHASE.DONE) {
+    const leftMs = this.#dial.retireAtMs - this.#group.plane.wheel.nowMs;
+    if (!this.#mayPersist || this.#phase !== PHASE.DONE || leftMs <= 0) {
       this.#destroy();
       return;
     }
     this.#phase = PHASE.IDLE;
     if (this.#socket.isPaused()) this.#socket.resume();
-    this.#group.plane.wheel.armIn(this, this.#endpointIdleMs);
+    this.#group.plane.wheel.armIn(this, Math.min(this.#endpointIdleMs, leftMs));
     this.#group.giveBack(this);
+  }
+
+  /** The addresses of its endpoint have changed: where its own is not among them, it ends, after its exchange if it has one. */
+  checkAddress(): void {
+    this.#dial.checkAddress();
+    if (this.#dial.retireAtMs === 0 && this.#phase === PHASE.IDLE) this.#destroy();
   }
 
   pause(): void {
@@ -306,14 +309,4 @@ export class ClientConnection extends Timed implements Upstream {
   tunnel(): void {
     this.#phase = PHASE.TUNNEL;
   }
-}
-
-function proofWanted(fields: RequestHead): string {
-  const key = fields.findName('sec-websocket-key');
-  return key < 0 ? '' : webSocketProof(fields.value(key));
-}
-
-function isProven(head: ResponseHead, proof: string): boolean {
-  const at = head.findName('sec-websocket-accept');
-  return at >= 0 && head.value(at) === proof;
 }

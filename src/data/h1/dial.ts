@@ -1,10 +1,15 @@
-// Opening a connection to an endpoint: TCP, a UNIX socket, or TLS with verification on. What went wrong is told apart here.
+// Opening a connection to an endpoint: TCP, a UNIX socket, or TLS with verification on. A name is never looked up here: the
+// worker knows its addresses, and they are tried one after the other within the pool's time. What went wrong is told apart in
+// failure.ts.
 
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec, TlsSpec } from '../../core/snapshot.ts';
+import type { AddressBook } from '../addresses.ts';
 import { onread, type Reading, readDirectly } from '../buffers.ts';
 import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
+import { NEVER } from '../wheel.ts';
+import { failureOf } from './failure.ts';
 
 export interface Dialling extends Reading {
   /** Bytes may be sent: the handshake, where there is one, is over. Nothing is read before. */
@@ -13,6 +18,11 @@ export interface Dialling extends Reading {
 
 /** What is dialled: an endpoint as its group knows it. */
 export interface DialTarget {
+  readonly plane: {
+    readonly addresses: AddressBook;
+    readonly clock: () => number;
+    readonly random: () => number;
+  };
   readonly spec: EndpointSpec;
   readonly pool: PoolSpec;
   /** Last session ticket, so that the next handshake is short. */
@@ -31,73 +41,122 @@ export function secureContextOf({ ca, cert, key }: TlsSpec): SecureContext {
 
 const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
 
-/** `preamble`: latin1 text that is sent before anything else, TLS included. */
-export function dial(group: DialTarget, dialling: Dialling, preamble = ''): Socket {
-  const { scheme } = group.spec;
-  return scheme === 'https' || scheme === 'h2'
-    ? dialTls(group, dialling, preamble)
-    : dialPlain(group, dialling, preamble);
+/** A connection ends up to so much before its age: those of one busy moment must not all end together. */
+const AGE_JITTER_RATIO = 0.2;
+
+/** One connection being made, and then where it leads. */
+export class Dial {
+  readonly socket: Socket;
+  /** From then on it is to serve no further request; 0 = DNS does not lead where it leads any more. */
+  retireAtMs = NEVER;
+  readonly #target: DialTarget;
+  readonly #isTls: boolean;
+  /** The address behind the endpoint's name that was connected to; '' = not yet, or no name was needed. */
+  #address = '';
+  #isThrough = false;
+  #errorCode = '';
+
+  /** `preamble`: latin1 text that is sent before anything else, TLS included. */
+  constructor(target: DialTarget, dialling: Dialling, preamble: string) {
+    const { scheme, host } = target.spec;
+    this.#target = target;
+    this.#isTls = scheme === 'https' || scheme === 'h2';
+    const { connectionAgeMs } = target.pool.timeouts;
+    const { clock, random } = target.plane;
+    if (connectionAgeMs > 0) this.retireAtMs = clock() + connectionAgeMs * (1 - AGE_JITTER_RATIO * random());
+    const watch = (socket: Socket): void => this.#watch(socket, host !== '' && isIP(host) === 0);
+    this.socket = this.#isTls
+      ? dialTls(target, dialling, preamble, watch)
+      : dialPlain(target, dialling, preamble, watch);
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#errorCode = error.code ?? 'ERROR';
+    });
+  }
+
+  /** To be called when addresses have changed. */
+  checkAddress(): void {
+    const { plane, spec } = this.#target;
+    if (this.#address !== '' && !plane.addresses.has(spec.host, this.#address)) this.retireAtMs = 0;
+  }
+
+  /** Why it came to nothing; `isLate`: its time was over. */
+  failure(isLate: boolean): ConnectFailure {
+    if (!isLate) return failureOf(this.#errorCode, this.#isTls && this.#isThrough);
+    if (this.#isThrough && this.#isTls) return CONNECT_FAILURE.TLS_TIMEOUT;
+    const { spec, plane } = this.#target;
+    const isNamed = spec.host !== '' && isIP(spec.host) === 0;
+    return isNamed && plane.addresses.count(spec.host) === 0 ? CONNECT_FAILURE.DNS : CONNECT_FAILURE.TIMEOUT;
+  }
+
+  /** `socket`: the one that TCP is seen on. */
+  #watch(socket: Socket, isNamed: boolean): void {
+    socket.once('connect', () => {
+      this.#isThrough = true;
+      if (!isNamed) return;
+      this.#address = socket.remoteAddress ?? '';
+      this.checkAddress(); // they may have changed meanwhile
+    });
+    if (!isNamed) return;
+    const { plane, spec } = this.#target;
+    const shun = (address: string): void => plane.addresses.shun(spec.host, address);
+    socket.on('connectionAttemptFailed', shun);
+    socket.on('connectionAttemptTimeout', shun);
+  }
 }
 
-function dialPlain({ spec }: DialTarget, dialling: Dialling, preamble: string): Socket {
-  const target = spec.socketPath === null ? { host: spec.host, port: spec.port } : { path: spec.socketPath };
-  const socket = connectTcp({ ...target, ...SOCKET_OPTIONS, onread: onread(dialling) });
+type Watch = (socket: Socket) => void;
+
+/** net tries the addresses of a name by itself, and each but the last for its share of the time. */
+function placeOf({ spec, pool, plane }: DialTarget) {
+  const { host, port } = spec;
+  const shares = Math.max(2, plane.addresses.count(host)); // of a name that is still awaited nothing is known
+  const autoSelectFamilyAttemptTimeout = Math.max(10, Math.floor(pool.timeouts.connectMs / shares));
+  return { host, port, lookup: plane.addresses.lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout };
+}
+
+function dialPlain(target: DialTarget, dialling: Dialling, preamble: string, watch: Watch): Socket {
+  const { socketPath } = target.spec;
+  const place = socketPath === null ? placeOf(target) : { path: socketPath };
+  const socket = connectTcp({ ...place, ...SOCKET_OPTIONS, onread: onread(dialling) });
+  watch(socket);
   if (preamble !== '') socket.once('connect', () => socket.write(preamble, 'latin1'));
   socket.once('connect', () => readDirectly(socket, dialling)); // reading begins after this
   socket.on('connect', dialling.onConnect);
   return socket;
 }
 
-function dialTls(group: DialTarget, dialling: Dialling, preamble: string): Socket {
+function dialTls(target: DialTarget, dialling: Dialling, preamble: string, watch: Watch): Socket {
   const { onConnect, take } = dialling;
-  const { spec, pool, tlsSession } = group;
+  const { spec, pool, tlsSession } = target;
   const options: ConnectionOptions = {
-    host: spec.host,
-    port: spec.port,
+    ...placeOf(target),
     servername: pool.tls.serverName ?? (isIP(spec.host) === 0 ? spec.host : ''),
     ALPNProtocols: [spec.scheme === 'h2' ? 'h2' : 'http/1.1'],
     rejectUnauthorized: pool.tls.verify,
-    secureContext: group.secureContext(),
+    secureContext: target.secureContext(),
     ...(tlsSession === null ? {} : { session: tlsSession }),
   };
   const isBare = preamble === '';
   const socket = isBare
     ? connectTls({ ...options, onread: onread(dialling) } as ConnectionOptions)
-    : connectTlsAfter(preamble, spec, options);
+    : connectTlsAfter(preamble, target, options, watch);
+  if (isBare) watch(socket);
   socket.setNoDelay(true);
   if (isBare) socket.once('secureConnect', () => readDirectly(socket, dialling));
   else socket.on('data', take); // TLS decrypts into memory of its own
   socket.on('secureConnect', onConnect);
   socket.on('session', (session: Buffer) => {
-    group.tlsSession = session;
+    target.tlsSession = session;
   });
   return socket;
 }
 
 /** TLS needs the socket to itself once it has begun, so the preamble is written on the one below it, and before. */
-function connectTlsAfter(preamble: string, { host, port }: EndpointSpec, options: ConnectionOptions): Socket {
-  const below = connectTcp({ host, port, ...SOCKET_OPTIONS });
+function connectTlsAfter(preamble: string, target: DialTarget, options: ConnectionOptions, watch: Watch): Socket {
+  const below = connectTcp({ ...placeOf(target), ...SOCKET_OPTIONS });
+  watch(below);
   below.once('connect', () => below.write(preamble, 'latin1'));
   const socket = connectTls({ ...options, socket: below });
   below.on('error', (error) => socket.destroy(error));
   return socket;
-}
-
-/** What a system's or OpenSSL's error code says about a connect. */
-export function failureOf(code: string, isTls: boolean): ConnectFailure {
-  switch (code) {
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-    case 'EAI_FAIL':
-      return CONNECT_FAILURE.DNS;
-    case 'ETIMEDOUT':
-      return CONNECT_FAILURE.TIMEOUT;
-    case 'ECONNREFUSED':
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'ENOENT': // no such UNIX socket
-      return CONNECT_FAILURE.REFUSED;
-    default:
-      return isTls ? CONNECT_FAILURE.TLS : CONNECT_FAILURE.REFUSED;
-  }
 }

@@ -2,12 +2,11 @@
 // SETTINGS: only then is it known to speak HTTP/2 and how many requests it takes, and until then every failure is one of
 // connecting, after which any request may be sent elsewhere.
 
-import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { HPACK } from '../../wire/h2/decoder.ts';
 import { DEFAULT_WINDOW_BYTES, H2_ERROR, PREFACE, SETTING } from '../../wire/h2/frames.ts';
 import { SHARED, Tap } from '../buffers.ts';
-import { dial, failureOf } from '../h1/dial.ts';
+import { Dial } from '../h1/dial.ts';
 import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
 import type { ClientStream } from './client-stream.ts';
 import type { SessionGroup } from './group.ts';
@@ -39,7 +38,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
   #nextId = 1;
   /** Lent out, of which some may not have sent a head yet. */
   #lent = 0;
-  #errorCode = '';
+  readonly #dial: Dial;
   #failure: ConnectFailure | null = null;
   /** Who waits for the connection. */
   readonly #waiting: ClientStream[] = [];
@@ -48,39 +47,37 @@ export class H2ClientSession extends H2Session<ClientStream> {
 
   static open(group: SessionGroup): H2ClientSession {
     const tap = new Tap();
-    const socket = dial(group, {
-      onConnect: () => session.#onConnect(),
-      take: (chunk) => tap.take(chunk),
-      next: () => tap.next(),
-    });
-    const session = new H2ClientSession(group, socket);
+    const reading = { take: (chunk: Buffer) => tap.take(chunk), next: () => tap.next() };
+    const dial = new Dial(group, { onConnect: () => session.#onConnect(), ...reading }, '');
+    const session = new H2ClientSession(group, dial);
     tap.reader = session;
     return session;
   }
 
-  constructor(group: SessionGroup, socket: Socket) {
-    super(group.plane, socket, SHARED);
+  constructor(group: SessionGroup, dial: Dial) {
+    super(group.plane, dial.socket, SHARED);
     this.#group = group;
+    this.#dial = dial;
     this.scheme = group.spec.scheme === 'h2' ? 'https' : 'http';
     this.#startMs = group.plane.clock();
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#errorCode = error.code ?? 'ERROR';
-    });
     this.plane.wheel.arm(this, this.#startMs + group.pool.timeouts.connectMs);
   }
 
   /** Whether another request may be begun now. */
   get hasRoom(): boolean {
-    return this.#hasSlot && !this.#isClosing;
+    return this.#hasSlot && !this.isLeaving;
   }
 
   get #hasSlot(): boolean {
     return this.#isReady && !this.#isRefusing && !this.isOver && this.#lent < this.#maxStreams;
   }
 
-  /** On its way out: it serves what it has, and another may be opened in its place. */
+  /**
+   * On its way out: told to end, too old, or at an address that is not the endpoint's any more. It serves what it has, and another
+   * may be opened in its place.
+   */
   get isLeaving(): boolean {
-    return this.#isClosing || this.isOver;
+    return this.#isClosing || this.isOver || this.plane.wheel.nowMs >= this.#dial.retireAtMs;
   }
 
   /** Not connected yet, with room for another who waits. */
@@ -196,12 +193,20 @@ export class H2ClientSession extends H2Session<ClientStream> {
     this.#group.onRoom();
     if (this.isOver || this.#lent > 0) return;
     if (this.#isClosing) this.shut();
+    else if (this.isLeaving) this.fail(H2_ERROR.NO_ERROR);
     else this.#rest();
   }
 
   /** Without a request for a while it closes. */
   #rest(): void {
-    this.plane.wheel.armIn(this, this.#group.pool.timeouts.idleMs);
+    const leftMs = Math.max(this.#dial.retireAtMs - this.plane.wheel.nowMs, 0);
+    this.plane.wheel.armIn(this, Math.min(this.#group.pool.timeouts.idleMs, leftMs));
+  }
+
+  /** The addresses of its endpoint have changed. */
+  checkAddress(): void {
+    this.#dial.checkAddress();
+    if (this.#isReady && this.#dial.retireAtMs === 0 && !this.isOver) this.retire();
   }
 
   /** Asked for something the endpoint does not do: told after this turn, since its exchange is still sending. */
@@ -302,7 +307,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
   override onDeadline(): void {
     if (this.isOver) return this.destroy();
     if (!this.#isReady) {
-      this.#failure = CONNECT_FAILURE.TIMEOUT;
+      this.#failure = this.#dial.failure(true);
       this.destroy();
     } else if (this.#lent === 0) this.fail(H2_ERROR.NO_ERROR);
   }
@@ -316,12 +321,11 @@ export class H2ClientSession extends H2Session<ClientStream> {
   }
 
   protected override abandon(): void {
-    const isTls = this.scheme === 'https';
     for (const stream of this.#waiting.splice(0)) {
       if (this.#isReady) {
         this.#end(stream);
         stream.refused();
-      } else stream.connectFailed(this.#failure ?? failureOf(this.#errorCode, isTls));
+      } else stream.connectFailed(this.#failure ?? this.#dial.failure(false));
     }
     for (const stream of [...this.streams.values()]) {
       if (stream.isRemoteEnded) {

@@ -98,6 +98,11 @@ export class SessionGroup {
     }
   }
 
+  /** The addresses of its endpoint have changed. */
+  checkAddresses(): void {
+    for (const session of [...this.#sessions]) session.checkAddress();
+  }
+
   /** The endpoint is gone from the configuration: what is under way ends, nothing new begins. */
   retire(): void {
     this.#isRetired = true;
