@@ -89,6 +89,8 @@ export class NamedGroup implements ConnectionOwner {
     if (waiter !== undefined) this.#connect(waiter, this.#headerOf(waiter));
   }
 
+  connected(): void {}
+
   /** The addresses of its endpoint have changed. */
   checkAddresses(): void {
     for (const connection of [...this.#open.keys()]) connection.checkAddress();

@@ -12,6 +12,12 @@ import { NamedGroup } from './named.ts';
 import type { Plane } from './plane.ts';
 import type { UpstreamEvents } from './sides.ts';
 
+/**
+ * So many connects may be under way while no connection is established; each that is allows one more, as in TCP's slow start.
+ * A rush of a thousand clients would otherwise overflow the endpoint's backlog, and whose SYN is dropped waits for a second.
+ */
+const FIRST_CONNECTS = 64;
+
 /** What `acquire` did. READY has already called onUpstreamReady. */
 export const ACQUIRED = { READY: 0, CONNECTING: 1, QUEUED: 2, FULL: 3 } as const;
 export type Acquired = (typeof ACQUIRED)[keyof typeof ACQUIRED];
@@ -24,6 +30,8 @@ export class EndpointGroup {
   tlsSession: Buffer | null = null;
   readonly #idle: ClientConnection[] = [];
   readonly #open = new Set<ClientConnection>();
+  /** Those of #open that are not established yet. */
+  readonly #connecting = new Set<ClientConnection>();
   readonly #waiting: UpstreamEvents[] = [];
   #secure: SecureContext | null = null;
   #isRetired = false;
@@ -52,11 +60,14 @@ export class EndpointGroup {
         return ACQUIRED.READY;
       }
     }
-    if (this.#open.size < this.#limit()) {
+    const isFull = this.#waiting.length >= this.pool.queue;
+    // A queue that may not be longer, or must not be at all, is no place to wait for others' connects; and who met a stale
+    // connection must not be given another.
+    if (this.#open.size < this.#limit() && (fresh || isFull || this.#mayConnect())) {
       this.#connect(user);
       return ACQUIRED.CONNECTING;
     }
-    if (this.#waiting.length >= this.pool.queue) return ACQUIRED.FULL;
+    if (isFull) return ACQUIRED.FULL;
     this.#waiting.push(user);
     return ACQUIRED.QUEUED;
   }
@@ -84,8 +95,14 @@ export class EndpointGroup {
   /** Its socket is closed: room for a waiter. */
   forget(connection: ClientConnection): void {
     this.#open.delete(connection);
-    const waiter = this.#waiting.length > 0 && this.#open.size < this.#limit() ? this.#waiting.shift() : undefined;
-    if (waiter !== undefined) this.#connect(waiter);
+    this.#connecting.delete(connection);
+    this.#connectWaiters();
+  }
+
+  /** It is established. */
+  connected(connection: ClientConnection): void {
+    this.#connecting.delete(connection);
+    this.#connectWaiters();
   }
 
   /** The addresses of its endpoint have changed. */
@@ -104,9 +121,20 @@ export class EndpointGroup {
     for (const connection of this.#open) connection.abort();
   }
 
+  #mayConnect(): boolean {
+    return this.#connecting.size < FIRST_CONNECTS + this.#open.size - this.#connecting.size;
+  }
+
+  #connectWaiters(): void {
+    while (this.#waiting.length > 0 && this.#open.size < this.#limit() && this.#mayConnect()) {
+      this.#connect(this.#waiting.shift()!);
+    }
+  }
+
   #connect(user: UpstreamEvents): void {
     const connection = new ClientConnection(this, user);
     this.#open.add(connection);
+    this.#connecting.add(connection);
     user.onConnecting(connection);
   }
 

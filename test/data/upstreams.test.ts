@@ -199,6 +199,30 @@ describe('a connect that fails', () => {
   });
 });
 
+describe('a rush', () => {
+  it('connects as in slow start: 64 at once, then one more for each that is there; the others wait, and all are served', async () => {
+    const group = groupOf();
+    const users = Array.from({ length: 400 }, () => new User());
+    const did = users.map((user) => group.acquire(user, false));
+    expect(did.filter((what) => what === ACQUIRED.CONNECTING)).toHaveLength(64);
+    expect(did.filter((what) => what === ACQUIRED.QUEUED)).toHaveLength(336);
+    await Promise.all(
+      users.map(async (user, i) => {
+        await until(() => user.told.includes('ready'), 'a connection');
+        await user.get(`/${i}`);
+      }),
+    );
+    expect(new Set(origin.used).size).toBeLessThanOrEqual(400);
+  });
+
+  it('does not make wait who must have a new connection, nor whom no queue has room for', () => {
+    const group = groupOf({ queue: 1 });
+    const did = Array.from({ length: 66 }, () => group.acquire(new User(), false));
+    expect(did.slice(64)).toEqual([ACQUIRED.QUEUED, ACQUIRED.CONNECTING]);
+    expect(group.acquire(new User(), true)).toBe(ACQUIRED.CONNECTING);
+  });
+});
+
 describe('the limit', () => {
   it('queues who comes after it in order, and hands over what comes free', async () => {
     const group = groupOf({ connectionsPerEndpoint: 1 });

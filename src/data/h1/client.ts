@@ -28,6 +28,8 @@ export interface ConnectionOwner extends DialTarget {
   giveBack(connection: ClientConnection): void;
   /** It can be lent no more. */
   unlist(connection: ClientConnection): void;
+  /** It is established, and with its first user if that still waited. */
+  connected(connection: ClientConnection): void;
   /** Its socket is closed. */
   forget(connection: ClientConnection): void;
 }
@@ -90,6 +92,7 @@ export class ClientConnection extends Timed implements Upstream {
     this.#user = null;
     if (user === null) this.#group.giveBack(this);
     else this.lend(user);
+    this.#group.connected(this);
   }
 
   /** Hands an idle connection to an exchange. */
