@@ -62,7 +62,6 @@ export class Metrics {
     this.#sources = sources;
     this.#totals = new Totals((kind, a, b, c) => labelsOf(sources.names(), kind, a, b, c));
     for (const family of FAMILIES) this.#add(family.name, family.help, family.type, () => this.#samplesOf(family));
-    this.#add('fermat_hedges_total', 'Hedged requests and how they ended.', 'counter', () => []);
     this.#addEndpointGauges();
     this.#addNodeGauges();
     this.#stateChanges = this.#counter('fermat_endpoint_state_changes_total', 'Changes of state of an endpoint.', [
@@ -173,7 +172,7 @@ export class Metrics {
   #samplesOf(family: Family): Sample[] {
     const samples: Sample[] = [];
     const bounds = bucketsOf(family.kind);
-    for (const series of this.#totals.seriesOf(family.kind)) {
+    for (const series of this.#totals.seriesOf(family.kind, family.event)) {
       if (bounds === null) samples.push({ value: series.values[0]!, sharedLabels: series.labels });
       else pushHistogram(samples, family.name, bounds, series);
     }

@@ -86,12 +86,13 @@ export const OVERHEAD_BUCKETS_S = [
 export const OUTCOME = {
   OK: 0, // a response head came, and its body was whole (4xx but 429 included)
   CLIENT_GONE: 1, // the client's doing: says nothing about the endpoint
-  TOO_MANY: 2, // 429: counts in the score, not against health
-  CONNECT_FAILED: 3,
-  RESET: 4, // closed or reset before the whole response was there
-  TIMEOUT: 5, // no first byte, or a body without progress
-  BAD_RESPONSE: 6, // broke HTTP
-  STATUS_5XX: 7,
+  OUTRUN: 2, // a second attempt beside it was quicker: the wait would have been longer than it was
+  TOO_MANY: 3, // 429: counts in the score, not against health
+  CONNECT_FAILED: 4,
+  RESET: 5, // closed or reset before the whole response was there
+  TIMEOUT: 6, // no first byte, or a body without progress
+  BAD_RESPONSE: 7, // broke HTTP
+  STATUS_5XX: 8,
 } as const;
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
 

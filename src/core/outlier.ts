@@ -51,7 +51,7 @@ export function newOutlier(): Outlier {
 
 /** Takes one attempt's outcome in. Gives why the endpoint should be ejected now, or null. */
 export function settled(o: Outlier, outcome: Outcome, spec: OutlierSpec, atMs: number): EjectReason | null {
-  if (outcome === OUTCOME.CLIENT_GONE || outcome === OUTCOME.TOO_MANY) return null;
+  if (outcome !== OUTCOME.OK && outcome < OUTCOME.CONNECT_FAILED) return null;
   turn(o, spec, atMs);
   const part = o.part % PARTS;
   o.total[part]!++;

@@ -4,7 +4,7 @@
 
 import { type CohortPath, EDGE_COHORT } from './cohort.ts';
 import { rowOf } from './directory.ts';
-import { below, type Draw, isChance, isFull, type Policy, slotAt } from './policies/draw.ts';
+import { below, type Draw, isAtEase, isChance, isFull, type Policy, slotAt } from './policies/draw.ts';
 import { hashText } from './policies/mix.ts';
 import { type Ring, ringOf } from './policies/ring.ts';
 import { trial } from './policies/trial.ts';
@@ -55,6 +55,8 @@ export class Selector {
   readonly #table: TableReader;
   readonly #draw: Draw;
   #isSown = false;
+  /** Position of the last pick in its row. */
+  #at: number = NONE;
 
   constructor(snapshot: Snapshot, shape: TableShape = shapeOf(snapshot)) {
     this.#pools = snapshot.pools;
@@ -125,11 +127,25 @@ export class Selector {
     return slot;
   }
 
+  /**
+   * As `pick`, for an attempt beside one that goes on at `slot`, which is among the tried. NONE, too, when the one picked is
+   * not at its ease: a luxury must be nobody else's burden. It has answered before, has no more in flight than `slot`,
+   * and no queue; and nobody is asked while none is healthy.
+   */
+  pickBeside(row: number, ctx: PickContext, slot: number): number {
+    this.#table.refresh();
+    const { ints, shape } = this.#table;
+    if (ints[rowShapeAt(shape, row).at + ROW.MODE] !== MODE.NORMAL) return NONE;
+    const picked = this.pick(row, ctx);
+    return picked !== NONE && isAtEase(this.#draw, this.#at, slot) ? picked : NONE;
+  }
+
   /** All that is read of the version is read in here: whoever asks `isOverrun` afterwards knows of all of it. */
   #pickNow(row: number, ctx: PickContext): number {
     this.#table.refresh();
     const at = this.#position(row, ctx);
     const d = this.#draw;
+    this.#at = at;
     this.candidate = at === NONE ? NONE : d.ints[d.firstInt + at * CANDIDATE_INTS + CI.INDEX]!;
     return at === NONE ? NONE : slotAt(d, at);
   }

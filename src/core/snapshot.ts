@@ -172,6 +172,8 @@ export interface PoolSpec {
   readonly whenAllDown: 'try' | 'fail';
   readonly timeouts: TimeoutsSpec;
   readonly retry: RetrySpec;
+  /** null = no second attempt beside the first. */
+  readonly hedge: HedgeSpec | null;
   readonly outlier: OutlierSpec;
   readonly connectionsPerEndpoint: number;
   readonly queue: number;
@@ -202,6 +204,12 @@ export interface RetrySpec {
   readonly methods: readonly string[];
   readonly budgetRatio: number; // budgetPercent / 100
   readonly budgetMin: number; // per second
+}
+
+export interface HedgeSpec {
+  /** An answer later than this part of the answers is late; 0…1. */
+  readonly quantile: number;
+  readonly budgetRatio: number; // budgetPercent / 100
 }
 
 export interface OutlierSpec {

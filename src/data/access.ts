@@ -47,7 +47,7 @@ function jsonLine(ex: Exchange, totalMs: number): string {
   const { books, head, down } = ex;
   const endpoint = books.endpoint === null ? 'null' : JSON.stringify(books.endpoint.id);
   const route = ex.route === null ? 'null' : JSON.stringify(ex.route.spec.name);
-  return `{"time":"${new Date().toISOString()}","client":"${down.peer.address}","method":${JSON.stringify(head.method)},"host":${JSON.stringify(head.authority)},"path":${JSON.stringify(head.path)},"status":${books.status},"bytes":${books.responseBytes},"durationMs":${totalMs.toFixed(3)},"route":${route},"endpoint":${endpoint},"attempts":${ex.attempts}}\n`;
+  return `{"time":"${new Date().toISOString()}","client":"${down.peer.address}","method":${JSON.stringify(head.method)},"host":${JSON.stringify(head.authority)},"path":${JSON.stringify(head.path)},"status":${books.status},"bytes":${books.responseBytes},"durationMs":${totalMs.toFixed(3)},"route":${route},"endpoint":${endpoint},"attempts":${ex.attemptCount}}\n`;
 }
 
 function combinedLine(ex: Exchange): string {

@@ -1,10 +1,14 @@
-// Answers that no endpoint gives and that are no errors: `respond` routes, and OPTIONS and TRACE at their last hop.
+// Answers that no endpoint gives: `respond` routes, OPTIONS and TRACE at their last hop, and what went wrong, in the terms of
+// plain HTTP or of gRPC.
 
 import { METHODS } from '../core/lane.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
+import { type Problem, renderProblem, wantsJson } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { RouteRuntime } from './generation.ts';
+import { isGrpc, renderCallProblem, trailersOf } from './grpc.ts';
+import { attemptsLine } from './response.ts';
 
 /** Fields that TRACE must not reflect (RFC 9110, 9.3.8). */
 const SECRET: ReadonlySet<number> = new Set([FIELD.AUTHORIZATION, FIELD.COOKIE, FIELD.PROXY_AUTHORIZATION]);
@@ -38,4 +42,20 @@ export function fillLocation(template: string, head: RequestHead): string {
   const location = template.replace(/\$\{(host|uri)\}/g, (_, name) => (name === 'host' ? head.authority : uri));
   // `//evil.example/` as a path would be another host as a reference (RFC 3986, 4.2).
   return location.startsWith('//') ? `/${location.replace(/^\/+/, '')}` : location;
+}
+
+/** The whole answer is that something went wrong. */
+export function tellProblem(ex: Exchange, problem: Problem): void {
+  if (ex.isCall) return ex.reply(problem.status, renderCallProblem(problem), '', 200);
+  const { fields, body } = renderProblem(problem, wantsJson(ex.head));
+  const isAsked = ex.route?.spec.serverTiming === true && ex.attempts > 0;
+  ex.reply(problem.status, isAsked ? fields + attemptsLine(ex) : fields, body);
+}
+
+/** It went wrong in the midst of an answer, which must not look whole. */
+export function cutOff(ex: Exchange, problem: Problem): void {
+  const isTold = ex.isCall && ex.answer !== null && isGrpc(ex.answer);
+  ex.finish();
+  if (isTold) ex.down.end(trailersOf(problem));
+  else ex.down.abort();
 }

@@ -1,13 +1,24 @@
 // One attempt to have a request answered: choose an endpoint, get a connection, send; and what happens when that fails.
 // Functions over the exchange: an attempt has no life of its own, its account is in Books and settled exactly once.
 
-import { CELL, OUTCOME, type Outcome } from '../core/lane.ts';
+import { OUTCOME, type Outcome } from '../core/lane.ts';
 import { NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
-import { mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from './retry.ts';
-import { settleAttempt } from './settle.ts';
+import * as hedge from './hedge.ts';
+import {
+  backOffMs,
+  countRetry,
+  mayRetry,
+  noteFailure,
+  RETRY_CAUSE,
+  RETRY_RESULT,
+  type RetryCause,
+  rest,
+  rested,
+} from './retry.ts';
+import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
 import { ACQUIRED } from './upstreams.ts';
 import { NEVER } from './wheel.ts';
@@ -39,6 +50,20 @@ export function begin(ex: Exchange, next: number = NONE): void {
 }
 
 function pick(ex: Exchange, nowMs: number): number {
+  return choose(ex, nowMs, NONE);
+}
+
+/** An endpoint for a second attempt beside the one under way; NONE when there is none that it would not be a burden to. */
+export function chooseBeside(ex: Exchange, nowMs: number): number {
+  if (ex.triedCount === ex.tried.length) return NONE;
+  ex.tried[ex.triedCount++] = ex.slot;
+  const slot = choose(ex, nowMs, ex.slot);
+  ex.triedCount--;
+  return slot;
+}
+
+/** `beside`: the slot of an attempt that goes on; NONE = there is none. */
+function choose(ex: Exchange, nowMs: number, beside: number): number {
   const pool = ex.pool!;
   const ctx = ex.plane.pick;
   ctx.nowMs = nowMs;
@@ -49,7 +74,7 @@ function pick(ex: Exchange, nowMs: number): number {
   ctx.hash = ex.hash;
   const { selector, snapshot } = ex.generation;
   const { spec, inside } = ex.route!;
-  const slot = selector.pick(spec.row, ctx);
+  const slot = beside === NONE ? selector.pick(spec.row, ctx) : selector.pickBeside(spec.row, ctx, beside);
   // Its row holds nobody else; but where data may go is not left to one array index that is right.
   if (inside !== null && inside[slot] !== 1) return NONE;
   if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec);
@@ -63,25 +88,36 @@ export function send(ex: Exchange, upstream: Upstream): void {
   ex.state = STATE.SENT;
   ex.needsNewConnection = false;
   ex.armUntil(NEVER);
-  const { head, books } = ex;
+  const hasRoom = sendTo(ex, upstream, ex.books);
+  if (ex.isRequestRead) return awaitAnswer(ex, upstream);
+  upstream.expectWithin(hasRoom ? 0 : ex.pool!.spec.timeouts.firstByteMs);
+  upstream.flush();
+  if (ex.owes100) ex.armUntil(ex.plane.wheel.nowMs + PATIENCE_100_MS);
+  if (hasRoom) ex.down.resume();
+}
+
+/** Writes the request, as far as it has been read. False = the endpoint wants a pause. */
+export function sendTo(ex: Exchange, upstream: Upstream, books: Books): boolean {
+  const { head } = ex;
   books.isReused = upstream.isReused;
   books.connectMs = upstream.connectMs;
   upstream.connectMs = -1;
-  upstream.head(head.method, ex.path, head, hostLine(ex) + ex.extra, head.framing, head.length);
+  upstream.head(head.method, ex.path, head, hostLine(ex, books) + ex.extra, head.framing, head.length);
   const hasRoom = ex.replay.send(upstream);
-  const isWhole = ex.isRequestRead;
-  upstream.expectWithin(isWhole || !hasRoom ? ex.pool!.spec.timeouts.firstByteMs : 0);
-  if (isWhole) upstream.end(ex.trailers);
-  else {
-    upstream.flush();
-    if (ex.owes100) ex.armUntil(ex.plane.wheel.nowMs + PATIENCE_100_MS);
-    if (hasRoom) ex.down.resume();
-  }
+  if (ex.isRequestRead) upstream.end(ex.trailers);
   books.sentMs = ex.plane.clock();
+  return hasRoom;
+}
+
+/** The whole request is out: now the endpoint owes an answer. */
+export function awaitAnswer(ex: Exchange, upstream: Upstream): void {
+  const pool = ex.pool!;
+  upstream.expectWithin(pool.spec.timeouts.firstByteMs);
+  if (pool.hedging !== null) hedge.watch(ex);
 }
 
 /** Host, where it is not the client's own line that passes on. Differs between attempts with `hostHeader: endpoint`. */
-function hostLine(ex: Exchange): string {
+function hostLine(ex: Exchange, books: Books): string {
   const { hostHeader } = ex.route!.spec;
   const { head } = ex;
   if (hostHeader.kind === 'preserve' && !head.isAbsolute && head.authority !== '') return '';
@@ -89,7 +125,21 @@ function hostLine(ex: Exchange): string {
   if (at >= 0) head.drop[at] = 1;
   if (hostHeader.kind === 'literal') return `Host: ${hostHeader.value}\r\n`;
   const isPreserved = hostHeader.kind === 'preserve' && head.authority !== '';
-  return `Host: ${isPreserved ? head.authority : ex.books.endpoint!.authority}\r\n`;
+  return `Host: ${isPreserved ? head.authority : books.endpoint!.authority}\r\n`;
+}
+
+/** The time is up of whatever the exchange waits for. */
+export function due(ex: Exchange, nowMs: number): void {
+  if (ex.state === STATE.WAITING) {
+    if (ex.isResting) rested(ex);
+    else queuedTooLong(ex);
+  } else if (ex.state === STATE.SENT && ex.isRequestRead) {
+    hedge.due(ex, nowMs);
+  } else if (ex.owes100) {
+    ex.owes100 = false; // the endpoint says nothing: the client must not wait for ever (RFC 9110, 10.1.1)
+    ex.down.interim(null, 100);
+    ex.armUntil(NEVER);
+  }
 }
 
 // ── failures ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,9 +191,20 @@ export function answeredBadly(ex: Exchange): void {
   failed(ex, OUTCOME.BAD_RESPONSE, PROBLEM.badResponse, RETRY_CAUSE.NEVER);
 }
 
-/** The endpoint answered with a status that is tried again elsewhere, if there is an elsewhere. True = the answer is void. */
+/**
+ * The endpoint answered with a status that is tried again elsewhere, if there is an elsewhere, and in the time that the answer
+ * itself asks for. True = the answer is void.
+ */
 export function retryStatus(ex: Exchange, status: number): boolean {
-  if (ex.attempts > ex.pool!.spec.retry.attempts || ex.triedCount === ex.tried.length) return false;
+  if (ex.hedge?.isRacing === true) {
+    ex.up?.abort();
+    settleAttempt(ex, outcomeOfStatus(status), status);
+    goOnWith(ex, ex.hedge);
+    return true;
+  }
+  noteFailure(ex);
+  const waitMs = backOffMs(ex, ex.books.retryAfterMs);
+  if (waitMs === NEVER || ex.attempts > ex.pool!.spec.retry.attempts || ex.triedCount === ex.tried.length) return false;
   ex.tried[ex.triedCount++] = ex.slot;
   const next = pick(ex, ex.plane.wheel.nowMs);
   if (next === NONE || !mayRetry(ex, RETRY_CAUSE.STATUS)) {
@@ -152,9 +213,17 @@ export function retryStatus(ex: Exchange, status: number): boolean {
   }
   ex.up?.abort();
   ex.up = null;
-  settleAttempt(ex, OUTCOME.STATUS_5XX, status);
-  begin(ex, next);
+  settleAttempt(ex, outcomeOfStatus(status), status);
+  if (waitMs > 0) rest(ex, waitMs);
+  else begin(ex, next);
   return true;
+}
+
+/** The attempt beside it, which is still under way, takes the place of one that has failed. */
+function goOnWith(ex: Exchange, racing: hedge.Hedge): void {
+  ex.up = null;
+  if (ex.triedCount < ex.tried.length) ex.tried[ex.triedCount++] = ex.slot;
+  racing.lead();
 }
 
 /** Lets go of whatever endpoint the exchange is bound to: nobody waits for its answer any more. */
@@ -175,15 +244,19 @@ function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCa
   const isStale = (cause === RETRY_CAUSE.STALE || cause === RETRY_CAUSE.REFUSED) && !ex.books.wasStale;
   settleAttempt(ex, isStale ? OUTCOME.CLIENT_GONE : outcome, 0);
   ex.books.lastProblem = problem;
-  if (mayRetry(ex, cause)) return again(ex, isStale);
-  if (ex.attempts > 1) ex.plane.lane.count(CELL.RETRIES, ex.pool!.spec.uid, RETRY_RESULT.FAILURE, 0);
+  if (ex.hedge?.isRacing === true) return goOnWith(ex, ex.hedge);
+  noteFailure(ex);
+  const waitMs = isStale ? 0 : backOffMs(ex, 0);
+  if (waitMs !== NEVER && mayRetry(ex, cause)) return again(ex, isStale, waitMs);
+  countRetry(ex, RETRY_RESULT.FAILURE);
   ex.refuse(problem);
 }
 
 /** Elsewhere, or, after a stale connection, at the same endpoint over a new one. */
-function again(ex: Exchange, isStale: boolean): void {
+function again(ex: Exchange, isStale: boolean, waitMs: number): void {
   ex.needsNewConnection = isStale;
   if (isStale) ex.books.wasStale = true;
   else if (ex.triedCount < ex.tried.length) ex.tried[ex.triedCount++] = ex.slot;
-  begin(ex);
+  if (waitMs > 0) rest(ex, waitMs);
+  else begin(ex);
 }

@@ -6,31 +6,28 @@
 //     └───▶ attempt ─▶ waiting for a connection ─▶ sent ─▶ head ─▶ body ─▶ done        a retryable failure ─▶ attempt
 //                                                       └─▶ tunnel ─▶ done
 
-import { deposit } from '../core/budget.ts';
-import { clientOf } from '../core/ip.ts';
 import { OUTCOME } from '../core/lane.ts';
 import { NONE } from '../core/snapshot.ts';
-import { FIELD, type Fields } from '../wire/fields.ts';
-import { dropNominated } from '../wire/framing.ts';
+import type { Fields } from '../wire/fields.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
 import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
-import { answerLastHop, respondOf } from './answers.ts';
+import { cutOff, tellProblem } from './answers.ts';
 import * as attempt from './attempt.ts';
 import type { Coder } from './compress/coder.ts';
-import { PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
+import { PROBLEM, type Problem } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
-import { isCall, isGrpc, renderCallProblem, timeoutMsOf, trailersOf } from './grpc.ts';
-import { isLastHop, isProblem, refusalOf, routeOf, stripped } from './guard.ts';
-import { joined, RequestPlan } from './headers.ts';
+import { isCall } from './grpc.ts';
+import { RequestPlan } from './headers.ts';
+import { HEDGED, type Hedge, type Hedged } from './hedge.ts';
 import { Whereabouts } from './locate.ts';
 import type { Plane } from './plane.ts';
-import { redirect } from './redirect.ts';
 import { Replay } from './replay.ts';
+import * as request from './request.ts';
 import * as response from './response.ts';
 import { Books, closeBooks } from './settle.ts';
 import type { ConnectFailure, Downstream, Upstream, UpstreamEvents } from './sides.ts';
-import { hashKeyOf } from './sticky.ts';
+import type { Tunnel } from './tunnel.ts';
 import { NEVER, Timed } from './wheel.ts';
 
 export const STATE = { IDLE: 0, WAITING: 1, SENT: 2, ANSWERING: 3, TUNNEL: 4 } as const;
@@ -39,8 +36,8 @@ export type State = (typeof STATE)[keyof typeof STATE];
 export class Exchange extends Timed implements UpstreamEvents {
   readonly plane: Plane;
   readonly down: Downstream;
-  readonly #plan: RequestPlan;
-  readonly #whereabouts = new Whereabouts();
+  readonly plan: RequestPlan;
+  readonly whereabouts = new Whereabouts();
   state: State = STATE.IDLE;
   head!: RequestHead;
   generation!: Generation;
@@ -48,8 +45,15 @@ export class Exchange extends Timed implements UpstreamEvents {
   pool: PoolRuntime | null = null;
   up: Upstream | null = null;
   slot = NONE;
-  /** Attempts begun; stale pooled connections do not count. */
+  /** Attempts begun one after the other; stale pooled connections do not count. */
   attempts = 0;
+  /** The attempt under way was paid for with a token of the retry budget. */
+  isCharged = false;
+  /** Between two attempts. */
+  isResting = false;
+  hedged: Hedged = HEDGED.NOT;
+  /** Made by the first one that was due; then kept for the next. */
+  hedge: Hedge | null = null;
   readonly tried = new Int32Array(8);
   triedCount = 0;
   /** The client has been sent (part of) a final head. */
@@ -58,6 +62,8 @@ export class Exchange extends Timed implements UpstreamEvents {
   answer: ResponseHead | null = null;
   /** What the body goes through on its way to the client; null = nothing. */
   coder: Coder | null = null;
+  /** What it has become after a 101. */
+  tunnel: Tunnel | null = null;
   /** The whole request has been read. */
   isRequestRead = false;
   trailers: Fields | null = null;
@@ -86,66 +92,23 @@ export class Exchange extends Timed implements UpstreamEvents {
     super();
     this.plane = plane;
     this.down = down;
-    this.#plan = new RequestPlan(down.peer, plane.loopLine);
+    this.plan = new RequestPlan(down.peer, plane.loopLine);
   }
 
   // ── what the client's side tells ─────────────────────────────────────────────────────────────────────────────────
 
   begin(head: RequestHead, hasBody: boolean, nowMs: number): void {
     this.#reset(head, hasBody, nowMs);
-    const { plane, generation } = this;
-    const refusal = refusalOf(head, plane.loopId, generation.snapshot.limits.bodyBytes, this.down.peer.tls);
-    if (refusal !== null) return this.refuse(refusal);
-    const route = routeOf(generation, head, this.down.peer.listener);
-    if (isProblem(route)) return this.refuse(route);
-    this.route = route;
-    if (route.spec.respond !== null) return respondOf(this, route);
-    if (isLastHop(head)) return answerLastHop(this);
-    this.pool = route.pool!;
-    const path = route.spec.stripPrefix ? stripped(head.path, route.spec.path) : head.path;
-    if (path === null) return this.refuse(PROBLEM.ambiguousPath);
-    this.path = path;
-    const client = this.#clientAddress();
-    if (route.spec.mode === 'redirect') return redirect(this, route, client);
-    deposit(this.pool.budget, nowMs);
-    this.books.place = plane.locator.placeOf(client, this.#whereabouts);
-    const { hashOn } = this.pool.spec;
-    this.hash = hashOn === null ? 0 : hashKeyOf(hashOn, head, client);
-    if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on
-    this.extra = this.#plan.linesFor(head, route);
-    this.owes100 = head.expectContinue && head.minor === 1 && hasBody;
-    const { totalMs } = this.pool.spec.timeouts;
-    if (totalMs > 0) this.totalAtMs = nowMs + totalMs;
-    if (this.isCall) this.#keepDeadline(nowMs);
-    attempt.begin(this);
+    request.begin(this, nowMs);
   }
 
   onRequestChunk(chunk: Buffer, from: number, to: number): void {
-    if (this.state === STATE.IDLE) return;
-    if (this.state === STATE.TUNNEL) return response.tunnelFromClient(this, chunk, from, to);
-    if (this.up === null && this.state === STATE.ANSWERING) return; // answered whole, and now being compressed
-    this.bodyBytes += to - from;
-    const limit = this.generation.snapshot.limits.bodyBytes;
-    if (limit > 0 && this.bodyBytes > limit) return this.onRequestBroken(PROBLEM.bodyTooLarge);
-    const isSent = this.state !== STATE.WAITING;
-    this.replay.add(chunk, from, to, isSent);
-    if (!isSent) return this.down.pause();
-    const hasRoom = this.up!.chunk(chunk, from, to);
-    if (!hasRoom) this.down.pause();
-    // While the client takes its time the endpoint owes nothing; while the endpoint does not read, it does.
-    if (!this.hasAnswered) this.up!.expectWithin(hasRoom ? 0 : this.pool!.spec.timeouts.firstByteMs);
+    if (this.state === STATE.TUNNEL) response.tunnelFromClient(this, chunk, from, to);
+    else if (this.state !== STATE.IDLE) request.chunk(this, chunk, from, to);
   }
 
   onRequestEnd(trailers: Fields | null): void {
-    if (this.state === STATE.IDLE) return;
-    this.isRequestRead = true;
-    this.trailers = trailers;
-    if (trailers !== null) dropNominated(trailers, this.head);
-    this.down.resume(); // nothing is left to hold back, and only a socket that is read sees its client go
-    if (this.state === STATE.WAITING || this.up === null) return;
-    this.up.end(trailers);
-    this.books.sentMs = this.plane.clock();
-    if (!this.hasAnswered) this.up.expectWithin(this.pool!.spec.timeouts.firstByteMs);
+    if (this.state !== STATE.IDLE) request.end(this, trailers);
   }
 
   /** The request broke off in a way the client shall be told: bad framing, too large, too slow. */
@@ -220,6 +183,11 @@ export class Exchange extends Timed implements UpstreamEvents {
     response.tunnelFin(this);
   }
 
+  /** Attempts in all, also the one beside another. */
+  get attemptCount(): number {
+    return this.attempts + (this.hedged === HEDGED.BEGUN ? 1 : 0);
+  }
+
   /** Nothing of the response waits to be written, so what it was read into may be read into again. */
   get isDownstreamFlushed(): boolean {
     return this.down.isFlushed;
@@ -230,13 +198,8 @@ export class Exchange extends Timed implements UpstreamEvents {
     return this.up === null || this.up.isFlushed;
   }
 
-  /** Behind a trusted proxy a client has an address, but no port that we know. */
   clientEnds(): ProxyEnds | null {
-    const { address, port, localAddress, localPort } = this.down.peer;
-    const source = this.#clientAddress();
-    if (source === '' || localAddress === '') return null;
-    const sourcePort = source === address ? port : 0;
-    return { source, sourcePort, destination: localAddress, destinationPort: localPort };
+    return request.clientEnds(this);
   }
 
   flush(): void {
@@ -250,14 +213,8 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   /** Answers with a problem, or cuts what has already begun. */
   refuse(problem: Problem): void {
-    if (this.hasAnswered && this.coder?.holdsHead !== true) {
-      const isTold = this.isCall && this.answer !== null && isGrpc(this.answer);
-      this.finish();
-      return isTold ? this.down.end(trailersOf(problem)) : this.down.abort();
-    }
-    if (this.isCall) return this.reply(problem.status, renderCallProblem(problem), '', 200);
-    const { fields, body } = renderProblem(problem, wantsJson(this.head));
-    this.reply(problem.status, fields, body);
+    if (this.hasAnswered && this.coder?.holdsHead !== true) cutOff(this, problem);
+    else tellProblem(this, problem);
   }
 
   /** A whole answer of our own. `fields`: whole lines; `body`: latin1. `shown`: the status of the head, if not the one that counts. */
@@ -274,7 +231,10 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (this.state === STATE.IDLE) return;
     this.state = STATE.IDLE;
     this.plane.wheel.drop(this);
+    if (this.hedge !== null) this.hedge.drop(false);
     if (this.coder !== null) this.#endCoding(this.coder);
+    if (this.tunnel !== null) this.plane.tunnels.delete(this.tunnel);
+    this.tunnel = null;
     closeBooks(this);
     this.up = null;
     this.replay.clear();
@@ -306,13 +266,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (nowMs >= this.totalAtMs) {
       attempt.drop(this, this.totalAtMs === this.deadlineAtMs ? OUTCOME.CLIENT_GONE : OUTCOME.TIMEOUT);
       this.refuse(PROBLEM.responseTimeout);
-    } else if (this.state === STATE.WAITING) {
-      attempt.queuedTooLong(this);
-    } else if (this.owes100) {
-      this.owes100 = false; // the endpoint says nothing: the client must not wait for ever (RFC 9110, 10.1.1)
-      this.down.interim(null, 100);
-      this.armUntil(NEVER);
-    }
+    } else attempt.due(this, nowMs);
   }
 
   // ── small things ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,6 +283,9 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.up = null;
     this.slot = NONE;
     this.attempts = 0;
+    this.isCharged = false;
+    this.isResting = false;
+    this.hedged = HEDGED.NOT;
     this.triedCount = 0;
     this.hasAnswered = false;
     this.isRequestRead = !hasBody;
@@ -340,20 +297,5 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.isCall = isCall(head);
     this.deadlineAtMs = NEVER;
     this.books.reset(nowMs);
-  }
-
-  /** The client's own time may be up before the route's. */
-  #keepDeadline(nowMs: number): void {
-    const ms = timeoutMsOf(this.head);
-    if (ms < 0) return;
-    this.deadlineAtMs = nowMs + ms;
-    if (this.deadlineAtMs < this.totalAtMs) this.totalAtMs = this.deadlineAtMs;
-  }
-
-  #clientAddress(): string {
-    const { peer } = this.down;
-    if (!peer.isTrusted) return peer.address;
-    const value = joined(this.head, FIELD.X_FORWARDED_FOR);
-    return value === '' ? peer.address : clientOf(value, peer.address, this.generation.trusted);
   }
 }

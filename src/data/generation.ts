@@ -9,6 +9,7 @@ import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
 import { type CompressPlan, compressPlanOf } from './compress.ts';
+import { Hedging } from './hedging.ts';
 import type { Group } from './upstreams.ts';
 
 export interface RouteRuntime {
@@ -31,6 +32,8 @@ export interface PoolRuntime {
   readonly index: number;
   readonly spec: PoolSpec;
   readonly budget: Budget;
+  /** null = no second attempt beside the first. */
+  readonly hedging: Hedging | null;
   readonly retryMethods: ReadonlySet<string>;
   readonly retryStatuses: ReadonlySet<number>;
 }
@@ -49,19 +52,27 @@ export interface Generation {
   exchanges: number;
 }
 
+/** `before`: what pools that stay have spent and learned is theirs after a reload, too. */
 export function buildGeneration(
   snapshot: Snapshot,
   groups: readonly (Group | undefined)[],
   nowMs: number,
   wrap: (router: Router) => Router,
+  before: Generation | null = null,
 ): Generation {
-  const pools = snapshot.pools.map((spec, index) => ({
-    index,
-    spec,
-    budget: newBudget(spec.retry.budgetRatio, spec.retry.budgetMin / snapshot.lanes, nowMs),
-    retryMethods: new Set(spec.retry.methods),
-    retryStatuses: new Set(spec.retry.onStatus),
-  }));
+  const pools = snapshot.pools.map((spec, index): PoolRuntime => {
+    const old = before?.pools.find((pool) => pool.spec.uid === spec.uid);
+    const budget = newBudget(spec.retry.budgetRatio, spec.retry.budgetMin / snapshot.lanes, nowMs);
+    if (old !== undefined) budget.tokens = Math.min(budget.tokens, old.budget.tokens);
+    return {
+      index,
+      spec,
+      budget,
+      hedging: hedgingOf(spec, snapshot, nowMs, old, before),
+      retryMethods: new Set(spec.retry.methods),
+      retryStatuses: new Set(spec.retry.onStatus),
+    };
+  });
   return {
     snapshot,
     router: wrap(compileRouter(snapshot.routes)),
@@ -75,6 +86,25 @@ export function buildGeneration(
   };
 }
 
+function hedgingOf(
+  { hedge, endpoints }: PoolSpec,
+  snapshot: Snapshot,
+  nowMs: number,
+  old: PoolRuntime | undefined,
+  before: Generation | null,
+): Hedging | null {
+  if (hedge === null) return null;
+  const hedging = new Hedging(hedge, nowMs);
+  const learned = old?.hedging ?? null;
+  if (before === null || learned === null) return hedging;
+  for (const index of endpoints) {
+    const { slot, generation } = snapshot.endpoints[index]!;
+    const stayed = before.snapshot.endpoints.some((e) => e.slot === slot && e.generation === generation);
+    if (stayed) hedging.inherit(learned, slot);
+  }
+  return hedging;
+}
+
 function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: Snapshot): RouteRuntime {
   return {
     spec,
@@ -83,7 +113,7 @@ function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: 
     requestDrops: dropsOf(spec.requestHeaders),
     requestLines: linesOf(spec.requestHeaders),
     responseDrops: spec.serverTiming
-      ? [...dropsOf(spec.responseHeaders), 'x-fermat-endpoint']
+      ? [...dropsOf(spec.responseHeaders), 'x-fermat-endpoint', 'x-fermat-attempts']
       : dropsOf(spec.responseHeaders),
     responseLines: linesOf(spec.responseHeaders),
     respondBody: latin1Of(spec.respond?.body ?? ''),

@@ -1,6 +1,6 @@
 // What an endpoint's answer does to an exchange: interim heads, the final head, body, end; and the tunnel after a 101.
 
-import { CELL, OUTCOME } from '../core/lane.ts';
+import { OUTCOME } from '../core/lane.ts';
 import { FRAMING } from '../wire/body.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';
@@ -10,8 +10,9 @@ import * as compress from './compress.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { httpStatusOf, outcomeOf, rpcStatusOf } from './grpc.ts';
 import { planResponse } from './headers.ts';
-import { RETRY_RESULT } from './retry.ts';
-import { settleAttempt } from './settle.ts';
+import { countRetry, noteFailure, RETRY_RESULT } from './retry.ts';
+import { outcomeOfStatus, settleAttempt } from './settle.ts';
+import { Tunnel } from './tunnel.ts';
 import { NEVER } from './wheel.ts';
 
 /** A closed tunnel's other side may take this long to say its last bytes, ms. */
@@ -32,8 +33,9 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   ex.books.status = status;
   if (status === 429 || status === 503) ex.books.retryAfterMs = retryAfterOf(answer);
   if (pool.retryStatuses.has(status) && retryStatus(ex, status)) return;
-  if (ex.attempts > 1)
-    ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, status < 500 ? RETRY_RESULT.SUCCESS : RETRY_RESULT.FAILURE, 0);
+  if (ex.hedge !== null) ex.hedge.drop(true);
+  if (status >= 500) noteFailure(ex);
+  if (ex.attempts > 1) countRetry(ex, status < 500 ? RETRY_RESULT.SUCCESS : RETRY_RESULT.FAILURE);
   ex.hasAnswered = true;
   ex.answer = answer;
   ex.replay.drop();
@@ -79,22 +81,33 @@ function retryAfterOf(answer: ResponseHead): number {
   return /^[0-9]{1,9}$/.test(value) ? Math.min(Number(value), 86_400) * 1000 : 0;
 }
 
+/** Attempts at an endpoint that were begun for this request, those beside another counted, too. */
+export function attemptsLine(ex: Exchange): string {
+  return `X-Fermat-Attempts: ${ex.attemptCount}\r\n`;
+}
+
 function timingLines(ex: Exchange): string {
   const { books } = ex;
   const upstreamMs = books.firstByteMs - books.sentMs;
   const ownMs = books.firstByteMs - books.startMs - upstreamMs;
-  return `Server-Timing: fermat;dur=${ownMs.toFixed(2)}, endpoint;dur=${upstreamMs.toFixed(2)}\r\nX-Fermat-Endpoint: ${books.endpoint!.id}\r\n`;
+  const server = `Server-Timing: fermat;dur=${ownMs.toFixed(2)}, endpoint;dur=${upstreamMs.toFixed(2)}\r\n`;
+  return `${server}X-Fermat-Endpoint: ${books.endpoint!.id}\r\n${attemptsLine(ex)}`;
 }
 
 export function chunk(ex: Exchange, bytes: Buffer, from: number, to: number): void {
   ex.books.responseBytes += to - from;
   const up = ex.up!;
-  if (ex.coder === null ? ex.down.chunk(bytes, from, to) : ex.coder.chunk(bytes, from, to)) {
+  if (forward(ex, bytes, from, to)) {
     if (ex.idleMs > 0) up.expectWithin(ex.idleMs);
     return;
   }
   up.pause();
   up.expectWithin(0); // it is the client who is slow now, or our compressor
+}
+
+function forward(ex: Exchange, bytes: Buffer, from: number, to: number): boolean {
+  if (ex.tunnel !== null) return ex.tunnel.fromEndpoint(bytes, from, to);
+  return ex.coder === null ? ex.down.chunk(bytes, from, to) : ex.coder.chunk(bytes, from, to);
 }
 
 export function end(ex: Exchange, trailers: Fields | null): void {
@@ -117,7 +130,7 @@ function settle(ex: Exchange, trailers: Fields | null): void {
     const rpc = rpcStatusOf(ex.answer, trailers);
     return settleAttempt(ex, outcomeOf(rpc, ex.deadlineAtMs !== NEVER), httpStatusOf(rpc));
   }
-  settleAttempt(ex, status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK, status);
+  settleAttempt(ex, outcomeOfStatus(status), status);
 }
 
 // ── tunnel ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,6 +145,8 @@ function switchProtocols(ex: Exchange, answer: ResponseHead): void {
   ex.hasAnswered = true;
   ex.replay.drop();
   ex.state = STATE.TUNNEL;
+  ex.tunnel = new Tunnel(ex);
+  ex.plane.tunnels.add(ex.tunnel);
   ex.idleMs = ex.pool!.spec.timeouts.tunnelIdleMs;
   const extra = `${planResponse(answer, ex.route!)}Connection: Upgrade\r\nUpgrade: websocket\r\n`;
   ex.down.head(101, answer.reason, answer, extra, FRAMING.NONE, 0);
@@ -145,7 +160,7 @@ function switchProtocols(ex: Exchange, answer: ResponseHead): void {
 export function tunnelFromClient(ex: Exchange, bytes: Buffer, from: number, to: number): void {
   const up = ex.up!;
   up.expectWithin(ex.idleMs);
-  if (!up.chunk(bytes, from, to)) ex.down.pause();
+  if (!ex.tunnel!.fromClient(bytes, from, to)) ex.down.pause();
 }
 
 /** The client has said its last byte: the endpoint gets it, and a little time to answer. */

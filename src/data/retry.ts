@@ -1,9 +1,13 @@
-// Whether a failed attempt may be made again: only what is safe to repeat (RFC 9110, 9.2.2), only while nothing of an
-// answer has reached the client, and within the budget, so that retries never double the load of a failing pool.
+// Whether a failed attempt may be made again, and when: only what is safe to repeat (RFC 9110, 9.2.2), only while nothing of
+// an answer has reached the client, within the budget, so that retries never double the load of a failing pool, and with
+// pauses beyond the first, so that they do not come all at once.
 
-import { take } from '../core/budget.ts';
+import { fine, take } from '../core/budget.ts';
 import { CELL } from '../core/lane.ts';
-import type { Exchange } from './exchange.ts';
+import * as attempt from './attempt.ts';
+import { type Exchange, STATE } from './exchange.ts';
+import { HEDGED } from './hedge.ts';
+import { NEVER } from './wheel.ts';
 
 /** Why an attempt failed, as far as a retry cares. */
 export const RETRY_CAUSE = { NEVER: 0, CONNECT: 1, STALE: 2, RESET: 3, TIMEOUT: 4, STATUS: 5, REFUSED: 6 } as const;
@@ -32,7 +36,53 @@ export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
     case RETRY_CAUSE.RESET:
       if (!retry.onReset) return false;
   }
-  if (take(pool.budget, ex.plane.wheel.nowMs)) return true;
+  ex.isCharged = take(pool.budget, ex.plane.wheel.nowMs);
+  if (ex.isCharged) return true;
   ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, RETRY_RESULT.BUDGET, 0);
   return false;
+}
+
+/** The attempt under way has failed: if it was a retry that was paid for, retries are of little use now. */
+export function noteFailure(ex: Exchange): void {
+  if (!ex.isCharged) return;
+  ex.isCharged = false;
+  fine(ex.pool!.budget);
+}
+
+/** How a request that was tried again has ended. A hedge that took over was no retry. */
+export function countRetry(ex: Exchange, result: number): void {
+  const first = ex.hedged === HEDGED.LEADING ? 2 : 1;
+  if (ex.attempts > first) ex.plane.lane.count(CELL.RETRIES, ex.pool!.spec.uid, result, 0);
+}
+
+/** The second retry waits up to so long, each one after it up to twice as long as the one before … */
+const FIRST_PAUSE_MS = 50;
+/** … and none longer than this. */
+const MAX_PAUSE_MS = 250;
+/** An endpoint that asks for more patience than this gets it from the client itself: its answer is passed on. */
+const MAX_FLOOR_MS = 1000;
+
+/**
+ * How long to wait before the next attempt, ms: nothing before the first retry, then a random time, but `floorMs` at least.
+ * NEVER = it would be too late.
+ * Source: Brooker, "Exponential backoff and jitter", AWS 2015 (full jitter).
+ */
+export function backOffMs(ex: Exchange, floorMs: number): number {
+  if (floorMs > MAX_FLOOR_MS) return NEVER;
+  const retries = ex.attempts - 1;
+  const most = retries <= 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (retries - 1), MAX_PAUSE_MS);
+  const ms = Math.max(floorMs, most > 0 ? ex.plane.random() * most : 0);
+  return ex.plane.wheel.nowMs + ms < ex.totalAtMs ? ms : NEVER;
+}
+
+/** Waits for `ms`, bound to no endpoint, before the next attempt. */
+export function rest(ex: Exchange, ms: number): void {
+  ex.isResting = true;
+  ex.state = STATE.WAITING;
+  ex.armUntil(ex.plane.wheel.nowMs + ms);
+}
+
+export function rested(ex: Exchange): void {
+  ex.isResting = false;
+  attempt.begin(ex);
 }

@@ -80,11 +80,41 @@ export class Books {
     this.cohort = ex.generation.selector.cohort;
     lane.count(CELL.SELECTIONS, ex.pool!.spec.uid, endpoint.uid, role);
   }
+
+  /** Goes on with an attempt that ran beside this one until now. What ran side by side is counted once. */
+  takeOver(other: Books, nowMs: number): void {
+    this.endpointMs -= Math.max(0, nowMs - fromMs(other));
+    this.isOpen = other.isOpen;
+    this.endpoint = other.endpoint;
+    this.role = other.role;
+    this.cohort = other.cohort;
+    this.decision = other.decision;
+    this.attemptMs = other.attemptMs;
+    this.sentMs = other.sentMs;
+    this.firstByteMs = other.firstByteMs;
+    this.connectMs = other.connectMs;
+    this.inflight = other.inflight;
+    this.isReused = other.isReused;
+    this.sawBytes = other.sawBytes;
+    this.connectReason = other.connectReason;
+    this.retryAfterMs = other.retryAfterMs;
+    other.isOpen = false;
+  }
 }
 
-/** Files the sample of the attempt under way; does nothing when there is none. */
-export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): void {
-  const { books, plane } = ex;
+/** When the endpoint's part of an attempt began: of a connection that had to be made, the making is part of it. */
+function fromMs(books: Books): number {
+  return books.sentMs >= 0 && books.isReused ? books.sentMs : books.attemptMs;
+}
+
+/** What a final status says of the endpoint that gave it. */
+export function outcomeOfStatus(status: number): Outcome {
+  return status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK;
+}
+
+/** Files the sample of the attempt under way in `books`; does nothing when there is none. */
+export function settleAttempt(ex: Exchange, outcome: Outcome, status: number, books: Books = ex.books): void {
+  const { plane } = ex;
   const { endpoint } = books;
   if (!books.isOpen || endpoint === null) return;
   books.isOpen = false;
@@ -92,13 +122,14 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   const { nowMs } = plane.wheel;
   lane.inflight[endpoint.slot]! -= 1;
   const wasSent = books.sentMs >= 0;
-  // Of a connection that had to be made, the making too; the clock of the event may lag behind the one that dated the sending.
-  const fromMs = wasSent && books.isReused ? books.sentMs : books.attemptMs;
-  books.endpointMs += Math.max(0, nowMs - fromMs);
-  const pool = ex.pool!.spec;
+  // The clock of the event may lag behind the one that dated the sending.
+  books.endpointMs += Math.max(0, nowMs - fromMs(books));
+  const { hedging, spec: pool } = ex.pool!;
   if (books.connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, books.connectMs / 1000);
   const firstByteMs = books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
   if (firstByteMs >= 0) lane.observe(CELL.FIRST_BYTE, pool.uid, endpoint.uid, DURATION, firstByteMs / 1000);
+  if (hedging !== null && wasSent && ex.pool!.retryMethods.has(ex.head.method))
+    hedging.learn(endpoint.slot, outcome, firstByteMs, nowMs - books.sentMs, nowMs);
   if (outcome >= OUTCOME.CONNECT_FAILED)
     lane.count(CELL.FAILURES, pool.uid, endpoint.uid, outcome | (books.connectReason << 4));
   const base = lane.sampleBase();
@@ -113,7 +144,7 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number): v
   ring[base + SAMPLE.OUTCOME] = outcome;
   ring[base + SAMPLE.CONNECT_MS] = books.connectMs;
   ring[base + SAMPLE.FIRST_BYTE_MS] = firstByteMs;
-  ring[base + SAMPLE.TOTAL_MS] = nowMs - books.attemptMs;
+  ring[base + SAMPLE.TOTAL_MS] = nowMs - (outcome === OUTCOME.OUTRUN ? books.sentMs : books.attemptMs);
   ring[base + SAMPLE.INFLIGHT] = books.inflight;
   ring[base + SAMPLE.AT_MS] = nowMs;
   ring[base + SAMPLE.STATUS] = status;

@@ -171,7 +171,7 @@ describe('what is written from the schema', () => {
       configurationPage()
         .split('\n')
         .find((row) => row.startsWith(`| \`${key}\``));
-    expect(line('pools.NAME.hedge.enabled')).toContain('So far only false.');
+    expect(line('state.redis')).toContain('So far only null.');
     expect(line('limits.head')).toContain('`"32KiB"`');
   });
 });

@@ -279,9 +279,9 @@ describe('in listeners, pools and routes', () => {
       '6:24 pools.p.balance.policy: unknown value (did you mean fastest?)',
     ],
     [
-      'hedging, which is for later',
-      inPool('hedge: { enabled: true }'),
-      '6:23 pools.p.hedge.enabled: not supported yet',
+      'a quantile that is a percentage',
+      inPool('hedge: { quantile: 95 }'),
+      '6:24 pools.p.hedge.quantile: too large, expected a number from 0.5 to 0.999, got 95',
     ],
     [
       'a cause nobody retries',

@@ -90,6 +90,7 @@ export function poolSpec(
       budgetRatio: 0.2,
       budgetMin: 3,
     },
+    hedge: null,
     outlier: { consecutive: 5, intervalMs: 10_000, ejectionMs: 30_000, maxEjectionMs: 300_000, maxEjectedRatio: 0.5 },
     connectionsPerEndpoint: 1024,
     queue: 1024,

@@ -106,7 +106,7 @@ function limitsOf({ limits }: FileConfig): LimitsSpec {
 }
 
 function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
-  const { balance, timeouts, retry, outlier, limits } = pool;
+  const { balance, timeouts, retry, hedge, outlier, limits } = pool;
   return {
     name,
     endpoints: pool.endpoints.map(endpointOf),
@@ -138,6 +138,7 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
       budgetRatio: retry.budgetPercent / 100,
       budgetMin: retry.budgetMin,
     },
+    hedge: hedge.enabled ? { quantile: hedge.quantile, budgetRatio: hedge.budgetPercent / 100 } : null,
     outlier: {
       consecutive: outlier.consecutive,
       intervalMs: ms(outlier.interval),

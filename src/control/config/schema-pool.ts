@@ -172,12 +172,14 @@ export const pool = z.strictObject({
   retry,
   hedge: z
     .strictObject({
-      enabled: z.boolean().default(false),
-      quantile: number(0.5, 0.999).default(0.95),
-      budgetPercent: number(0, 100).default(2),
+      enabled: z.boolean().default(false).describe('Only for the methods of retry.methods'),
+      quantile: number(0.5, 0.999)
+        .default(0.95)
+        .describe('Late is later than this part of the endpoint’s first bytes, as learned'),
+      budgetPercent: number(0, 100).default(2).describe('Of requests; what it cannot pay for waits longer'),
     })
     .prefault({})
-    .describe('A second request when the first is slow'),
+    .describe('A second attempt at another endpoint, beside a first one that is late'),
   outlier: z
     .strictObject({
       consecutive: whole(1, 1_000_000).default(5).describe('Failures in a row'),

@@ -12,10 +12,7 @@ interface Rule {
 
 const isSet = (value: unknown) => value !== null && value !== undefined;
 
-const RULES: readonly Rule[] = [
-  { path: ['pools', '*', 'hedge', 'enabled'], expected: 'false', asks: (v) => v === true },
-  { path: ['state', 'redis'], expected: 'null', asks: isSet },
-];
+const RULES: readonly Rule[] = [{ path: ['state', 'redis'], expected: 'null', asks: isSet }];
 
 export function unsupportedIn(tree: unknown): Problem[] {
   return RULES.flatMap(({ path, expected, asks }) =>

@@ -219,6 +219,7 @@ const POOL: PoolSpec = {
     budgetRatio: 0,
     budgetMin: 0,
   },
+  hedge: null,
   outlier: { consecutive: 0, intervalMs: 0, ejectionMs: 0, maxEjectionMs: 0, maxEjectedRatio: 0 },
   connectionsPerEndpoint: 0,
   queue: 0,

@@ -39,17 +39,19 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   if (outcome === OUTCOME.TOO_MANY) {
     k.tickRefused++;
     k.tickRetryAfterMs = Math.max(k.tickRetryAfterMs, seen.retryAfterMs);
-  } else {
+  } else if (outcome !== OUTCOME.OUTRUN) {
     errorsAfter(k.errors, isBad, isAbsent, seen.retryAfterMs, atMs);
   }
-  if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS) holdAfter(k, seen.totalMs, k.requests);
+  if (seen.totalMs >= 0 && seen.totalMs < ABSURD_MS && outcome !== OUTCOME.OUTRUN)
+    holdAfter(k, seen.totalMs, k.requests);
   if (!isBad) k.goodSinceProbe++;
   else if (isAbsent) k.lostSinceProbe++;
   if (isAbsent) k.probesSinceAbsence = 0;
   if (outcome === OUTCOME.CONNECT_FAILED) k.absentAtMs = Math.max(k.absentAtMs, atMs);
   if (seen.firstByteMs >= 0) k.answeredAtMs = Math.max(k.answeredAtMs, atMs);
   // A request that got nothing says that the wait is at least this long; one refused at connect says nothing of it.
-  const ms = outcome === OUTCOME.TIMEOUT && seen.firstByteMs < 0 ? seen.totalMs : seen.firstByteMs;
+  const isBound = outcome === OUTCOME.TIMEOUT || outcome === OUTCOME.OUTRUN;
+  const ms = isBound && seen.firstByteMs < 0 ? seen.totalMs : seen.firstByteMs;
   if (!(ms >= 0 && ms < ABSURD_MS)) return false;
   const network = measuredNetworkMs(k);
   const x = Math.max(ms - (Number.isNaN(network) ? (priorOfMs(k) ?? 0) : network), 0);

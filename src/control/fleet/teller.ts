@@ -75,6 +75,7 @@ function msText(ms: number | null): string {
 const OUTCOMES: Readonly<Record<Outcome, string>> = {
   [OUTCOME.OK]: 'ok',
   [OUTCOME.CLIENT_GONE]: 'client gone',
+  [OUTCOME.OUTRUN]: 'outrun by another attempt',
   [OUTCOME.TOO_MANY]: 'too many requests',
   [OUTCOME.CONNECT_FAILED]: 'connect failed',
   [OUTCOME.RESET]: 'connection reset',

@@ -7,8 +7,10 @@ import {
   COMPRESS_DIRECTION,
   COMPRESS_MISS,
   CONNECT_REASONS,
+  EVENT,
   GEOIP_RESULTS,
   HANDSHAKE_RESULTS,
+  HEDGE_RESULTS,
   METHODS,
   OTHER,
   OUTCOME,
@@ -28,6 +30,8 @@ export interface Names {
 
 export interface Family {
   readonly kind: CellKind;
+  /** Which one, of kind EVENTS. */
+  readonly event?: number;
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -71,6 +75,13 @@ export const FAMILIES: readonly Family[] = [
     type: 'counter',
   },
   { kind: CELL.RETRIES, name: 'fermat_retries_total', help: 'Retries and how they ended.', type: 'counter' },
+  {
+    kind: CELL.EVENTS,
+    event: EVENT.HEDGE,
+    name: 'fermat_hedges_total',
+    help: 'Second attempts beside a slow first one and how they ended; "budget" were due, but not afforded.',
+    type: 'counter',
+  },
   { kind: CELL.CONNECTIONS, name: 'fermat_connections', help: 'Open client connections.', type: 'gauge' },
   {
     kind: CELL.GEOIP,
@@ -138,6 +149,9 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
       return { pool: nameOf(names.pools, a), endpoint: nameOf(names.endpoints, b), role: ROLE_NAMES[c] ?? 'other' };
     case CELL.RETRIES:
       return { pool: nameOf(names.pools, a), result: RETRY_RESULTS[b] ?? 'other' };
+    case CELL.EVENTS:
+      if (a === EVENT.HEDGE) return { pool: nameOf(names.pools, b), result: HEDGE_RESULTS[c] ?? 'other' };
+      return {};
     case CELL.CONNECTIONS:
       return { listener: nameOf(names.listeners, a) };
     case CELL.GEOIP:

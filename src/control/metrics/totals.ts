@@ -18,7 +18,7 @@ export interface Series {
 export class Totals {
   /** Cell key → series: names are looked up once for each cell there ever was, not on every scrape. */
   readonly #byCell = new Map<number, Series>();
-  /** Kind → label text → series: two cells may share their labels (names beyond the caps are all `other`). */
+  /** Kind, or event, → label text → series: two cells may share their labels (names beyond the caps are all `other`). */
   readonly #byKind = new Map<number, Map<string, Series>>();
   readonly #labelsOf: (kind: number, a: number, b: number, c: number) => Labels;
 
@@ -41,8 +41,9 @@ export class Totals {
     }
   }
 
-  seriesOf(kind: number): Iterable<Series> {
-    return this.#byKind.get(kind)?.values() ?? [];
+  /** `event`: of kind EVENTS, which of them. */
+  seriesOf(kind: number, event = 0): Iterable<Series> {
+    return this.#byKind.get(keyOf(kind, event))?.values() ?? [];
   }
 
   #seriesOf(kind: number, a: number, b: number, c: number): Series {
@@ -51,14 +52,20 @@ export class Totals {
     const known = this.#byCell.get(cell);
     if (known !== undefined) return known;
     const labels = this.#labelsOf(kind, a, b, c);
-    const ofKind = this.#byKind.get(kind) ?? new Map<string, Series>();
-    this.#byKind.set(kind, ofKind);
+    const key = keyOf(kind, a);
+    const ofKind = this.#byKind.get(key) ?? new Map<string, Series>();
+    this.#byKind.set(key, ofKind);
     const text = JSON.stringify(Object.values(labels));
     const series = ofKind.get(text) ?? newSeries(kind, labels);
     ofKind.set(text, series);
     this.#byCell.set(cell, series);
     return series;
   }
+}
+
+/** Events share a kind, and each is a metric of its own. */
+function keyOf(kind: number, event: number): number {
+  return kind === CELL.EVENTS ? kind + event * 16 : kind;
 }
 
 function newSeries(kind: number, labels: Labels): Series {

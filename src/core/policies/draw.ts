@@ -118,6 +118,14 @@ export function isLessLoaded(d: Draw, at: number, than: number): boolean {
   return left < (inflightAt(d, than) + 1) * doubles[weight + at * CANDIDATE_DOUBLES]!;
 }
 
+/** Whether `at` has answered before, has no queue, and no more in flight than the endpoint in `slot`. */
+export function isAtEase(d: Draw, at: number, slot: number): boolean {
+  if ((d.ints[d.firstInt + at * CANDIDATE_INTS + CI.FLAGS]! & FLAG.COLD) !== 0) return false;
+  const inflight = inflightAt(d, at);
+  if (inflight > d.doubles[d.firstDouble + at * CANDIDATE_DOUBLES + CD.KNEE]!) return false;
+  return inflight <= d.ctx.inflight[slot]! + d.ints[d.others + slot]!;
+}
+
 export function slotAt(d: Draw, at: number): number {
   return d.ints[d.firstInt + at * CANDIDATE_INTS + CI.SLOT]!;
 }
