@@ -144,6 +144,7 @@ class Reader {
     this.#socket = socket;
     socket.on('data', (bytes: Buffer) => this.#take(bytes));
     socket.on('end', () => socket.end());
+    socket.on('close', this.#probed);
   }
 
   #take(bytes: Buffer): void {
@@ -191,7 +192,6 @@ class Reader {
       seen.probes++;
       seen.mostProbesAtOnce = Math.max(seen.mostProbesAtOnce, ++probesNow);
       if (seen.probesMs.length < MAX_ARRIVALS) seen.probesMs.push(monotonicMs());
-      this.#socket.once('close', this.#probed);
       this.#isProbing = true;
       return;
     }

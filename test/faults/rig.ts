@@ -3,7 +3,7 @@
 
 import { type Config, type Fermat, type StartOptions, startFermat } from '../support/fermat.ts';
 import { delay, until } from '../support/until.ts';
-import { type Behaviour, PROBE_PATH } from './behaviour.ts';
+import { type Behaviour, monotonicMs, PROBE_PATH } from './behaviour.ts';
 import { type FaultyOrigin, startFaultyOrigin } from './origins.ts';
 
 /** What an origin takes to answer when nothing is wrong. */
@@ -60,7 +60,31 @@ export class FaultRig implements AsyncDisposable {
     return performance.now() - startMs;
   }
 
-  /** CPU time so far, ms of all threads. */
+  /** Attempts at an endpoint so far: every one is a choice, whatever became of it. */
+  selections(n: number): Promise<number> {
+    return this.fermat.metric('fermat_selections_total', `endpoint="e${n}"`);
+  }
+
+  /** Watches a number until told to stop, which gives the moment of its last change (monotonic ms; NaN = it never changed). */
+  watch(read: () => Promise<number>, everyMs = 100): () => Promise<number> {
+    let isOver = false;
+    let lastMs = Number.NaN;
+    const watching = (async () => {
+      let value = await read();
+      while (!isOver) {
+        await delay(everyMs);
+        const next = await read();
+        if (next !== value) lastMs = monotonicMs();
+        value = next;
+      }
+    })();
+    return async () => {
+      isOver = true;
+      await watching;
+      return lastMs;
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.fermat.stop();
     await Promise.all(this.origins.map((origin) => origin[Symbol.asyncDispose]()));

@@ -1,0 +1,29 @@
+// All rows, in the order of the tables of faults.
+
+import type { AbsentCase, FaultCase } from './case.ts';
+import { GONE } from './rows/gone.ts';
+
+export const CASES: readonly FaultCase[] = [...GONE];
+
+const NO_REDIS = 'no Redis state in this version';
+
+export const ABSENT: readonly AbsentCase[] = [
+  {
+    table: 'dependency',
+    fault: 'Redis down at start / dies',
+    expected: 'starts and serves; 0 lost; p99 change under 1 ms',
+    absent: NO_REDIS,
+  },
+  {
+    table: 'dependency',
+    fault: 'Redis slow (SIGSTOP) / partitioned',
+    expected: 'every command within 20–50 ms, circuit opens; never on the request path',
+    absent: NO_REDIS,
+  },
+  {
+    table: 'dependency',
+    fault: 'Redis holds stale / foreign data',
+    expected: 'versioned keys, short lives; bad JSON ignored and counted',
+    absent: NO_REDIS,
+  },
+];
