@@ -5,6 +5,9 @@ import type { Config } from './control/config/config.ts';
 import { loadConfig } from './control/config/load.ts';
 import { createEventLog } from './control/events.ts';
 import { FermatNode } from './control/node.ts';
+import { tellServiceManager } from './control/notify.ts';
+import { Predecessor } from './control/predecessor.ts';
+import type { EventLog } from './control/types.ts';
 
 export const EXIT = { OK: 0, FAILED: 1, BAD_CONFIG: 78 } as const;
 
@@ -18,46 +21,82 @@ export interface RunOptions {
 
 /** Resolves with the exit code when the node has ended: 0 after a drain, 1 when it could not run, 78 for its configuration. */
 export async function run(options: RunOptions): Promise<number> {
+  const predecessor = await Predecessor.hear();
   const { configFile, listen, upstream, logLevel, adminToken } = options;
   const overrides = { listen, upstream, logLevel, adminToken };
   const loaded = loadConfig(configFile, overrides);
   if (!loaded.ok) {
     for (const problem of loaded.problems) process.stderr.write(`${problem}\n`);
+    await predecessor?.failed(loaded.problems, true);
     return EXIT.BAD_CONFIG;
   }
   const events = createEventLog({ level: levelOf(loaded.config) });
-  process.on('uncaughtException', (error) => {
-    events.emit('error', 'node.crash', `unexpected error, ending: ${error.message}`, { stack: error.stack });
-    process.exit(EXIT.FAILED);
-  });
-  const node = await FermatNode.create({ configFile, overrides, events, version: versionOf() }, loaded);
-  const ended = new Promise<number>((resolve) => listenToSignals(node, resolve));
+  endOnErrors(events);
+  const life = new Life();
+  const onReplaced = (): void => life.retire(node);
+  const node = await FermatNode.create({ configFile, overrides, events, version: versionOf(), onReplaced }, loaded);
+  life.listen(node);
   try {
-    await node.start();
+    await node.start(predecessor?.handover ?? null);
   } catch (error) {
-    process.stderr.write(`fermat: ${error instanceof Error ? error.message : String(error)}\n`);
+    const problem = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`fermat: ${problem}\n`);
+    await predecessor?.failed([problem], false);
     await node.stop();
     return EXIT.FAILED;
   }
   for (const { name, url } of node.listeners()) process.stdout.write(`listening ${name} on ${url}\n`);
   if (node.adminUrl !== null) process.stdout.write(`admin on ${node.adminUrl} (console ${node.adminUrl}/ui/)\n`);
-  return ended;
+  tellServiceManager(events);
+  await predecessor?.ready(versionOf());
+  return life.ended;
 }
 
-/** The first TERM or INT drains, the second ends at once; HUP reloads. */
-function listenToSignals(node: FermatNode, end: (code: number) => void): void {
-  let isDraining = false;
-  const onStop = (): void => {
-    if (isDraining) process.exit(EXIT.FAILED);
-    isDraining = true;
-    node.shutDown().then(
-      () => end(EXIT.OK),
-      () => end(EXIT.FAILED),
+/** An unexpected error, or a rejection that nobody handles: after it nothing is certain. */
+function endOnErrors(events: EventLog): void {
+  process.on('uncaughtException', (error, origin) => {
+    events.emit('error', 'node.crash', `${origin}, ending: ${error?.message ?? error}`, { stack: error?.stack });
+    process.exit(EXIT.FAILED);
+  });
+}
+
+/** What ends a node, and with which code. */
+class Life {
+  readonly ended: Promise<number>;
+  #end: (code: number) => void = () => {};
+  #isToldToStop = false;
+
+  constructor() {
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  /** The first TERM or INT drains, the second ends at once; HUP reloads, USR2 is a hot restart. */
+  listen(node: FermatNode): void {
+    const onStop = (): void => {
+      if (this.#isToldToStop) process.exit(EXIT.FAILED);
+      this.#isToldToStop = true;
+      if (!node.isRetired) this.#after(node.shutDown());
+    };
+    process.on('SIGTERM', onStop);
+    process.on('SIGINT', onStop);
+    if (process.platform === 'win32') return;
+    process.on('SIGHUP', () => void node.reload('SIGHUP'));
+    process.on('SIGUSR2', () => void node.replace('SIGUSR2'));
+  }
+
+  /** Another process has taken over. */
+  retire(node: FermatNode): void {
+    if (!this.#isToldToStop) this.#after(node.retire());
+  }
+
+  #after(end: Promise<void>): void {
+    end.then(
+      () => this.#end(EXIT.OK),
+      () => this.#end(EXIT.FAILED),
     );
-  };
-  process.on('SIGTERM', onStop);
-  process.on('SIGINT', onStop);
-  process.on('SIGHUP', () => void node.reload('SIGHUP'));
+  }
 }
 
 function levelOf(config: Config): 'debug' | 'info' | 'warn' | 'error' | 'silent' {

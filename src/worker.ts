@@ -6,10 +6,12 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { openGeo } from '../geoip/reader.ts';
 import { nowMs } from './clock.ts';
 import { Census } from './core/census.ts';
+import { belongsTo, type ListeningSocket } from './core/handover.ts';
 import { LaneWriter } from './core/lane.ts';
-import type { FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from './core/messages.ts';
+import type { Drain, FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from './core/messages.ts';
 import type { Router } from './core/router.ts';
 import type { ListenerSpec, Snapshot } from './core/snapshot.ts';
+import { drain } from './data/drain.ts';
 import { Handshakes } from './data/handshakes.ts';
 import { Listener } from './data/listener.ts';
 import { Plane } from './data/plane.ts';
@@ -18,8 +20,6 @@ if (isMainThread || parentPort === null)
   throw new Error('worker.ts runs in a worker thread; start Fermat with bin/fermat');
 
 const BEAT_MS = 250;
-/** The grace that idle clients get between the last answer with `Connection: close` and being closed, ms. */
-const IDLE_GRACE_MS = 1000;
 
 const port = parentPort;
 const birth = workerData as WorkerBirth;
@@ -44,7 +44,7 @@ let { tickets } = birth;
 
 installGeo(birth.geo);
 plane.learnAddresses(birth.addresses);
-void installListeners(birth.snapshot, birth.ports);
+void installListeners(birth.snapshot, birth.ports, birth.inherited);
 startBeat();
 
 port.on('message', (message: ToWorker) => {
@@ -62,17 +62,22 @@ port.on('message', (message: ToWorker) => {
     case 'tickets':
       installTickets(message.keys);
       return;
+    case 'sockets':
+      say({ type: 'sockets', sockets: [...listeners.values()].flatMap((listener) => listener.sockets) });
+      return;
     case 'drain':
-      void drain(message.delayMs, message.timeoutMs);
+      void end(message);
   }
 });
 
-/** For the tests of a worker's death: a request for `path` throws in mid-flight, as a bug of ours would. */
+/** For the tests of a worker's death: a request for `path` (or that and how) does what a bug of ours would. */
 function plantBug(path: string | undefined): (router: Router) => Router {
   if (path === undefined) return (router) => router;
   return (router) => ({
     match: (host, target, listener) => {
       if (target === path) throw new Error(`FERMAT_TEST_CRASH_PATH ${path} was requested`);
+      if (target === `${path}?reject`) void Promise.reject(new Error(`FERMAT_TEST_CRASH_PATH ${target} was requested`));
+      if (target === `${path}?hang`) for (;;);
       return router.match(host, target, listener);
     },
   });
@@ -95,7 +100,11 @@ function keyOf(spec: ListenerSpec): string {
   return `${spec.name}|${spec.path ?? `${spec.host}|${spec.port}`}`;
 }
 
-async function installListeners(snapshot: Snapshot, ports: Readonly<Record<string, number>>): Promise<void> {
+async function installListeners(
+  snapshot: Snapshot,
+  ports: Readonly<Record<string, number>>,
+  inherited: readonly ListeningSocket[] = [],
+): Promise<void> {
   const wanted = new Map(snapshot.listeners.map((spec) => [keyOf(spec), spec]));
   for (const [key, listener] of listeners) {
     if (wanted.has(key)) continue;
@@ -111,7 +120,8 @@ async function installListeners(snapshot: Snapshot, ports: Readonly<Record<strin
     const listener = known ?? new Listener(plane, census, handshakes, birth.connectionCap, spec, port);
     try {
       listener.install(spec, tickets[spec.name]);
-      if (known === undefined) await listener.listen(process.platform === 'linux');
+      const taken = inherited.filter((socket) => belongsTo(socket, spec));
+      if (known === undefined) await listener.listen(process.platform === 'linux', taken);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       say({ type: 'refused', version: snapshot.version, listener: spec.name, code: code ?? 'ERROR', message });
@@ -123,23 +133,10 @@ async function installListeners(snapshot: Snapshot, ports: Readonly<Record<strin
   say({ type: 'installed', version: snapshot.version, ports: bound });
 }
 
-/** First the answers say that they are the last, then nothing new is accepted, then the rest is cut. */
-async function drain(delayMs: number, timeoutMs: number): Promise<void> {
-  plane.beginDrain();
-  await after(delayMs);
-  for (const listener of listeners.values()) listener.close();
-  await after(Math.min(IDLE_GRACE_MS, delayMs));
-  plane.closeIdle();
-  const untilMs = nowMs() + timeoutMs;
-  while (plane.connectionCount > 0 && nowMs() < untilMs) await after(20);
-  plane.destroy();
-  await after(20); // what was cut closes its books
+async function end(steps: Drain): Promise<void> {
+  await drain(plane, listeners.values(), steps);
   plane.access.close();
   say({ type: 'drained' });
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Tells the control plane that the loop turns, and how late. */

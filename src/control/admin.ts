@@ -17,11 +17,15 @@ export interface AdminOptions {
   /** `host:port`, `[v6]:port` or `:port` (all addresses). Port 0 picks one. */
   readonly address: string;
   readonly token: string | null;
+  /** A socket that listens there already; null = one is opened. */
+  readonly fd?: number | null;
 }
 
 export interface AdminServer {
   /** Without a final slash; with the port that was picked. */
   readonly url: string;
+  /** Of its listening socket. */
+  readonly fd: number;
   /** Ends the event streams, lets running answers finish for at most a second, then cuts. */
   close(): Promise<void>;
 }
@@ -67,7 +71,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   server.setTimeout(LIMITS.silence);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, ...(host === '' ? [] : [host]), () => {
+    const { fd } = options;
+    server.listen(fd == null ? { port, ...(host === '' ? {} : { host }) } : { fd }, () => {
       server.off('error', reject);
       resolve();
     });
@@ -75,6 +80,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const bound = server.address() as AddressInfo;
   return {
     url: `http://${urlHost(host)}:${bound.port}`,
+    fd: (server as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd ?? -1,
     close: () =>
       new Promise((resolve) => {
         streams.close();
@@ -126,6 +132,7 @@ function buildApp(
   on('/api/v1/explain', { GET: (c) => explained(api, c) });
   on('/api/v1/events', { GET: (c) => streamed(streams, c) });
   on('/api/v1/reload', { POST: () => reloaded(api) });
+  on('/api/v1/replace', { POST: () => replaced(api) });
   // An id may hold ':' and '/', encoded or not.
   on('/api/v1/endpoints/:id{.+}/drain', { POST: (c) => moved(api, c, (id) => api.drain(id)) });
   on('/api/v1/endpoints/:id{.+}/enable', { POST: (c) => moved(api, c, (id) => api.enable(id)) });
@@ -198,6 +205,15 @@ async function reloaded(api: ControlApi): Promise<Response> {
   if (result.ok) return json(result);
   const error = { code: 'config_invalid', message: result.problems.join('\n') || 'the configuration was not taken' };
   return json({ error, ...result }, 422);
+}
+
+const REPLACE_STATUS = { replaced: 200, refused: 409, config_invalid: 422, failed: 500 } as const;
+
+async function replaced(api: ControlApi): Promise<Response> {
+  const result = await api.replace('admin API');
+  const status = REPLACE_STATUS[result.code];
+  if (result.ok) return json(result, status);
+  return json({ error: { code: result.code, message: result.problems.join('\n') }, ...result }, status);
 }
 
 function moved(api: ControlApi, c: Context<Env>, move: (id: string) => Refusal | null): Response {

@@ -14,6 +14,7 @@ import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
 import { type Known, newKnown, place } from './fleet/known.ts';
+import { type FleetMemory, memoryOf, readMemory, recallPools } from './fleet/memory.ts';
 import { learnFromProbe, letsPass } from './fleet/probed.ts';
 import { isInBand, type PoolState, poolStateOf, type RowState, rankPool, writePool } from './fleet/ranking.ts';
 import { learnFromTraffic, settleBatch, settleDispatch, settleRefusals } from './fleet/seen.ts';
@@ -133,6 +134,23 @@ export class Fleet {
     this.#history = new ShareHistory(snapshot, shapeOf(snapshot, 0));
     this.#cohorts.install(this.#pools, shape);
     this.tick(nowMs);
+  }
+
+  /** All that is known, for the process that takes over. */
+  memory(): FleetMemory {
+    const nowMs = this.#options.clock();
+    return memoryOf(this.#pools, this.#foundedMs, this.#drained, this.#cohorts, nowMs);
+  }
+
+  /** Goes on with what another process knew, after `install`. Gives of how many endpoints something was known. */
+  recall(given: unknown): number {
+    const nowMs = this.#options.clock();
+    const memory = readMemory(given, nowMs);
+    if (memory === null) return 0;
+    const recalled = recallPools(this.#pools, this.#foundedMs, this.#cohorts, memory);
+    for (const id of memory.drained) this.drain(id);
+    this.tick(nowMs);
+    return recalled;
   }
 
   /** A verdict of the prober. Stale ones (another generation) are dropped. */
@@ -323,6 +341,12 @@ export class Fleet {
     if (this.#known.size === 0) return this.#snapshot !== null;
     for (const k of this.#known.values()) if (k.health.state !== 'unknown') return true;
     return false;
+  }
+
+  /** Whether every endpoint has been judged. */
+  allKnown(): boolean {
+    for (const k of this.#known.values()) if (k.health.state === 'unknown') return false;
+    return true;
   }
 
   /** Moments of the monotonic clock as dates; the wall clock is read once, so that one answer is consistent. */

@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { nowMs } from '../clock.ts';
+import { belongsTo } from '../core/handover.ts';
 import type { LaneReader } from '../core/lane.ts';
 import type { Config } from './config/config.ts';
 import type { Loaded, Overrides } from './config/load.ts';
@@ -12,16 +13,27 @@ import { type DecisionRecord, Decisions, type DecisionsQuery } from './decisions
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
+import { claim, type Handover } from './handover.ts';
 import { Metrics } from './metrics.ts';
 import { Names } from './names.ts';
 import { whyNotListenAll } from './ports.ts';
 import { Prober } from './prober.ts';
 import { Reloads } from './reloads.ts';
 import { Running } from './running.ts';
+import { Succession } from './succession.ts';
 import { ListenError, Supervisor } from './supervisor.ts';
 import { connectionCap } from './system.ts';
 import { TicketKeys } from './tickets.ts';
-import type { ControlApi, EventLog, ExplainQuery, Explanation, NodeView, Refusal, ReloadResult } from './types.ts';
+import type {
+  ControlApi,
+  EventLog,
+  ExplainQuery,
+  Explanation,
+  NodeView,
+  Refusal,
+  ReloadResult,
+  ReplaceResult,
+} from './types.ts';
 import { type ListenerView, listenerViews, routeViews } from './views.ts';
 
 export interface NodeOptions {
@@ -29,7 +41,12 @@ export interface NodeOptions {
   readonly overrides: Overrides;
   readonly events: EventLog;
   readonly version: string;
+  /** Another process accepts in its place: it is to `retire`. */
+  readonly onReplaced?: () => void;
 }
+
+/** A successor waits this long for the first probe of endpoints that nobody knew, ms. */
+const FIRST_PROBES_MS = 3000;
 
 export class FermatNode implements ControlApi {
   readonly startedAt = new Date().toISOString();
@@ -37,6 +54,7 @@ export class FermatNode implements ControlApi {
   readonly #options: NodeOptions;
   readonly #running: Running;
   readonly #reloads: Reloads;
+  readonly #succession: Succession;
   readonly #supervisor: Supervisor;
   readonly #tickets: TicketKeys;
   readonly #fleet: Fleet;
@@ -46,6 +64,7 @@ export class FermatNode implements ControlApi {
   readonly #explain: (query: ExplainQuery) => Explanation | Refusal;
   readonly #decisions: Decisions;
   #notReady: string | null = 'starting';
+  #isRetired = false;
 
   /** Reads the databases and compiles the configuration; nothing listens yet. */
   static async create(options: NodeOptions, loaded: Extract<Loaded, { ok: true }>): Promise<FermatNode> {
@@ -87,6 +106,7 @@ export class FermatNode implements ControlApi {
     };
     this.#running = new Running(parts, loaded.config, geo, lanes);
     this.#reloads = this.#newReloads(loaded);
+    this.#succession = this.#newSuccession();
     this.#explain = createExplain({
       snapshot: () => this.#running.snapshot,
       fleet: this.#fleet,
@@ -146,8 +166,27 @@ export class FermatNode implements ControlApi {
     return new Reloads({ configFile, overrides, events, whyNot, onResult }, this.#running, loaded);
   }
 
+  #newSuccession(): Succession {
+    return new Succession({
+      events: this.events,
+      fleet: this.#fleet,
+      running: this.#running,
+      supervisor: this.#supervisor,
+      tickets: this.#tickets,
+      version: this.#options.version,
+      alone: (work) => this.#reloads.alone(work),
+      whyNot: () => (this.#notReady === null ? null : `it is ${this.#notReady}`),
+      onReplaced: () => this.#options.onReplaced?.(),
+    });
+  }
+
   get #config(): Config {
     return this.#running.config;
+  }
+
+  /** Another process serves in its place. */
+  get isRetired(): boolean {
+    return this.#isRetired;
   }
 
   get #isEnding(): boolean {
@@ -156,38 +195,75 @@ export class FermatNode implements ControlApi {
 
   // ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Resolves when every listener accepts connections. Rejects with a sentence for people, having ended what it began. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when every listener accepts connections. Rejects with a sentence for people, having ended what it began.
+   * `handover`: from a process that runs, and goes on until this resolves.
+   */
+  async start(handover: Handover | null = null): Promise<void> {
     const { snapshot, compiled, geo } = this.#running;
-    const [problem] = await whyNotListenAll(snapshot.listeners, []);
+    const inherited = handover === null ? [] : claim(handover.sockets, snapshot.listeners);
+    const ours = snapshot.listeners.filter((spec) => inherited.some((socket) => belongsTo(socket, spec)));
+    const [problem] = await whyNotListenAll(snapshot.listeners, ours);
     if (problem !== undefined) throw new Error(problem);
     this.#fleet.install(snapshot, compiled.probes);
+    if (handover !== null) this.#takeOver(handover);
     this.#running.watchGeo();
-    await this.#running.openAdmin();
+    if (handover === null) await this.#running.openAdmin();
     this.#running.giveTickets();
     this.#running.keepNames();
     this.#tickets.start();
+    this.#fleet.start();
+    this.#prober.install(snapshot, compiled.probes);
+    if (handover !== null) await this.#untilKnown();
     try {
-      await this.#supervisor.start(snapshot, geo.files);
+      await this.#supervisor.start(snapshot, geo.files, inherited);
+      // Last: until then whoever asks, asks the one that serves.
+      if (handover !== null) await this.#running.openAdmin(handover.admin);
     } catch (error) {
       await this.stop();
       throw error instanceof ListenError ? new Error(`listener ${error.listener}: ${error.message}`) : error;
     }
-    this.#fleet.start();
-    this.#prober.install(snapshot, compiled.probes);
     this.#reloads.watch();
     this.#notReady = null;
     this.#running.warn();
-    this.events.emit('info', 'node.ready', `serving with ${snapshot.lanes} worker(s)`, { node: this.#config.node.id });
+    this.events.emit('info', 'node.ready', `serving with ${snapshot.lanes} worker(s)`, {
+      node: this.#config.node.id,
+      pid: process.pid,
+    });
+  }
+
+  #takeOver({ version, memory, tickets }: Handover): void {
+    this.#tickets.adopt(tickets);
+    const recalled = this.#fleet.recall(memory);
+    const message = `taking over from version ${version}; it knew ${recalled} of the endpoints`;
+    this.events.emit('info', 'node.successor', message, { pid: process.pid, recalled });
+  }
+
+  /** Its first requests come the moment it listens: until somebody has looked at every endpoint, the other one serves. */
+  async #untilKnown(): Promise<void> {
+    const untilMs = nowMs() + FIRST_PROBES_MS;
+    while (!this.#fleet.allKnown() && nowMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   /** Not ready at once; returns when the last exchange has ended or the time is up. */
   async shutDown(): Promise<void> {
     this.#notReady = 'draining';
+    this.#succession.abandon('the running process was told to end');
     const { drainDelayMs, drainTimeoutMs } = this.#running.snapshot;
     const fields = { drainDelayMs, drainTimeoutMs };
     this.events.emit('info', 'node.draining', 'draining: still accepting, answers close their connections', fields);
-    await this.#supervisor.drain(drainDelayMs, drainTimeoutMs);
+    await this.#supervisor.drain({ delayMs: drainDelayMs, timeoutMs: drainTimeoutMs, isHandedOver: false });
+    await this.stop();
+  }
+
+  /** A successor accepts: only what was begun here is ended here. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    this.#notReady = 'draining';
+    this.#reloads.unwatch();
+    void this.#running.admin?.close();
+    const { drainTimeoutMs } = this.#running.snapshot;
+    await this.#supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
     await this.stop();
   }
 
@@ -215,6 +291,10 @@ export class FermatNode implements ControlApi {
 
   reload(why: string): Promise<ReloadResult> {
     return this.#reloads.reload(why);
+  }
+
+  replace(why: string): Promise<ReplaceResult> {
+    return this.#succession.replace(why);
   }
 
   notReadyBecause(): string | null {
@@ -258,6 +338,7 @@ export class FermatNode implements ControlApi {
     const { source, built } = geo.info();
     return {
       id: this.#config.node.id,
+      pid: process.pid,
       version: this.#options.version,
       node: process.version,
       region: this.#config.node.region,

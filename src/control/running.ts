@@ -2,12 +2,14 @@
 // the node: compiled, given to the fleet, the workers and the prober, in that order, all or nothing. When it is to change, and
 // what becomes of a refusal, is the business of others (reloads.ts).
 
+import { closeSync } from 'node:fs';
 import type { LatLon, Snapshot } from '../core/snapshot.ts';
 import { type AdminServer, startAdmin } from './admin.ts';
 import type { Config } from './config/config.ts';
 import { isPlacedByGeo } from './config/residency.ts';
 import type { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
+import type { Handover } from './handover.ts';
 import { hostsOf, type Names } from './names.ts';
 import type { Prober } from './prober.ts';
 import { type Compiled, Registry } from './registry.ts';
@@ -73,9 +75,18 @@ export class Running {
     if (version <= this.snapshot.version) this.#registry.quiet(version);
   }
 
-  /** Rejects when the address cannot be had. */
-  async openAdmin(): Promise<void> {
-    this.#admin = await this.#openAdmin(this.#config);
+  /** Rejects when the address cannot be had. `inherited`: a socket of ours that listens there already, or elsewhere. */
+  async openAdmin(inherited: Handover['admin'] = null): Promise<void> {
+    const { address } = this.#config.admin;
+    const isSame = inherited !== null && address !== null && textOf(address) === inherited.address;
+    if (inherited !== null && !isSame) closeSync(inherited.fd);
+    this.#admin = await this.#openAdmin(this.#config, isSame ? inherited.fd : null);
+  }
+
+  /** What a successor would take over. */
+  get adminSocket(): Handover['admin'] {
+    const { address } = this.#config.admin;
+    return address === null || this.#admin === null ? null : { address: textOf(address), fd: this.#admin.fd };
   }
 
   /** For the listeners of what runs, and of what is about to. */
@@ -166,9 +177,9 @@ export class Running {
     if (!isSamePlace) void old?.close();
   }
 
-  async #openAdmin({ admin: { address, token } }: Config): Promise<AdminServer | null> {
+  async #openAdmin({ admin: { address, token } }: Config, fd: number | null = null): Promise<AdminServer | null> {
     if (address === null) return null;
-    return startAdmin({ api: this.#parts.api, address: textOf(address), token });
+    return startAdmin({ api: this.#parts.api, address: textOf(address), token, fd });
   }
 
   #placeOf(ip: string): LatLon | null {

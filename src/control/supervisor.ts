@@ -1,26 +1,21 @@
-// Owner of the worker threads and their lanes: starts them, hands them Snapshots and databases, replaces those that die and
-// drains them at the end. A dead worker's lane is folded into the totals before its successor gets an empty one, so counters
-// never go back.
+// Owner of the worker threads and their lanes: starts them, hands them Snapshots and databases, replaces those that die or hang,
+// and drains them at the end. A dead worker's lane is folded into the totals before its successor gets an empty one, so counters
+// never go back. One worker's place is a seat (seat.ts).
 
 import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
 import { clearCensus, newCensus } from '../core/census.ts';
-import { LaneReader, newLane } from '../core/lane.ts';
-import type { FromWorker, ProxyRefusal, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from '../core/messages.ts';
+import { type ListeningSocket, shareOut } from '../core/handover.ts';
+import type { LaneReader } from '../core/lane.ts';
+import type { Drain, FromWorker, ProxyRefusal, SharedFile, TicketKeyring } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import { backoffMs, DeathAlarm } from './deaths.ts';
+import { LOOK_MS } from './pulse.ts';
+import { Seat, type SeatEvents } from './seat.ts';
 import type { EventLog } from './types.ts';
 
-/** Deaths within a minute that make a crash loop. */
-const LOOP_DEATHS = 5;
-const LOOP_WINDOW_MS = 60_000;
-const MAX_BACKOFF_MS = 30_000;
-/**
- * A worker keeps little and throws away much: without limits V8 lets 16 MiB of young and 256 MiB of old garbage pile up
- * before it looks, and a burst of connections shows as memory that never comes back. Measured: 10,000 aborted requests
- * grow the process by 58 MB with V8's own limits and by 22 MB with these; CPU per request differs by less than the noise.
- */
-const YOUNG_MIB = 12;
-const FIRST_OLD_MIB = 16;
+export { ListenError } from './seat.ts';
+
+const FIRST_OLD_MIB = 16; // see seat.ts
 const UNPROXIED_EVERY_MS = 60_000;
 const UNPROXIED: Readonly<Record<ProxyRefusal, string>> = {
   untrusted: 'it is not one of trustedProxies, so it may not send a PROXY header',
@@ -29,6 +24,10 @@ const UNPROXIED: Readonly<Record<ProxyRefusal, string>> = {
 };
 /** How long workers may take to install a Snapshot before that is reported. */
 const INSTALL_MS = 10_000;
+/** How long they may take to name their sockets. */
+const SOCKETS_MS = 5_000;
+/** What draining workers get beyond their time before they are ended. */
+const DRAIN_SLACK_MS = 5_000;
 
 export interface SupervisorOptions {
   readonly lanes: number;
@@ -43,43 +42,24 @@ export interface SupervisorOptions {
   readonly onQuiet: (version: number) => void;
 }
 
-/** A listener that could not be opened; `code` is the system's. */
-export class ListenError extends Error {
-  readonly listener: string;
-  readonly code: string;
-
-  constructor(listener: string, code: string, message: string) {
-    super(message);
-    this.listener = listener;
-    this.code = code;
-  }
-}
-
-interface Seat {
-  readonly index: number;
-  worker: Worker | null;
-  laneBuffer: SharedArrayBuffer;
-  reader: LaneReader;
-  installed: number;
-  quiet: number;
-  isDrained: boolean;
-  deathsAtMs: number[];
-  restart: NodeJS.Timeout | null;
-  /** Ends the wait for its next `installed`, `refused` or death. */
-  wake: (() => void) | null;
-  refusal: ListenError | null;
-}
-
-export class Supervisor {
+export class Supervisor implements SeatEvents {
   readonly #options: SupervisorOptions;
   readonly #census: SharedArrayBuffer;
   readonly #seats: Seat[] = [];
+  readonly #alarm = new DeathAlarm();
   #snapshot: Snapshot | null = null;
   #geo: readonly SharedFile[] = [];
   #tickets: TicketKeyring = {};
   readonly #addresses = new Map<string, readonly string[]>();
   #ports: Record<string, number> = {};
+  /** By seat: sockets that are waiting for their worker. */
+  #inherited: ListeningSocket[][] = [];
+  /** Whoever dies before it listens ends the start: a socket it was to take over would be nobody's. */
+  #isStarting = true;
   #isStopping = false;
+  /** Nobody new sits down: he would open a socket of his own, and all sockets have just been counted. */
+  #isHeld = false;
+  #watch: NodeJS.Timeout | null = null;
   #quiet = 0;
   #unproxiedFromMs = 0;
 
@@ -89,7 +69,7 @@ export class Supervisor {
     // So little survives a small young generation that waking helpers for it costs more than it saves.
     setFlagsFromString('--no-parallel-scavenge');
     this.#census = newCensus(options.lanes);
-    for (let index = 0; index < options.lanes; index++) this.#seats.push(newSeat(index));
+    for (let index = 0; index < options.lanes; index++) this.#seats.push(new Seat(index, this));
   }
 
   lanes(): readonly { readonly index: number; readonly reader: LaneReader }[] {
@@ -101,10 +81,18 @@ export class Supervisor {
     return this.#ports;
   }
 
-  /** Resolves when every worker accepts connections; rejects with ListenError, having ended what it began. */
-  async start(snapshot: Snapshot, geo: readonly SharedFile[]): Promise<void> {
+  /**
+   * Resolves when every worker accepts connections; rejects with ListenError, having ended what it began. `inherited`: sockets
+   * of these listeners that are open already.
+   */
+  async start(
+    snapshot: Snapshot,
+    geo: readonly SharedFile[],
+    inherited: readonly ListeningSocket[] = [],
+  ): Promise<void> {
     this.#snapshot = snapshot;
     this.#geo = geo;
+    this.#inherited = shareOut(inherited, this.#seats.length);
     try {
       // The first one alone: it is the one that learns which ports `:0` gives.
       for (const seats of [this.#seats.slice(0, 1), this.#seats.slice(1)]) {
@@ -115,6 +103,8 @@ export class Supervisor {
       await this.stop();
       throw error;
     }
+    this.#isStarting = false;
+    this.#watch = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   /** Resolves when every worker has it. Rejects with ListenError when a listener could not be opened; then all have the old one. */
@@ -133,103 +123,146 @@ export class Supervisor {
     for (const seat of this.#seats) seat.installed = 0;
     const [first, ...others] = this.#seats;
     for (const seats of [[first!], others]) {
-      for (const seat of seats) this.#post(seat, { type: 'snapshot', snapshot, ports: this.#ports });
+      for (const seat of seats) seat.post({ type: 'snapshot', snapshot, ports: this.#ports });
       await Promise.all(seats.map((seat) => this.#untilInstalled(seat, snapshot.version)));
     }
   }
 
   setGeo(files: readonly SharedFile[]): void {
     this.#geo = files;
-    for (const seat of this.#seats) this.#post(seat, { type: 'geo', files });
+    for (const seat of this.#seats) seat.post({ type: 'geo', files });
   }
 
   /** From now on; before `start` or `publish`, for their Snapshot too. */
   setTickets(keys: TicketKeyring): void {
     this.#tickets = keys;
-    for (const seat of this.#seats) this.#post(seat, { type: 'tickets', keys });
+    for (const seat of this.#seats) seat.post({ type: 'tickets', keys });
   }
 
   /** Addresses of a name; null = nobody needs it any more. */
   setAddresses(host: string, addresses: readonly string[] | null): void {
     if (addresses === null) this.#addresses.delete(host);
     else this.#addresses.set(host, addresses);
-    for (const seat of this.#seats) this.#post(seat, { type: 'addresses', addresses: { [host]: addresses } });
+    for (const seat of this.#seats) seat.post({ type: 'addresses', addresses: { [host]: addresses } });
+  }
+
+  /** All sockets that workers listen on, and no others are opened until `release`. Rejects when a worker does not answer. */
+  async hold(): Promise<ListeningSocket[]> {
+    this.#isHeld = true;
+    for (const seat of this.#seats) {
+      seat.cancelRestart();
+      seat.sockets = null;
+      seat.post({ type: 'sockets' });
+    }
+    const untilMs = this.#options.clock() + SOCKETS_MS;
+    for (const seat of this.#seats) {
+      while (!seat.isEmpty && seat.sockets === null) {
+        const leftMs = untilMs - this.#options.clock();
+        if (leftMs <= 0) throw new Error(`worker ${seat.index} did not name its sockets within ${SOCKETS_MS / 1000} s`);
+        await seat.news(leftMs);
+      }
+    }
+    return this.#seats.flatMap((seat) => (seat.isEmpty ? [] : seat.sockets!));
+  }
+
+  /** Those who died meanwhile are replaced. */
+  release(): void {
+    this.#isHeld = false;
+    if (this.#isStopping) return;
+    for (const seat of this.#seats) if (seat.isEmpty && seat.restart === null) this.#spawn(seat);
   }
 
   /** Resolves when all workers have ended their exchanges, at the latest after both times and a little. */
-  async drain(delayMs: number, timeoutMs: number): Promise<void> {
+  async drain(drain: Drain): Promise<void> {
     this.#isStopping = true;
     for (const seat of this.#seats) {
-      if (seat.restart !== null) clearTimeout(seat.restart);
-      this.#post(seat, { type: 'drain', delayMs, timeoutMs });
+      seat.cancelRestart();
+      seat.post({ type: 'drain', ...drain });
     }
-    const untilMs = this.#options.clock() + delayMs + timeoutMs + 5000;
-    while (this.#seats.some((seat) => seat.worker !== null && !seat.isDrained) && this.#options.clock() < untilMs) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const { clock } = this.#options;
+    const untilMs = clock() + drain.delayMs + drain.timeoutMs + DRAIN_SLACK_MS;
+    for (const seat of this.#seats) {
+      while (!seat.isEmpty && !seat.isDrained && clock() < untilMs) await seat.news(untilMs - clock());
     }
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true;
-    for (const seat of this.#seats) if (seat.restart !== null) clearTimeout(seat.restart);
-    await Promise.all(this.#seats.map((seat) => seat.worker?.terminate()));
-  }
-
-  #post(seat: Seat, message: ToWorker): void {
-    seat.worker?.postMessage(message);
+    if (this.#watch !== null) clearInterval(this.#watch);
+    for (const seat of this.#seats) seat.cancelRestart();
+    await Promise.all(this.#seats.map((seat) => seat.end()));
   }
 
   #spawn(seat: Seat): void {
-    seat.restart = null;
-    const birth: WorkerBirth = {
-      lane: seat.index,
-      laneBuffer: seat.laneBuffer,
+    const { loopId, connectionCap } = this.#options;
+    seat.sit({
       census: this.#census,
       snapshot: this.#snapshot!,
       geo: this.#geo,
       tickets: this.#tickets,
       addresses: Object.fromEntries(this.#addresses),
-      loopId: this.#options.loopId,
+      loopId,
       ports: this.#ports,
-      connectionCap: this.#options.connectionCap,
-    };
-    seat.quiet = birth.snapshot.version;
-    seat.installed = 0;
-    const worker = new Worker(new URL('../worker.ts', import.meta.url), {
-      workerData: birth,
-      name: `fermat-${seat.index}`,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+      inherited: this.#inherited[seat.index] ?? [],
+      connectionCap,
     });
-    seat.worker = worker;
-    worker.on('message', (message: FromWorker) => this.#hear(seat, message));
-    worker.on('error', (error: Error) => {
-      const fields = { worker: seat.index, error: error.message, stack: error.stack };
-      this.#options.events.emit('error', 'worker.error', `worker ${seat.index} failed: ${error.message}`, fields);
-    });
-    worker.on('exit', (code) => this.#onExit(seat, code));
+    this.#inherited[seat.index] = []; // closed with the worker that has them
   }
 
-  #hear(seat: Seat, message: FromWorker): void {
-    switch (message.type) {
-      case 'installed':
-        seat.installed = message.version;
-        Object.assign(this.#ports, message.ports);
-        break;
-      case 'refused':
-        seat.refusal = new ListenError(message.listener, message.code, message.message);
-        break;
-      case 'quiet':
-        seat.quiet = message.version;
-        this.#noteQuiet();
-        return;
-      case 'unproxied':
-        this.#tellUnproxied(message.listener, message.address, message.why);
-        return;
-      case 'drained':
-        seat.isDrained = true;
-        return;
+  /** A loop that does not turn accepts nothing and answers nobody: ended like one that died. */
+  #look(): void {
+    for (const seat of this.#seats) {
+      const looks = seat.look();
+      if (looks === 0) continue;
+      const message = `worker ${seat.index} has not answered for ${(looks * LOOK_MS) / 1000} s: it is ended`;
+      this.#options.events.emit('error', 'worker.hung', message, { worker: seat.index });
+      void seat.end();
     }
-    seat.wake?.();
+  }
+
+  async #untilInstalled(seat: Seat, version: number): Promise<void> {
+    const untilMs = this.#options.clock() + INSTALL_MS;
+    while (seat.installed !== version && seat.refusal === null) {
+      if (seat.isEmpty && this.#isStopping) return;
+      if (seat.isEmpty && this.#isStarting) throw new Error(`worker ${seat.index} ended before it listened`);
+      const leftMs = untilMs - this.#options.clock();
+      if (leftMs <= 0)
+        throw new Error(`worker ${seat.index} did not take up version ${version} within ${INSTALL_MS / 1000} s`);
+      await seat.news(leftMs);
+    }
+    const { refusal } = seat;
+    seat.refusal = null;
+    if (refusal !== null) throw refusal;
+  }
+
+  // ── what the seats tell ──────────────────────────────────────────────────────────────────────────────────────────
+
+  onMessage(_seat: Seat, message: FromWorker): void {
+    if (message.type === 'installed') Object.assign(this.#ports, message.ports);
+    else if (message.type === 'quiet') this.#noteQuiet();
+    else if (message.type === 'unproxied') this.#tellUnproxied(message.listener, message.address, message.why);
+  }
+
+  onError(seat: Seat, error: Error): void {
+    const fields = { worker: seat.index, error: error.message, stack: error.stack };
+    this.#options.events.emit('error', 'worker.error', `worker ${seat.index} failed: ${error.message}`, fields);
+  }
+
+  onExit(seat: Seat, code: number): void {
+    const { events, clock, onLaneLost, onRestart } = this.#options;
+    onLaneLost(seat.reader);
+    seat.leave();
+    clearCensus(this.#census, seat.index);
+    if (this.#isStopping || this.#isStarting) return;
+    const deaths = seat.deaths.note(clock());
+    const restartInMs = backoffMs(deaths);
+    const fields = { worker: seat.index, code, deathsInLastMinute: deaths, restartInMs };
+    const message = `worker ${seat.index} ended with code ${code}; its successor starts in ${restartInMs} ms`;
+    events.emit('error', 'worker.exit', message, fields);
+    const alarming = this.#alarm.note(clock());
+    if (alarming > 0) events.emit('error', 'worker.loop', `workers keep dying: ${alarming} times in a minute`, fields);
+    onRestart();
+    if (!this.#isHeld) seat.restart = setTimeout(() => this.#spawn(seat), restartInMs);
   }
 
   /** Every worker says so once a minute; once is enough of all of them. */
@@ -247,67 +280,4 @@ export class Supervisor {
     this.#quiet = version;
     this.#options.onQuiet(version);
   }
-
-  #onExit(seat: Seat, code: number): void {
-    const { events, clock, onLaneLost, onRestart } = this.#options;
-    seat.worker = null;
-    onLaneLost(seat.reader);
-    seat.laneBuffer = newLane();
-    seat.reader = new LaneReader(seat.laneBuffer);
-    clearCensus(this.#census, seat.index);
-    seat.wake?.();
-    if (this.#isStopping) return;
-    const nowMs = clock();
-    seat.deathsAtMs = [...seat.deathsAtMs.filter((atMs) => nowMs - atMs < LOOP_WINDOW_MS), nowMs];
-    const deaths = seat.deathsAtMs.length;
-    const backoffMs = deaths <= 1 ? 0 : Math.min(MAX_BACKOFF_MS, 1000 * 2 ** (deaths - 2));
-    const fields = { worker: seat.index, code, deathsInLastMinute: deaths, restartInMs: backoffMs };
-    events.emit(
-      'error',
-      'worker.exit',
-      `worker ${seat.index} ended with code ${code}; its successor starts in ${backoffMs} ms`,
-      fields,
-    );
-    if (deaths === LOOP_DEATHS) events.emit('error', 'worker.loop', `worker ${seat.index} keeps dying`, fields);
-    onRestart();
-    seat.restart = setTimeout(() => this.#spawn(seat), backoffMs);
-  }
-
-  async #untilInstalled(seat: Seat, version: number): Promise<void> {
-    const untilMs = this.#options.clock() + INSTALL_MS;
-    while (seat.installed !== version && seat.refusal === null) {
-      if (seat.worker === null && this.#isStopping) return;
-      const leftMs = untilMs - this.#options.clock();
-      if (leftMs <= 0)
-        throw new Error(`worker ${seat.index} did not take up version ${version} within ${INSTALL_MS / 1000} s`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
-        seat.wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      seat.wake = null;
-    }
-    const { refusal } = seat;
-    seat.refusal = null;
-    if (refusal !== null) throw refusal;
-  }
-}
-
-function newSeat(index: number): Seat {
-  const laneBuffer = newLane();
-  return {
-    index,
-    worker: null,
-    laneBuffer,
-    reader: new LaneReader(laneBuffer),
-    installed: 0,
-    quiet: 0,
-    isDrained: false,
-    deathsAtMs: [],
-    restart: null,
-    wake: null,
-    refusal: null,
-  };
 }

@@ -26,6 +26,21 @@ export class TicketKeys {
     return this.#keys;
   }
 
+  /** As another process can read them; they are secrets. */
+  packed(): Record<string, string> {
+    return Object.fromEntries(
+      Object.entries(this.#keys).map(([name, key]) => [name, Buffer.from(key).toString('base64')]),
+    );
+  }
+
+  /** Goes on with those of another process, before `of`; what is no key is left out. */
+  adopt(packed: Readonly<Record<string, unknown>>): void {
+    for (const [name, text] of Object.entries(packed)) {
+      const key = typeof text === 'string' ? new Uint8Array(Buffer.from(text, 'base64')) : null;
+      if (key?.length === KEY_BYTES) this.#keys[name] = key;
+    }
+  }
+
   start(): void {
     this.#timer ??= setInterval(() => this.#rotate(), ROTATE_MS).unref();
   }

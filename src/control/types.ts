@@ -169,6 +169,20 @@ export interface ReloadResult {
   readonly problems: readonly string[];
 }
 
+/** Answer of POST /api/v1/replace. */
+export interface ReplaceResult {
+  readonly ok: boolean;
+  /** `refused`: not now, or not here. `config_invalid`: the successor's configuration does not validate. */
+  readonly code: 'replaced' | 'refused' | 'config_invalid' | 'failed';
+  /** The successor's; null = there is none. */
+  readonly pid: number | null;
+  readonly version: string | null;
+  /** How long it took to be ready. */
+  readonly readyMs: number | null;
+  /** Why there is none. */
+  readonly problems: readonly string[];
+}
+
 /** What the admin API and the commands may ask of a running node. Implemented by main.ts. */
 export interface ControlApi {
   readonly startedAt: string;
@@ -187,6 +201,8 @@ export interface ControlApi {
   }): readonly unknown[] | Promise<readonly unknown[]>;
   readonly events: EventLog;
   reload(why: string): Promise<ReloadResult>;
+  /** A hot restart: resolves when the successor serves, or when there will be none. */
+  replace(why: string): Promise<ReplaceResult>;
   /** null = done. */
   drain(endpointId: string): Refusal | null;
   enable(endpointId: string): Refusal | null;
@@ -198,6 +214,8 @@ export interface ControlApi {
 /** GET /api/v1/node: who and where this is; for the console and `status`. */
 export interface NodeView {
   readonly id: string;
+  /** Changes with a hot restart. */
+  readonly pid: number;
   readonly version: string;
   readonly node: string;
   readonly region: string | null;

@@ -60,6 +60,13 @@ export interface Estimate {
   count: number;
 }
 
+/** All that was learned: what another process may go on with. Endpoints are numbers, which are each process's own. */
+export interface CohortMemory {
+  /** Least recently used first. `cells`: CELL fields of every endpoint in turn. */
+  readonly cohorts: readonly { readonly key: number; readonly parent: number; readonly cells: Float64Array }[];
+  readonly shared: readonly (Readonly<Shared> & { readonly id: number })[];
+}
+
 export interface CohortLimits {
   readonly cohorts: number;
   readonly endpoints: number;
@@ -91,6 +98,30 @@ export class Cohorts {
 
   get size(): number {
     return this.#cohorts.size;
+  }
+
+  memory(): CohortMemory {
+    const cohorts = [...this.#cohorts].map(([key, { parent, cells, used }]) => {
+      return { key, parent, cells: cells.slice(0, used * CELL_DOUBLES) };
+    });
+    return { cohorts, shared: [...this.#shared].map(([id, shared]) => ({ id, ...shared })) };
+  }
+
+  /** Adds what another one has learned. `numberOf`: what it called an endpoint → what it is here; undefined = gone. */
+  recall({ cohorts, shared }: CohortMemory, numberOf: (id: number) => number | undefined): void {
+    for (const { id, ...rest } of shared) {
+      const own = numberOf(id);
+      if (own !== undefined) this.#shared.set(own, { ...rest });
+    }
+    for (const { key, parent, cells } of cohorts) {
+      const cohort = this.#touch(key, parent);
+      for (let from = 0; from + CELL_DOUBLES <= cells.length; from += CELL_DOUBLES) {
+        const id = numberOf(cells[from + CELL.ID]!);
+        if (id === undefined) continue;
+        const at = newCell(cohort, id, this.#limits.endpoints, cells[from + CELL.AT_MS]!);
+        cohort.cells.set(cells.subarray(from + CELL.COUNT, from + CELL_DOUBLES), at + CELL.COUNT);
+      }
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 // What the control plane and a worker thread say to each other. Numbers that change often do not travel here: they are on
 // the board (core/table.ts, core/lane.ts).
 
+import type { ListeningSocket } from './handover.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** A GeoIP database in shared memory; the shape geoip/reader.ts reads. */
@@ -33,6 +34,8 @@ export interface WorkerBirth {
   readonly loopId: string;
   /** Ports that `:0` listeners were given, by listener name. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Sockets of the process that ran before, to be taken over in place of opening some. */
+  readonly inherited: readonly ListeningSocket[];
   /** Connections the node may hold when the configuration leaves it to the descriptors. */
   readonly connectionCap: number;
 }
@@ -44,8 +47,18 @@ export type ToWorker =
   | { readonly type: 'addresses'; readonly addresses: Addresses }
   /** Of all TLS listeners, those of the next Snapshot included. */
   | { readonly type: 'tickets'; readonly keys: TicketKeyring }
-  /** Answers close their connections from now on; after `delayMs` nothing new is accepted; after `timeoutMs` all is cut. */
-  | { readonly type: 'drain'; readonly delayMs: number; readonly timeoutMs: number };
+  /** Which sockets it listens on: `sockets` answers. */
+  | { readonly type: 'sockets' }
+  /** Ends what it does, in the steps of data/drain.ts. */
+  | ({ readonly type: 'drain' } & Drain);
+
+/** Answers close their connections at once; after `delayMs` nothing new is accepted; after another `timeoutMs` all is cut. */
+export interface Drain {
+  readonly delayMs: number;
+  readonly timeoutMs: number;
+  /** Another process accepts from the same sockets. */
+  readonly isHandedOver: boolean;
+}
 
 /** Why a connection was closed that should have begun with a PROXY header, or should not have. */
 export type ProxyRefusal = 'malformed' | 'untrusted' | 'late';
@@ -64,4 +77,5 @@ export type FromWorker =
   | { readonly type: 'quiet'; readonly version: number }
   /** Told of the first in a while, since there may be many. */
   | { readonly type: 'unproxied'; readonly listener: string; readonly address: string; readonly why: ProxyRefusal }
+  | { readonly type: 'sockets'; readonly sockets: readonly ListeningSocket[] }
   | { readonly type: 'drained' };

@@ -1,9 +1,9 @@
 // Accepting: each worker listens for itself (SO_REUSEPORT, the kernel spreads the connections), so that none has to hand
 // sockets to another. Who may connect is decided here, before a byte is read; what it speaks, in entrance.ts.
 
-import { rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Census } from '../core/census.ts';
+import { type ListeningSocket, placeOf } from '../core/handover.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { CELL } from '../core/lane.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
@@ -12,10 +12,8 @@ import { type Door, enter } from './entrance.ts';
 import type { Handshakes } from './handshakes.ts';
 import type { Plane } from './plane.ts';
 import { readProxyHeader } from './proxy.ts';
+import { Sockets } from './sockets.ts';
 import { TlsContexts } from './tls.ts';
-
-/** The kernel caps it at net.core.somaxconn. */
-const BACKLOG = 4096;
 
 export class Listener implements Door {
   readonly handshakes: Handshakes;
@@ -25,7 +23,7 @@ export class Listener implements Door {
   readonly #plane: Plane;
   readonly #census: Census;
   readonly #connectionCap: number;
-  readonly #server: Server;
+  readonly #sockets = new Sockets((socket) => this.#accept(socket));
   port: number;
 
   constructor(
@@ -42,9 +40,6 @@ export class Listener implements Door {
     this.#connectionCap = connectionCap;
     this.spec = spec;
     this.port = port;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
-      this.#accept(socket),
-    );
   }
 
   /** What connections from now on find; those that are there stay as they are. Throws when OpenSSL refuses a certificate. */
@@ -55,30 +50,23 @@ export class Listener implements Door {
     this.spec = spec;
   }
 
-  /** Rejects with the system's error (EADDRINUSE, EACCES, …). */
-  listen(canReusePort: boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      const onListening = (): void => {
-        this.#server.off('error', reject);
-        this.#server.on('error', () => {}); // EMFILE at accept: the connection waits in the backlog
-        const address = this.#server.address();
-        if (address !== null && typeof address === 'object') this.port = address.port;
-        resolve();
-      };
-      const { path, host } = this.spec;
-      if (path !== null) {
-        rmSync(path, { force: true }); // left over by a process that was killed; a live one was noticed before
-        this.#server.listen({ path, backlog: BACKLOG }, onListening);
-      } else {
-        const where = host === '' ? {} : { host };
-        this.#server.listen({ ...where, port: this.port, backlog: BACKLOG, reusePort: canReusePort }, onListening);
-      }
-    });
+  /** Opens a socket of its own, or takes over `inherited` ones. Rejects with the system's error (EADDRINUSE, EACCES, …). */
+  async listen(canReusePort: boolean, inherited: readonly ListeningSocket[]): Promise<void> {
+    const { spec } = this;
+    this.port = await (inherited.length > 0
+      ? this.#sockets.adopt(inherited, spec)
+      : this.#sockets.open(spec, this.port, canReusePort));
   }
 
-  close(): void {
-    this.#server.close();
+  /** What a successor would take over. */
+  get sockets(): ListeningSocket[] {
+    const { spec, port } = this;
+    return this.#sockets.fds.map((fd) => ({ name: spec.name, place: placeOf(spec), port, fd }));
+  }
+
+  /** Nothing is accepted any more. `isHandedOver`: another process accepts, from the same sockets. */
+  close(isHandedOver = false): void {
+    this.#sockets.close(isHandedOver);
   }
 
   #accept(socket: Socket): void {

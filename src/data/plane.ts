@@ -16,6 +16,7 @@ import { Capture } from './capture.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
 import { Readers } from './readers.ts';
+import type { Tunnel } from './tunnel.ts';
 import { Upstreams } from './upstreams.ts';
 import { Wheel } from './wheel.ts';
 
@@ -74,6 +75,8 @@ export class Plane {
   isDraining = false;
   /** The grace of a drain is over: idle connections are closed too. */
   isClosingIdle = false;
+  /** WebSockets on their way through. */
+  readonly tunnels = new Set<Tunnel>();
   readonly #options: PlaneOptions;
   readonly #connections = new Set<ClientConnectionHandle>();
   readonly #old: Generation[] = [];
@@ -119,6 +122,10 @@ export class Plane {
 
   get accessFormat(): AccessFormat {
     return this.generation.snapshot.access;
+  }
+
+  connections(): ClientConnectionHandle[] {
+    return [...this.#connections];
   }
 
   get connectionCount(): number {
@@ -195,7 +202,7 @@ export class Plane {
 
   #build(snapshot: Snapshot): Generation {
     const groups = this.upstreams.install(snapshot.endpoints, snapshot.pools);
-    return buildGeneration(snapshot, groups, this.clock(), this.#options.wrapRouter);
+    return buildGeneration(snapshot, groups, this.clock(), this.#options.wrapRouter, this.generation ?? null);
   }
 
   #reportQuiet(): void {

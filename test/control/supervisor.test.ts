@@ -105,7 +105,7 @@ describe('workers', () => {
     await until(() => seen.quiet.includes(2), 'the quiet of the first version');
     await until(() => supervisor.lanes().every(({ reader }) => reader.heartbeat > 0), 'a sign of life of both');
     expect(supervisor.lanes().reduce((sum, { reader }) => sum + requestsOf(reader), 0)).toBe(48);
-    await supervisor.drain(0, 200);
+    await supervisor.drain({ delayMs: 0, timeoutMs: 200, isHandedOver: false });
     await supervisor.stop();
     await expect(rawClient(port)).rejects.toThrow('ECONNREFUSED');
     expect(seen.restarts).toBe(0);

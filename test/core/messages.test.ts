@@ -34,6 +34,7 @@ it('a birth arrives whole, over the same lane, census, table and database bytes'
     tickets: { https: new Uint8Array(48).fill(7) },
     loopId: 'loop',
     ports: { http: 8080 },
+    inherited: [{ name: 'http', place: '|8080', port: 8080, fd: 4 }],
     connectionCap: 100,
   };
   const twin = throughChannel(birth);
@@ -58,7 +59,8 @@ it('a birth arrives whole, over the same lane, census, table and database bytes'
 });
 
 it.each<ToWorker | FromWorker>([
-  { type: 'drain', delayMs: 5000, timeoutMs: 30_000 },
+  { type: 'drain', delayMs: 5000, timeoutMs: 30_000, isHandedOver: false },
+  { type: 'sockets', sockets: [{ name: 'http', place: '|8080', port: 8080, fd: 4 }] },
   { type: 'installed', version: 3, ports: { http: 1 } },
   { type: 'refused', version: 3, listener: 'http', code: 'EADDRINUSE', message: 'in use' },
   { type: 'quiet', version: 3 },

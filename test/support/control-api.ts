@@ -3,11 +3,12 @@
 
 import { startAdmin } from '../../src/control/admin.ts';
 import { createEventLog } from '../../src/control/events.ts';
-import type { CandidateView, ControlApi, EndpointView, Refusal, ReloadResult } from '../../src/control/types.ts';
+import type { CandidateView, ControlApi, EndpointView, Refusal, ReloadResult, ReplaceResult } from '../../src/control/types.ts';
 
 export interface FakeApi extends ControlApi {
   reason: string | null;
   reloadResult: ReloadResult;
+  replaceResult: ReplaceResult;
   readonly calls: string[];
 }
 
@@ -85,6 +86,7 @@ export function fakeApi(): FakeApi {
   return {
     reason: null,
     reloadResult: { ok: true, version: 8, problems: [] },
+    replaceResult: { ok: true, code: 'replaced', pid: 4712, version: '0.2.0', readyMs: 812, problems: [] },
     calls,
     startedAt: new Date(Date.now() - 7_384_000).toISOString(),
     events,
@@ -150,12 +152,17 @@ export function fakeApi(): FakeApi {
       calls.push(`reload ${why}`);
       return this.reloadResult;
     },
+    async replace(why) {
+      calls.push(`replace ${why}`);
+      return this.replaceResult;
+    },
     drain: (id) => known('drain', id),
     enable: (id) => known('enable', id),
     metrics: async () => '# HELP fermat_build_info x\n# TYPE fermat_build_info gauge\nfermat_build_info 1\n',
     node() {
       return {
         id: 'edge-fra-1',
+        pid: 4711,
         version: '0.1.0',
         node: process.version,
         region: 'aws:eu-central-1',

@@ -3,7 +3,7 @@
 // most of the time none is, and then only the learning costs. On the tick, like all ranking; never on the request path.
 
 import { type CohortPath, cohortPath, EDGE_COHORT } from '../../core/cohort.ts';
-import { Cohorts } from '../../core/cohorts.ts';
+import { type CohortMemory, Cohorts } from '../../core/cohorts.ts';
 import { type Lent, writeDirectory } from '../../core/directory.ts';
 import { OUTCOME, SAMPLE } from '../../core/lane.ts';
 import { type Home, newHome, type Ranked, type Ranking, rank } from '../../core/rank.ts';
@@ -86,6 +86,15 @@ export class FleetCohorts {
 
   get size(): number {
     return this.#rows.length;
+  }
+
+  /** What was learned of a pool, by its index. Rows are not in it: they are lent again when their cohort is next heard of. */
+  memoryOf(pool: number): CohortMemory {
+    return this.#learned[pool]!.memory();
+  }
+
+  recall(pool: number, memory: CohortMemory, numberOf: (id: number) => number | undefined): void {
+    this.#learned[pool]!.recall(memory, numberOf);
   }
 
   /** The row that serves this client in place of `root`: of its narrowest cohort that has one; null = `root` itself. */

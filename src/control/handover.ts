@@ -1,0 +1,72 @@
+// What a process gives to the one that takes over (a hot restart), and how the two talk: over the IPC channel between parent and
+// child, as JSON. Listening sockets travel as inherited descriptors; everything else may be missing or unreadable, and the
+// successor then learns it anew. Both sides may be of different versions.
+
+import { closeSync } from 'node:fs';
+import { belongsTo, type ListeningSocket } from '../core/handover.ts';
+import type { ListenerSpec } from '../core/snapshot.ts';
+
+/** Set for a process that is to take over. */
+export const SUCCESSOR_ENV = 'FERMAT_SUCCESSOR';
+/** Counts up when the meaning of what is below changes. */
+export const HANDOVER_FORM = 1;
+/** Descriptors from here on are listening sockets, in the order of the handover: 0 to 2 are stdio, 3 is the channel. */
+export const FIRST_FD = 4;
+
+export interface Handover {
+  readonly form: number;
+  /** Version of the process that gives. */
+  readonly version: string;
+  /** Descriptors as the successor has them. */
+  readonly sockets: readonly ListeningSocket[];
+  /** The admin listener: its address as configured. null = there is none. */
+  readonly admin: { readonly address: string; readonly fd: number } | null;
+  /** TLS ticket keys by listener, base64: sessions go on. */
+  readonly tickets: Readonly<Record<string, string>>;
+  /** Fleet.memory(). */
+  readonly memory: unknown;
+}
+
+/** What the successor answers: that it serves, or why it never will. */
+export type Answer =
+  | { readonly type: 'ready'; readonly version: string }
+  | { readonly type: 'failed'; readonly isConfig: boolean; readonly problems: readonly string[] };
+
+/** null = of another form: then even the sockets mean nothing to us. */
+export function readHandover(given: unknown): Handover | null {
+  const handover = given as Partial<Handover> | null;
+  if (handover?.form !== HANDOVER_FORM || typeof handover.version !== 'string') return null;
+  const { sockets, admin, tickets } = handover;
+  if (!Array.isArray(sockets) || !sockets.every(isSocket)) return null;
+  if (admin !== null && (typeof admin?.address !== 'string' || !isDescriptor(admin.fd))) return null;
+  if (typeof tickets !== 'object' || tickets === null) return null;
+  return handover as Handover;
+}
+
+function isSocket(given: unknown): given is ListeningSocket {
+  const socket = given as Partial<ListeningSocket> | null;
+  const isNamed = typeof socket?.name === 'string' && typeof socket.place === 'string';
+  return isNamed && Number.isInteger(socket.port) && isDescriptor(socket.fd);
+}
+
+function isDescriptor(given: unknown): boolean {
+  return Number.isInteger(given) && (given as number) >= FIRST_FD;
+}
+
+/** null = it is no answer. */
+export function readAnswer(given: unknown): Answer | null {
+  const answer = given as Partial<Answer> | null;
+  if (answer?.type === 'ready' && typeof answer.version === 'string') return answer as Answer;
+  if (answer?.type !== 'failed' || !Array.isArray(answer.problems)) return null;
+  return { type: 'failed', isConfig: answer.isConfig === true, problems: answer.problems.map(String) };
+}
+
+/** The sockets of listeners that are wanted, under their present names. The others are closed: nobody here would accept. */
+export function claim(sockets: readonly ListeningSocket[], wanted: readonly ListenerSpec[]): ListeningSocket[] {
+  return sockets.flatMap((socket) => {
+    const spec = wanted.find((candidate) => belongsTo(socket, candidate));
+    if (spec !== undefined) return [{ ...socket, name: spec.name }];
+    closeSync(socket.fd);
+    return [];
+  });
+}

@@ -1,0 +1,88 @@
+// The listening sockets of one listener in one worker: opened here, or taken over from the process that ran before. Usually one;
+// several when there are fewer workers than before, since a socket of the group that nobody accepts from swallows connections.
+
+import { renameSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { ListeningSocket } from '../core/handover.ts';
+import type { ListenerSpec } from '../core/snapshot.ts';
+
+/** The kernel caps it at net.core.somaxconn. */
+const BACKLOG = 4096;
+
+export class Sockets {
+  readonly #servers: Server[] = [];
+  readonly #onConnection: (socket: Socket) => void;
+  #path: string | null = null;
+
+  /** `onConnection` gets sockets that have not been read. */
+  constructor(onConnection: (socket: Socket) => void) {
+    this.#onConnection = onConnection;
+  }
+
+  /** Gives the port it is; 0 for a path. Rejects with the system's error (EADDRINUSE, EACCES, …). */
+  async open({ host, path }: ListenerSpec, port: number, canReusePort: boolean): Promise<number> {
+    if (path !== null) return this.#openPath(path);
+    const where = host === '' ? {} : { host };
+    const server = await this.#listen({ ...where, port, reusePort: canReusePort });
+    return portOf(server);
+  }
+
+  /**
+   * libuv removes the path a socket was bound to when it closes it, though a successor may serve it by then. So the socket is
+   * bound under another name and moved; whoever was there before (a process that was killed) is replaced in the same step.
+   */
+  async #openPath(path: string): Promise<number> {
+    const bound = `${path}~`;
+    rmSync(bound, { force: true });
+    await this.#listen({ path: bound });
+    renameSync(bound, path);
+    this.#path = path;
+    return 0;
+  }
+
+  /** Takes over what another process has opened. Gives the port; rejects when one is not what it is said to be. */
+  async adopt(sockets: readonly ListeningSocket[], { path }: ListenerSpec): Promise<number> {
+    this.#path = path;
+    let port = 0;
+    for (const { fd, port: expected, name } of sockets) {
+      port = portOf(await this.#listen({ fd }));
+      if (port !== expected) throw new Error(`took over a socket of ${name} on port ${port}, expected ${expected}`);
+    }
+    return port;
+  }
+
+  /** Descriptors, valid until `close`. */
+  get fds(): number[] {
+    return this.#servers.map(fdOf).filter((fd) => fd >= 0);
+  }
+
+  /** Nothing is accepted any more. `isHandedOver`: somebody else accepts, from these very sockets. */
+  close(isHandedOver: boolean): void {
+    for (const server of this.#servers) server.close();
+    if (this.#path !== null && !isHandedOver) rmSync(this.#path, { force: true });
+    this.#path = null;
+  }
+
+  #listen(where: Parameters<Server['listen']>[0] & object): Promise<Server> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, this.#onConnection);
+    this.#servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(where, BACKLOG, () => {
+        server.off('error', reject);
+        server.on('error', () => {}); // EMFILE at accept: the connection waits in the backlog
+        resolve(server);
+      });
+    });
+  }
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return address !== null && typeof address === 'object' ? address.port : 0;
+}
+
+/** Node keeps it to its handles. -1 = closed. */
+function fdOf(server: Server): number {
+  return (server as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd ?? -1;
+}
