@@ -102,6 +102,7 @@ export class Hedge implements UpstreamEvents {
     if (this.#phase === PHASE.IDLE) return upstream.abort();
     this.#up = upstream;
     sendTo(this.#ex, upstream, this.#books);
+    upstream.expectWithin(this.#ex.pool!.spec.timeouts.firstByteMs);
   }
 
   onConnectFailed(reason: ConnectFailure): void {
