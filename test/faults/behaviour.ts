@@ -18,7 +18,7 @@ export type Behaviour =
   /** Read, and never answered. */
   | { readonly kind: 'silent' }
   /** These bytes as they are (latin1), and then nothing more, an orderly end, or a reset. */
-  | { readonly kind: 'bytes'; readonly text: string; readonly then: 'nothing' | 'end' | 'reset' }
+  | { readonly kind: 'bytes'; readonly text: string; readonly ending: 'nothing' | 'end' | 'reset' }
   /** The connection is reset as soon as the head of the request is in. */
   | { readonly kind: 'reset' };
 

@@ -2,8 +2,11 @@
 
 import type { AbsentCase, FaultCase } from './case.ts';
 import { GONE } from './rows/gone.ts';
+import { OUTAGE } from './rows/outage.ts';
+import { SLOW } from './rows/slow.ts';
+import { UNSTEADY } from './rows/unsteady.ts';
 
-export const CASES: readonly FaultCase[] = [...GONE];
+export const CASES: readonly FaultCase[] = [...GONE, ...SLOW, ...UNSTEADY, ...OUTAGE];
 
 const NO_REDIS = 'no Redis state in this version';
 

@@ -224,9 +224,9 @@ class Reader {
 async function behave(socket: Socket, behaviour: Behaviour, isHead: boolean): Promise<void> {
   if (behaviour.kind === 'bytes') {
     socket.write(behaviour.text, 'latin1');
-    if (behaviour.then === 'end') socket.end();
+    if (behaviour.ending === 'end') socket.end();
     // Behind the bytes: a reset at once would take them along.
-    if (behaviour.then === 'reset') setTimeout(() => reset(socket), 20);
+    if (behaviour.ending === 'reset') setTimeout(() => reset(socket), 20);
     return;
   }
   if (behaviour.kind !== 'answer') return;
