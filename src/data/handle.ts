@@ -19,6 +19,11 @@ export interface StreamHandle {
   /** Told of what was read; what it returns, if anything, is read into next. */
   onread: ((this: StreamHandle, arrayBuffer: ArrayBuffer | undefined) => unknown) | undefined;
   useUserBuffer(buffer: Uint8Array): void;
+  /** All that was ever given to it to write; and the part that waits for the kernel. */
+  readonly bytesWritten: number;
+  readonly writeQueueSize: number;
+  /** Of a TLS handle: the one below, where its ciphertext goes. */
+  readonly _parent?: StreamHandle;
   writeLatin1String(request: WriteRequest, text: string): number;
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
 }
@@ -51,4 +56,12 @@ function bindingOf(): StreamBinding | null {
 /** null = closed, or not open yet. */
 export function handleOf(socket: Socket): StreamHandle | null {
   return (socket as unknown as { _handle: StreamHandle | null })._handle;
+}
+
+/** How much of what was written the kernel has taken so far, bytes, of TLS the ciphertext; it takes more when the peer does. */
+export function takenBytes(socket: Socket): number {
+  const handle = handleOf(socket);
+  if (handle === null) return 0;
+  const { bytesWritten, writeQueueSize } = handle._parent ?? handle;
+  return bytesWritten - writeQueueSize;
 }

@@ -19,6 +19,7 @@ export function finish(it: ServerConnection): void {
   const { head } = it.exchange;
   if (head.framing === FRAMING.LENGTH && head.length - it.body.received > MAX_LEFTOVER_BYTES) return close(it);
   it.leftover = 0;
+  it.bodyPace.stop();
   it.plane.wheel.armIn(it, LINGER_MS);
   it.holding.goAll();
 }
@@ -44,9 +45,13 @@ export function close(it: ServerConnection): void {
   if (it.phase === PHASE.DEAD) return;
   it.phase = PHASE.CLOSING;
   it.holding.take();
-  const { wheel, limits } = it.plane;
+  const { wheel } = it.plane;
   // The time to linger counts from the last byte of the answer, however slowly it is read.
-  wheel.armIn(it, it.answer.isFlushed ? LINGER_MS : limits.idleTimeoutMs);
+  if (it.answer.isFlushed) wheel.armIn(it, LINGER_MS);
+  else {
+    it.awaitDrain();
+    wheel.arm(it, it.drainPace.dueMs);
+  }
   it.socket.once('finish', () => {
     if (it.phase === PHASE.CLOSING) wheel.armIn(it, LINGER_MS);
   });
@@ -94,23 +99,35 @@ export function onFin(it: ServerConnection): void {
   }
 }
 
-export function onDeadline(it: ServerConnection): void {
+export function onDeadline(it: ServerConnection, nowMs: number): void {
   switch (it.phase) {
     case PHASE.HEAD:
       if (it.headStarted) refuse(it, PROBLEM.requestTimeout);
-      else if (it.isClogged) it.socket.destroy();
+      else if (it.isClogged) drainOrDestroy(it, nowMs);
       else close(it);
       return;
     case PHASE.BODY:
       if (it.leftover >= 0) close(it);
-      else it.exchange.onRequestBroken(PROBLEM.requestTimeout);
+      else if (it.bodyPace.isTooSlow(nowMs)) it.exchange.onRequestBroken(PROBLEM.requestTimeout);
+      else drainOrDestroy(it, nowMs);
       return;
     case PHASE.ANSWERING:
-      if (!it.hasFin || !isStillThere(it)) it.socket.destroy(); // or has not read for idleTimeout
+      if (!it.hasFin) drainOrDestroy(it, nowMs);
+      else if (!isStillThere(it)) it.socket.destroy();
       return;
-    default:
-      it.socket.destroy();
+    case PHASE.TUNNEL:
+      return drainOrDestroy(it, nowMs);
+    case PHASE.CLOSING:
+      if (it.drainPace.isRunning && !it.answer.isFlushed && !it.drainPace.isTooSlow(nowMs))
+        return it.plane.wheel.arm(it, it.drainPace.dueMs);
   }
+  it.socket.destroy();
+}
+
+/** Goes on waiting for a client that takes its answer, in however many pieces. */
+function drainOrDestroy(it: ServerConnection, nowMs: number): void {
+  if (it.drainPace.isTooSlow(nowMs)) it.socket.destroy();
+  else it.watch();
 }
 
 /** Of a client that has said its last byte. Judged again later unless the answer is no. */

@@ -5,12 +5,32 @@ import { BODY } from '../../wire/body.ts';
 import { faultOf } from '../../wire/fault.ts';
 import type { Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
+import { kept } from '../buffers.ts';
 import { type Problem, problemOfFault, renderProblem } from '../errors.ts';
 import { close, next } from './ending.ts';
+import { BEGINS, beginningOf, type Preface } from './preface.ts';
 import { PHASE, type ServerConnection } from './server.ts';
 
 /** What is read of a body after an endpoint has answered early, so that the connection can go on. */
 export const MAX_LEFTOVER_BYTES = 256 * 1024;
+
+/** Bytes of a connection that may yet turn out to speak HTTP/2. */
+export function readFirst(it: ServerConnection, chunk: Buffer, onPreface: Preface): void {
+  const stash = it.holding.take();
+  const bytes = stash === null ? chunk : Buffer.concat([stash, chunk]);
+  switch (beginningOf(bytes)) {
+    case BEGINS.ELSE:
+      it.onPreface = null;
+      return it.process(bytes, bytes !== chunk);
+    case BEGINS.MAYBE:
+      it.holding.keep(kept(bytes, 0, bytes.length));
+      if (stash === null) it.plane.wheel.armIn(it, it.plane.limits.headTimeoutMs);
+      return;
+    case BEGINS.H2:
+      it.handOver();
+      onPreface(bytes);
+  }
+}
 
 export function readHead(it: ServerConnection, chunk: Buffer, at: number): number {
   const reader = it.reader ?? it.borrowReader();
@@ -34,13 +54,14 @@ export function readHead(it: ServerConnection, chunk: Buffer, at: number): numbe
 function startRequest(it: ServerConnection, head: RequestHead): void {
   const { plane, body } = it;
   it.headStarted = false;
+  it.isAwaiting = false;
   it.answer.begin(head, !plane.isDraining);
   body.begin(head.framing, head.length);
   const hasBody = !body.isDone;
   const { nowMs } = plane.wheel;
   if (hasBody) {
     it.phase = PHASE.BODY;
-    plane.wheel.arm(it, nowMs + plane.limits.bodyTimeoutMs);
+    it.awaitBody();
   } else {
     it.phase = PHASE.ANSWERING;
     it.requestReadMs = nowMs;
@@ -54,7 +75,7 @@ export function readBody(it: ServerConnection, chunk: Buffer, at: number): numbe
   const code = body.read(chunk, at);
   if (code === BODY.DATA) {
     if (it.leftover < 0) {
-      it.plane.wheel.armIn(it, it.plane.limits.bodyTimeoutMs);
+      it.bodyPace.moved(body.to - body.from, it.plane.wheel.nowMs);
       it.exchange.onRequestChunk(chunk, body.from, body.to);
     } else {
       it.leftover += body.to - body.from;
@@ -78,7 +99,8 @@ function endRequest(it: ServerConnection, trailers: Fields | null): void {
   if (it.leftover >= 0) return next(it);
   it.phase = PHASE.ANSWERING;
   it.requestReadMs = it.plane.wheel.nowMs;
-  it.awaitDrain();
+  it.bodyPace.stop();
+  it.watch();
   it.exchange.onRequestEnd(trailers !== null && trailers.count > 0 ? trailers : null);
 }
 
@@ -95,6 +117,8 @@ export function refuse(it: ServerConnection, problem: Problem): void {
 export function awaitRequest(it: ServerConnection): void {
   it.layReaderBack();
   const { plane } = it;
-  if (it.hasFin || (plane.isDraining && plane.isClosingIdle)) close(it);
-  else plane.wheel.armIn(it, plane.limits.idleTimeoutMs);
+  if (it.hasFin || (plane.isDraining && plane.isClosingIdle)) return close(it);
+  if (it.isAwaiting) return; // blank lines before a request (RFC 9112, 2.2) are none
+  it.isAwaiting = true;
+  plane.wheel.armIn(it, plane.limits.idleTimeoutMs);
 }

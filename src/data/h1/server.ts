@@ -12,6 +12,7 @@ import type { RequestReader } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
 import { kept, ReadBuffer, type Reading, type Tap } from '../buffers.ts';
 import { Exchange } from '../exchange.ts';
+import { DrainPace, Pace } from '../pace.ts';
 import type { Plane } from '../plane.ts';
 import type { Readers } from '../readers.ts';
 import type { Downstream, Peer } from '../sides.ts';
@@ -19,8 +20,8 @@ import { Timed } from '../wheel.ts';
 import { AnswerWriter } from './answer.ts';
 import { close, cut, finish, onDeadline, onFin, takeUp } from './ending.ts';
 import { HELD, Holding } from './holding.ts';
-import { awaitRequest, readBody, readHead } from './intake.ts';
-import { BEGINS, beginningOf, type Preface } from './preface.ts';
+import { awaitRequest, readBody, readFirst, readHead } from './intake.ts';
+import type { Preface } from './preface.ts';
 import { Presence } from './presence.ts';
 
 export const PHASE = { HEAD: 0, BODY: 1, ANSWERING: 2, TUNNEL: 3, CLOSING: 4, DEAD: 5 } as const;
@@ -35,10 +36,17 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   readonly answer: AnswerWriter;
   readonly holding: Holding;
   readonly presence = new Presence();
+  /** Of the request's body, and of the client's taking of the answer. */
+  readonly bodyPace = new Pace();
+  readonly drainPace: DrainPace;
   phase: Phase = PHASE.HEAD;
+  /** Until the first bytes tell which protocol it speaks. */
+  onPreface: Preface | null;
   /** Lent from the first byte of a head to the end of its answer; null between requests. */
   reader: RequestReader | null = null;
   headStarted = false;
+  /** The time for which the connection may be idle runs: it counts from the last request, not from the last byte. */
+  isAwaiting = true;
   /** `process` is at work: what is left of its chunk is looked at when everybody has returned. */
   isLooping = false;
   /** The client has said its last byte. */
@@ -47,8 +55,6 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   /** Body bytes read after the answer was already whole; -1 = the answer is not. */
   leftover = -1;
   readonly #onClosed: () => void;
-  #onPreface: Preface | null;
-  /** It speaks another protocol, and the socket is somebody else's. */
   #isHandedOver = false;
   readonly #buffer = new ReadBuffer();
   /** The one before `reader`, to be had again. */
@@ -64,10 +70,11 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     this.peer = peer;
     this.exchange = new Exchange(plane, this);
     this.socket = socket;
-    this.#onPreface = onPreface;
+    this.onPreface = onPreface;
     tap.reader = this;
     this.answer = new AnswerWriter(socket, () => this.#onDrain());
     this.holding = new Holding(socket);
+    this.drainPace = new DrainPace(socket);
     socket.on('end', () => onFin(this));
     socket.on('error', () => {}); // `close` follows and is handled there
     socket.on('close', () => this.#onClose());
@@ -85,12 +92,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
 
   /** Requests wait until the client has taken the answers it was sent: it shall not have us pile up more of them. */
   get isClogged(): boolean {
-    return this.phase === PHASE.HEAD && !this.holding.isEmpty && this.#onPreface === null;
-  }
-
-  /** The body is not read because the exchange does not want it now: that its client sends nothing means nothing. */
-  get #isBodyHeld(): boolean {
-    return this.phase === PHASE.BODY && this.holding.isStopped(HELD.BY_EXCHANGE);
+    return this.phase === PHASE.HEAD && !this.holding.isEmpty && this.onPreface === null;
   }
 
   destroy(): void {
@@ -102,27 +104,16 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   take(chunk: Buffer): void {
     if (this.phase >= PHASE.CLOSING) return;
     this.plane.wheel.stamp();
-    if (this.#onPreface !== null) this.#takeFirst(chunk, this.#onPreface);
+    if (this.onPreface !== null) readFirst(this, chunk, this.onPreface);
     else this.process(chunk, false);
   }
 
-  #takeFirst(chunk: Buffer, onPreface: Preface): void {
-    const stash = this.holding.take();
-    const bytes = stash === null ? chunk : Buffer.concat([stash, chunk]);
-    switch (beginningOf(bytes)) {
-      case BEGINS.ELSE:
-        this.#onPreface = null;
-        return this.process(bytes, bytes !== chunk);
-      case BEGINS.MAYBE:
-        this.holding.keep(kept(bytes, 0, bytes.length));
-        if (stash === null) this.plane.wheel.armIn(this, this.plane.limits.headTimeoutMs);
-        return;
-    }
+  /** It speaks another protocol: the socket is somebody else's from now on. */
+  handOver(): void {
     this.phase = PHASE.DEAD;
     this.#isHandedOver = true;
     this.plane.wheel.drop(this);
     this.plane.forget(this);
-    onPreface(bytes);
   }
 
   next(): Buffer {
@@ -166,7 +157,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   #clog(more: Buffer): number {
     this.holding.keep(more);
     this.holding.stop(HELD.BY_STASH);
-    this.plane.wheel.armIn(this, this.plane.limits.idleTimeoutMs);
+    this.awaitDrain();
     return -1;
   }
 
@@ -198,18 +189,18 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     this.#onClosed();
   }
 
-  override onDeadline(): void {
-    onDeadline(this);
+  override onDeadline(nowMs: number): void {
+    onDeadline(this, nowMs);
   }
 
   #onDrain(): void {
     if (this.phase === PHASE.DEAD) return;
+    this.drainPace.stop();
     if (this.isClogged) {
       this.plane.wheel.stamp();
       return takeUp(this);
     }
-    if ((this.phase === PHASE.ANSWERING && !this.hasFin) || this.phase === PHASE.TUNNEL || this.#isBodyHeld)
-      this.plane.wheel.disarm(this);
+    this.watch();
     if (this.phase < PHASE.CLOSING) this.exchange.onDownstreamDrain();
   }
 
@@ -230,21 +221,22 @@ export class ServerConnection extends Timed implements Downstream, Reading {
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
     if (this.answer.chunk(chunk, from, to)) return true;
-    this.#awaitDrain();
+    this.awaitDrain();
     return false;
   }
 
-  /** A client that reads nothing of its answer for idleTimeout is let go. */
-  #awaitDrain(): void {
-    if (this.phase === PHASE.ANSWERING || this.#isBodyHeld)
-      this.plane.wheel.armIn(this, this.plane.limits.idleTimeoutMs);
-    else if (this.phase === PHASE.TUNNEL) this.plane.wheel.armIn(this, this.exchange.idleMs);
+  /** A client that takes nothing of its answer for idleTimeout, or hardly anything, is let go. */
+  awaitDrain(): void {
+    this.drainPace.await(this.plane.wheel.nowMs, this.plane.limits.idleTimeoutMs);
+    this.watch();
   }
 
-  /** Nothing of the request is waited for: whether the answer's bytes are taken is all that is timed. */
-  awaitDrain(): void {
-    if (this.answer.hasRoom) this.plane.wheel.disarm(this);
-    else this.#awaitDrain();
+  /** Times what is waited for now. A client that has said its last byte is timed by its presence. */
+  watch(): void {
+    const { phase } = this;
+    if (phase === PHASE.HEAD ? !this.isClogged : phase === PHASE.ANSWERING && this.hasFin) return;
+    if (phase < PHASE.CLOSING && this.leftover < 0)
+      this.plane.wheel.arm(this, Math.min(this.bodyPace.dueMs, this.drainPace.dueMs));
   }
 
   end(trailers: Fields | null): void {
@@ -274,24 +266,32 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   flush(): void {
-    if (!this.answer.flush()) this.#awaitDrain();
+    if (!this.answer.flush()) this.awaitDrain();
+  }
+
+  /** A client that sends nothing of its body for bodyTimeout, or hardly anything, is told. */
+  awaitBody(): void {
+    this.bodyPace.start(this.plane.wheel.nowMs, this.plane.limits.bodyTimeoutMs);
+    this.watch();
   }
 
   pause(): void {
     this.holding.stop(HELD.BY_EXCHANGE);
-    if (this.phase === PHASE.BODY) this.awaitDrain(); // of the body nothing is: it is us who do not read
+    if (this.phase !== PHASE.BODY) return;
+    this.bodyPace.stop(); // it is us who do not read
+    this.watch();
   }
 
   resume(): void {
     if (!this.holding.isStopped(HELD.BY_EXCHANGE)) return;
-    if (this.phase === PHASE.BODY) this.plane.wheel.armIn(this, this.plane.limits.bodyTimeoutMs);
+    if (this.phase === PHASE.BODY) this.awaitBody();
     this.holding.go(HELD.BY_EXCHANGE);
   }
 
   tunnel(): void {
     this.phase = PHASE.TUNNEL;
     this.answer.isChunked = false;
-    this.plane.wheel.disarm(this);
+    this.watch();
     const stash = this.holding.take();
     this.holding.goAll();
     if (stash !== null) this.exchange.onRequestChunk(stash, 0, stash.length);

@@ -10,8 +10,9 @@ import { Dial } from '../h1/dial.ts';
 import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
 import type { ClientStream } from './client-stream.ts';
 import type { SessionGroup } from './group.ts';
+import { CONNECTION_WINDOW_BYTES } from './inflow.ts';
 import { COST, EARNED } from './patience.ts';
-import { CONNECTION_WINDOW_BYTES, H2Session } from './session.ts';
+import { H2Session } from './session.ts';
 import { STREAM_WINDOW_BYTES } from './stream.ts';
 
 /** What an endpoint's response head may hold; as over HTTP/1.1. */

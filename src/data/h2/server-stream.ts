@@ -4,8 +4,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { FRAMING } from '../../wire/body.ts';
+import { FAULT, NO_FAULT } from '../../wire/fault.ts';
 import { addLine, Fields } from '../../wire/fields.ts';
+import type { HeaderBlock } from '../../wire/h2/block.ts';
 import { FLAG, FRAME, H2_ERROR } from '../../wire/h2/frames.ts';
+import { readRequest } from '../../wire/h2/request.ts';
 import { USUAL_LINES } from '../../wire/lines.ts';
 import { RequestHead } from '../../wire/request.ts';
 import type { ResponseHead } from '../../wire/response.ts';
@@ -15,6 +18,7 @@ import { PROBLEM, type Problem, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import { isGrpc } from '../grpc.ts';
 import { dropNamed } from '../headers.ts';
+import { Pace } from '../pace.ts';
 import type { Downstream, Peer } from '../sides.ts';
 import type { Sender } from './sender.ts';
 import type { H2ServerConnection } from './server.ts';
@@ -36,6 +40,9 @@ export class ServerStream extends H2Stream implements Downstream {
   isTouched = false;
   /** A request without progress is cut; a gRPC stream may be silent for as long as it likes. */
   #isTimed = false;
+  /** Of the request's body, and of the client's opening of windows for the answer. */
+  readonly #bodyPace = new Pace();
+  readonly #drainPace = new Pace();
 
   constructor(connection: H2ServerConnection) {
     super();
@@ -52,6 +59,20 @@ export class ServerStream extends H2Stream implements Downstream {
   }
 
   // ── from the client ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Reads the request in the block, which also has to fit into an HTTP/1.1 request line and ask for nothing unheard of.
+   * Gives a FAULT.
+   */
+  read(block: HeaderBlock, hasBody: boolean): number {
+    const head = this.request;
+    const fault = readRequest(block, head, hasBody);
+    if (fault !== NO_FAULT) return fault;
+    const lineBytes = head.method.length + 1 + head.target.length + ' HTTP/1.1'.length;
+    if (lineBytes > this.#connection.plane.limits.requestLineBytes) return FAULT.LINE_TOO_LONG;
+    if (head.isExtendedConnect && head.upgrade.toLowerCase() !== 'websocket') return FAULT.CONNECT; // RFC 9220, 3
+    return NO_FAULT;
+  }
 
   /** A request whose head stands in `request`; it goes on its way with `wake`. */
   arrive(id: number, sendWindow: number, hasBody: boolean): void {
@@ -80,9 +101,8 @@ export class ServerStream extends H2Stream implements Downstream {
       }
     }
     this.#isTimed = hasBody && !isUpgrade && !isGrpc(head);
-    const { wheel, limits } = this.#connection.plane;
-    if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
-    this.exchange.begin(head, hasBody && !isUpgrade, wheel.nowMs);
+    if (this.#isTimed) this.#awaitBody();
+    this.exchange.begin(head, hasBody && !isUpgrade, this.#connection.plane.wheel.nowMs);
   }
 
   /** A request that cannot be served, answered by itself. */
@@ -106,8 +126,7 @@ export class ServerStream extends H2Stream implements Downstream {
         return;
       }
     }
-    const { wheel, limits } = this.#connection.plane;
-    if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
+    this.#bodyPace.moved(to - from, this.#connection.plane.wheel.nowMs);
     this.exchange.onRequestChunk(chunk, from, to);
   }
 
@@ -126,14 +145,37 @@ export class ServerStream extends H2Stream implements Downstream {
     if (last !== null) this.exchange.onRequestChunk(last, 0, last.length);
     if (this.isClosed) return;
     this.#isTimed = false;
-    if (this.pendingBytes === 0) this.#connection.plane.wheel.disarm(this);
+    this.#bodyPace.stop();
+    this.#watch();
     this.exchange.onRequestEnd(this.#hasTrailers && this.#trailers!.count > 0 ? this.#trailers : null);
   }
 
-  override onDeadline(): void {
+  override onDeadline(nowMs: number): void {
     if (this.isClosed) return;
-    if (this.pendingBytes > 0) this.#connection.resetStream(this, H2_ERROR.CANCEL);
-    else if (this.#isTimed && !this.hasEnded) this.exchange.onRequestBroken(PROBLEM.requestTimeout);
+    if (this.#drainPace.isTooSlow(nowMs)) return this.#connection.resetStream(this, H2_ERROR.CANCEL);
+    const isSlow = this.#bodyPace.isTooSlow(nowMs);
+    if (isSlow) this.#bodyPace.stop();
+    this.#watch();
+    if (isSlow && !this.hasEnded) this.exchange.onRequestBroken(PROBLEM.requestTimeout);
+  }
+
+  #watch(): void {
+    this.#connection.plane.wheel.arm(this, Math.min(this.#bodyPace.dueMs, this.#drainPace.dueMs));
+  }
+
+  /** A client that sends nothing of its body for bodyTimeout, or hardly anything, is told. */
+  #awaitBody(): void {
+    const { wheel, limits } = this.#connection.plane;
+    this.#bodyPace.start(wheel.nowMs, limits.bodyTimeoutMs);
+    this.#watch();
+  }
+
+  /** One that opens no window for idleTimeout, or hardly any, does not want its answer. */
+  #awaitDrain(): void {
+    if (this.#drainPace.isRunning) return;
+    const { wheel, limits } = this.#connection.plane;
+    this.#drainPace.start(wheel.nowMs, limits.idleTimeoutMs);
+    this.#watch();
   }
 
   // ── Downstream ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,19 +204,13 @@ export class ServerStream extends H2Stream implements Downstream {
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
     if (this.sender.data(this, chunk, from, to)) return true;
-    this.#expectProgress();
+    this.#awaitDrain();
     return false;
   }
 
-  /** Whoever takes some of what waits, however little, is there. */
   override take(bytes: number): void {
     super.take(bytes);
-    if (bytes > 0 && this.pendingBytes > 0) this.#expectProgress();
-  }
-
-  #expectProgress(): void {
-    const { wheel, limits } = this.#connection.plane;
-    wheel.armIn(this, this.#isTunnel ? this.exchange.idleMs : limits.idleTimeoutMs);
+    if (bytes > 0) this.#drainPace.moved(bytes, this.#connection.plane.wheel.nowMs);
   }
 
   end(trailers: Fields | null): void {
@@ -193,7 +229,7 @@ export class ServerStream extends H2Stream implements Downstream {
     sender.endHeaders(this, at);
     if (this.request.methodId !== 2 && body.length > 0) {
       const bytes = Buffer.from(body, 'latin1');
-      if (!sender.data(this, bytes, 0, bytes.length)) this.#expectProgress();
+      if (!sender.data(this, bytes, 0, bytes.length)) this.#awaitDrain();
     }
     this.end(null);
   }
@@ -209,13 +245,13 @@ export class ServerStream extends H2Stream implements Downstream {
 
   pause(): void {
     this.isPaused = true;
-    if (this.pendingBytes === 0) this.#connection.plane.wheel.disarm(this); // it is us who do not read
+    this.#bodyPace.stop(); // it is us who do not read
+    this.#watch();
   }
 
   resume(): void {
     if (!this.isPaused || this.isClosed || (this.request.isExtendedConnect && !this.#isTunnel)) return;
-    const { wheel, limits } = this.#connection.plane;
-    if (this.#isTimed) wheel.armIn(this, limits.bodyTimeoutMs);
+    if (this.#isTimed) this.#awaitBody();
     this.takeUp();
     this.exchange.flush();
   }
@@ -234,9 +270,8 @@ export class ServerStream extends H2Stream implements Downstream {
   // ── from the sender ──────────────────────────────────────────────────────────────────────────────────────────────
 
   onSent(): void {
-    const { wheel, limits } = this.#connection.plane;
-    if (this.#isTimed && !this.isPaused) wheel.armIn(this, limits.bodyTimeoutMs);
-    else wheel.disarm(this);
+    this.#drainPace.stop();
+    this.#watch();
     this.exchange.onDownstreamDrain();
   }
 
@@ -248,6 +283,8 @@ export class ServerStream extends H2Stream implements Downstream {
   close(): void {
     this.forget();
     this.#last = null;
+    this.#bodyPace.stop();
+    this.#drainPace.stop();
     this.#connection.plane.wheel.drop(this);
   }
 }

@@ -6,17 +6,18 @@ import type { LimitsSpec } from '../../core/snapshot.ts';
 import { FAULT, faultOf, NO_FAULT } from '../../wire/fault.ts';
 import { HPACK } from '../../wire/h2/decoder.ts';
 import { DEFAULT_WINDOW_BYTES, H2_ERROR, MAX_STREAM_ID, PREFACE, SETTING } from '../../wire/h2/frames.ts';
-import { readRequest } from '../../wire/h2/request.ts';
 import { readTrailers } from '../../wire/h2/trailers.ts';
-import type { RequestHead } from '../../wire/request.ts';
 import { SHARED, type Tap } from '../buffers.ts';
 import { problemOfFault } from '../errors.ts';
 import type { ClientConnectionHandle, Plane } from '../plane.ts';
 import type { Peer } from '../sides.ts';
+import { Gap } from './gap.ts';
+import { CONNECTION_WINDOW_BYTES } from './inflow.ts';
 import { COST, EARNED } from './patience.ts';
 import { ServerStream } from './server-stream.ts';
-import { CONNECTION_WINDOW_BYTES, H2Session } from './session.ts';
+import { H2Session } from './session.ts';
 import { STREAM_WINDOW_BYTES } from './stream.ts';
+import { OVERDUE, Vigil } from './vigil.ts';
 
 /** Node's own server allows four billion unless told otherwise; browsers are content with this. */
 const MAX_STREAMS = 100;
@@ -37,14 +38,10 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   /** GOAWAY has been said: that there will be an end, and then which request is the last. */
   #isWarned = false;
   #isLast = false;
-  #isWriting = false;
   /** Nothing is read until it has taken what it was sent. */
   #isHeldBack = false;
-  /** Stream ids between these were passed over: nobody used them, and nobody may any more (RFC 9113, 5.1.1). */
-  #gapFrom = 0;
-  #gapTo = 0;
-  /** Since when a frame is not whole; 0 = it is. */
-  #midwayMs = 0;
+  readonly #gap = new Gap();
+  readonly #vigil: Vigil;
 
   constructor(plane: Plane, socket: Socket, tap: Tap, peer: Peer, onClosed: () => void) {
     super(plane, socket, SHARED);
@@ -58,7 +55,9 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
       [SETTING.ENABLE_CONNECT_PROTOCOL, 1],
     ]);
     this.sender.windowUpdate(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
-    plane.wheel.armIn(this, plane.limits.headTimeoutMs);
+    this.#vigil = new Vigil(socket);
+    this.#vigil.frame(true, plane.wheel.nowMs); // the preface
+    this.#watch();
   }
 
   // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +76,8 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     this.read(chunk, at);
     this.#wakeAll();
     this.#flushTouched();
-    if (this.framesRead !== before) this.#midwayMs = 0; // what is not whole now began in this read
+    if (this.framesRead !== before) this.#vigil.frame(false, 0); // what is not whole now began in this read
+    this.#vigil.frame(this.isMidway || this.#prefaceBytes < PREFACE.length, this.plane.wheel.nowMs);
     this.#watch();
     if (!this.sender.isFull || this.isOver) return;
     this.#isHeldBack = true; // or answers without bodies pile up for as long as it asks
@@ -112,49 +112,47 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   #watch(): void {
     if (this.isOver) return;
     const { wheel, limits } = this.plane;
-    const wasMidway = this.#midwayMs > 0;
-    this.#midwayMs = this.isMidway || this.#prefaceBytes < PREFACE.length ? this.#midwayMs || wheel.nowMs : 0;
-    if (this.#midwayMs > 0) wheel.arm(this, this.#midwayMs + limits.headTimeoutMs);
-    else if (this.streams.size === 0) wheel.armIn(this, limits.idleTimeoutMs);
-    else if (wasMidway && !this.#isWriting) wheel.disarm(this);
+    this.#vigil.request(this.streams.size === 0, wheel.nowMs);
+    wheel.arm(this, this.#vigil.dueMs(limits));
   }
 
   override onWriting(isWriting: boolean): void {
-    this.#isWriting = isWriting;
-    if (this.isOver) return;
-    if (isWriting) this.plane.wheel.armIn(this, this.plane.limits.idleTimeoutMs);
-    else if (this.streams.size > 0 && this.#midwayMs === 0) this.plane.wheel.disarm(this);
+    const { wheel, limits } = this.plane;
+    if (isWriting) this.#vigil.drain.await(wheel.nowMs, limits.idleTimeoutMs);
+    else this.#vigil.drain.stop();
+    this.#watch();
   }
 
-  override onDeadline(): void {
-    if (this.isOver || this.#isWriting) return this.destroy();
-    if (this.#midwayMs > 0) return this.fail(H2_ERROR.ENHANCE_YOUR_CALM);
-    if (this.streams.size === 0) this.fail(H2_ERROR.NO_ERROR);
+  override onDeadline(nowMs: number): void {
+    if (this.isOver) return this.destroy();
+    switch (this.#vigil.overdue(nowMs, this.plane.limits)) {
+      case OVERDUE.DRAIN:
+        return this.destroy();
+      case OVERDUE.FRAME:
+        return this.fail(H2_ERROR.ENHANCE_YOUR_CALM);
+      case OVERDUE.REQUEST:
+        return this.fail(H2_ERROR.NO_ERROR);
+    }
+    this.#watch();
   }
 
   protected override onHeaders(streamId: number, code: number, isEnd: boolean): void {
     const known = this.streams.get(streamId);
     if (known !== undefined) return this.#onTrailers(known, code, isEnd);
     if ((streamId & 1) === 0) return this.fail(H2_ERROR.PROTOCOL_ERROR);
-    if (streamId <= this.lastId) {
-      const wasSkipped = streamId > this.#gapFrom && streamId < this.#gapTo;
-      return this.onStray(streamId, wasSkipped ? H2_ERROR.PROTOCOL_ERROR : H2_ERROR.STREAM_CLOSED);
-    }
+    if (streamId <= this.lastId)
+      return this.onStray(streamId, this.#gap.has(streamId) ? H2_ERROR.PROTOCOL_ERROR : H2_ERROR.STREAM_CLOSED);
     if (this.#isLast) return this.onStray(streamId, H2_ERROR.STREAM_CLOSED);
-    if (streamId > this.lastId + 2) {
-      this.#gapFrom = this.lastId;
-      this.#gapTo = streamId;
-    }
+    this.#gap.note(this.lastId, streamId);
     this.lastId = streamId;
     if (this.streams.size >= MAX_STREAMS) {
       if (this.spend(COST.RESET)) this.sendReset(streamId, H2_ERROR.REFUSED_STREAM);
       return;
     }
     const stream = this.#spare.pop() ?? new ServerStream(this);
-    const fault = code === HPACK.TOO_LARGE ? FAULT.HEAD_TOO_LARGE : this.#read(stream.request, !isEnd);
+    const fault = code === HPACK.TOO_LARGE ? FAULT.HEAD_TOO_LARGE : stream.read(this.block, !isEnd);
     if (fault !== NO_FAULT) return this.#refuse(stream, streamId, fault, isEnd);
     this.streams.set(streamId, stream);
-    if (this.streams.size === 1 && !this.#isWriting) this.plane.wheel.disarm(this);
     if (this.plane.isDraining) this.beginDrain();
     stream.arrive(streamId, this.sender.initialWindow, !isEnd);
     this.#asleep.push(stream);
@@ -168,16 +166,6 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     const asleep = this.#asleep;
     for (let i = 0; i < asleep.length; i++) asleep[i]!.wake();
     asleep.length = 0;
-  }
-
-  /** The request in the block, which also has to fit into an HTTP/1.1 request line and ask for nothing unheard of. */
-  #read(head: RequestHead, hasBody: boolean): number {
-    const fault = readRequest(this.block, head, hasBody);
-    if (fault !== NO_FAULT) return fault;
-    const lineBytes = head.method.length + 1 + head.target.length + ' HTTP/1.1'.length;
-    if (lineBytes > this.plane.limits.requestLineBytes) return FAULT.LINE_TOO_LONG;
-    if (head.isExtendedConnect && head.upgrade.toLowerCase() !== 'websocket') return FAULT.CONNECT; // RFC 9220, 3
-    return NO_FAULT;
   }
 
   /** Malformed is a stream error; what is only too much, or not served here, is told. */
@@ -284,14 +272,11 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
 
   /** The client has read our warning: what comes from now on, it knows to repeat elsewhere. */
   protected override onPong(): void {
-    if (this.#isWarned) this.#sayLast();
+    if (this.#isWarned) this.closeIdle();
   }
 
+  /** Which request is the last that is served. */
   closeIdle(): void {
-    this.#sayLast();
-  }
-
-  #sayLast(): void {
     if (this.#isLast || this.isOver) return;
     this.#isLast = true;
     this.sender.goaway(this.lastId, H2_ERROR.NO_ERROR);

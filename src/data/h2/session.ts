@@ -2,7 +2,6 @@
 // what comes in, GOAWAY and the end. The client's side is server.ts, the endpoint's client.ts; sending is sender.ts.
 
 import type { Socket } from 'node:net';
-import type { Fields } from '../../wire/fields.ts';
 import { HeaderBlock } from '../../wire/h2/block.ts';
 import { HPACK, HpackDecoder } from '../../wire/h2/decoder.ts';
 import { HpackEncoder } from '../../wire/h2/encoder.ts';
@@ -11,19 +10,16 @@ import { settingError } from '../../wire/h2/settings.ts';
 import type { Reading } from '../buffers.ts';
 import type { Plane } from '../plane.ts';
 import { Timed } from '../wheel.ts';
+import { Inflow } from './inflow.ts';
 import { COST, Patience } from './patience.ts';
 import { RecentResets } from './resets.ts';
 import { Sender, type SenderEvents } from './sender.ts';
-import { type H2Stream, STREAM_WINDOW_BYTES } from './stream.ts';
+import type { H2Stream } from './stream.ts';
 
-/** What a peer may have on its way to us in all; streams bound what is kept. */
-export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Header sections as sent; Huffman makes them shorter than what limits.head counts. */
 const MAX_BLOCK_BYTES = 128 * 1024;
 /** A header section of a stream that was reset counts as so much of what may still be under way. */
 const STRAY_HEAD_BYTES = 1024;
-/** The most that may be so. */
-const MAX_STRAY_BYTES = 128 * STREAM_WINDOW_BYTES;
 /** How long a connection that was ended may take to close. */
 const LINGER_MS = 1000;
 
@@ -47,10 +43,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   readonly #decoder = new HpackDecoder();
   readonly #buffer: Buffer;
   readonly #resets = new RecentResets();
-  /** What peers may still send of streams that we reset before they know, bytes; small frames of it are no flood. */
-  #strayRoom = 0;
-  #recvWindow = CONNECTION_WINDOW_BYTES;
-  #credit = 0;
+  readonly #inflow = new Inflow();
   #frameBytes = 0;
   #hasSettings = false;
 
@@ -152,9 +145,9 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     const { buf, from, to, streamId, length, isLast } = reader;
     if (reader.isFirst) {
       this.#frameBytes = 0;
-      this.#recvWindow -= length;
-      if (this.#recvWindow < 0) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
-      this.#giveCredit(length);
+      if (!this.#inflow.take(length)) return this.fail(H2_ERROR.FLOW_CONTROL_ERROR);
+      const credit = this.#inflow.give(length);
+      if (credit > 0) this.sender.windowUpdate(0, credit);
     }
     this.#frameBytes += to - from;
     const isEnd = isLast && (reader.flags & FLAG.END_STREAM) !== 0;
@@ -185,10 +178,7 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   protected onStray(streamId: number, error: number, bytes: number = STRAY_HEAD_BYTES): void {
     if (this.isUnbegun(streamId)) return this.fail(H2_ERROR.PROTOCOL_ERROR);
     if (!this.wasReset(streamId)) return this.fail(error);
-    this.#strayRoom -= bytes;
-    if (this.#strayRoom >= 0) return;
-    this.#strayRoom = 0;
-    this.spend(COST.CONTROL);
+    if (!this.#resets.stray(bytes)) this.spend(COST.CONTROL);
   }
 
   /** Whether we may have reset this stream, which is over. */
@@ -234,14 +224,6 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     this.onSettingsEnd();
   }
 
-  #giveCredit(bytes: number): void {
-    this.#credit += bytes;
-    if (this.#credit < CONNECTION_WINDOW_BYTES / 4) return;
-    this.sender.windowUpdate(0, this.#credit);
-    this.#recvWindow += this.#credit;
-    this.#credit = 0;
-  }
-
   // ── patience ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** False: the peer has used it up, and the connection is over. */
@@ -262,7 +244,6 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
   /** Ends one stream with an error; whoever used it has been told or is told by the caller. */
   protected sendReset(streamId: number, error: number): void {
     this.#resets.add(streamId);
-    this.#strayRoom = Math.min(this.#strayRoom + STREAM_WINDOW_BYTES, MAX_STRAY_BYTES);
     this.sender.reset(streamId, error);
   }
 
@@ -313,9 +294,4 @@ export abstract class H2Session<S extends H2Stream> extends Timed implements Rea
     this.abandon();
     this.onClosed();
   }
-}
-
-/** Trailers only where there are some. */
-export function orNull(trailers: Fields): Fields | null {
-  return trailers.count > 0 ? trailers : null;
 }
