@@ -1,0 +1,157 @@
+// When a request is tried again, and how often: what an endpoint asks for in Retry-After, pauses beyond the first retry, an
+// endpoint never twice, and what the client is told of it.
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Config, type Fermat, poolOf, startFermat } from '../support/fermat.ts';
+import { type Origin, type OriginRequest, type Script, startOrigin } from '../support/origin.ts';
+import { type Answer, exchange, rawClient } from '../support/raw.ts';
+import { delay, until } from '../support/until.ts';
+
+const ORIGINS = 5;
+let origins: Origin[];
+let fermat: Fermat;
+
+const RETRY = { budgetMin: 1000 };
+const POOLS: Record<string, Config> = {
+  once: { retry: RETRY },
+  often: { retry: { ...RETRY, attempts: 4 } },
+  brief: { retry: { ...RETRY, attempts: 4 }, timeouts: { total: '600ms' } },
+  limits: { retry: { ...RETRY, on: [429] } },
+  fresh: { retry: RETRY },
+};
+
+beforeAll(async () => {
+  origins = await Promise.all(Array.from({ length: ORIGINS }, () => startOrigin()));
+  const urls = origins.map(({ url }) => url);
+  const pools: Config = {};
+  for (const [name, more] of Object.entries(POOLS)) {
+    pools[name] = poolOf(urls, { balance: { policy: 'round-robin' }, ...more }, `${name}-`);
+  }
+  fermat = await startFermat({
+    pools,
+    routes: Object.keys(pools).map((pool) => ({ host: pool, pool, serverTiming: true })),
+  });
+});
+afterEach(() => {
+  const faults = origins.flatMap((origin) => origin.faults);
+  for (const origin of origins) origin.reset();
+  expect(faults).toEqual([]);
+  expect(fermat.events.filter(({ level }) => level === 'error')).toEqual([]);
+});
+afterAll(async () => {
+  await fermat?.stop();
+  await Promise.all((origins ?? []).map((origin) => origin.refuse()));
+});
+
+const ask = (pool: string, method = 'GET') => `${method} / HTTP/1.1\r\nHost: ${pool}\r\n\r\n`;
+
+async function asked(pool: string): Promise<{ answer: Answer; ms: number; attempts: string | null }> {
+  const startMs = performance.now();
+  const answer = await exchange(fermat.port, ask(pool));
+  return { answer, ms: performance.now() - startMs, attempts: answer.field('x-fermat-attempts') };
+}
+
+/** What the first `n` requests get; the others get 200. */
+function firstGet(n: number, script: Script): void {
+  let seen = 0;
+  for (const origin of origins) {
+    origin.script = (request) => (seen++ < n ? script(request) : request.answer(200, 'well'));
+  }
+}
+
+const requests = (): OriginRequest[] => origins.flatMap((origin) => origin.requests).sort((x, y) => x.atMs - y.atMs);
+const gapsMs = () =>
+  requests()
+    .slice(1)
+    .map((request, i) => request.atMs - requests()[i]!.atMs);
+
+describe('Retry-After of an endpoint', () => {
+  it.each([
+    [503, 'once'],
+    [429, 'limits'],
+  ])('with a %s is waited for before the request goes elsewhere', async (status, pool) => {
+    firstGet(1, (request) => request.answer(status, 'later', 'Retry-After: 1\r\n'));
+    const { answer, ms, attempts } = await asked(pool);
+    expect([answer.status, answer.text, attempts]).toEqual([200, 'well', '2']);
+    expect(ms).toBeGreaterThanOrEqual(1000);
+    expect(ms).toBeLessThan(1500);
+  });
+
+  it('of no seconds is no wait', async () => {
+    firstGet(1, (request) => request.answer(503, 'later', 'Retry-After: 0\r\n'));
+    const { answer, ms } = await asked('once');
+    expect(answer.status).toBe(200);
+    expect(ms).toBeLessThan(500);
+  });
+
+  it.each([
+    ['is longer than a client would wait', 'once', 2],
+    ['goes beyond the whole time', 'brief', 1],
+  ])('that %s is passed on with the answer, at once', async (_, pool, seconds) => {
+    firstGet(1, (request) => request.answer(503, 'later', `Retry-After: ${seconds}\r\n`));
+    const { answer, ms, attempts } = await asked(pool);
+    expect([answer.status, answer.text, answer.field('retry-after'), attempts]).toEqual([
+      503,
+      'later',
+      `${seconds}`,
+      '1',
+    ]);
+    expect(ms).toBeLessThan(500);
+    expect(requests().length).toBe(1);
+  });
+
+  it('holds nothing up when the client goes meanwhile', async () => {
+    firstGet(1, (request) => request.answer(503, 'later', 'Retry-After: 1\r\n'));
+    const client = await rawClient(fermat.port);
+    await client.send(ask('once'));
+    await until(() => requests().length === 1, 'the first attempt');
+    await delay(50);
+    client.destroy();
+    await delay(1200);
+    expect(requests().length).toBe(1);
+    expect(await fermat.metric('fermat_requests_total', 'code="499"')).toBe(1);
+  });
+});
+
+describe('retries', () => {
+  it('go at once the first time, then with pauses, and never to an endpoint that was tried', async () => {
+    for (let i = 0; i < 5; i++) {
+      firstGet(4, (request) => request.reset());
+      const { answer, attempts } = await asked('often');
+      expect([answer.text, attempts]).toEqual(['well', '5']);
+      expect(origins.map((origin) => origin.requests.length)).toEqual([1, 1, 1, 1, 1]);
+      const [first, ...others] = gapsMs() as [number, number, number, number];
+      expect(first).toBeLessThan(25 + 75);
+      // The pause, the wheel's tick, and a busy machine.
+      for (const [n, ms] of others.entries()) expect(ms).toBeLessThan(50 * 2 ** n + 25 + 75);
+      for (const origin of origins) origin.reset();
+    }
+  });
+
+  it('end with the whole time, and the client is told what the last one met', async () => {
+    firstGet(9, async (request) => {
+      await delay(150);
+      request.reset();
+    });
+    const { answer, ms, attempts } = await asked('brief');
+    expect([502, 504]).toContain(answer.status);
+    expect(answer.field('proxy-status')).toMatch(/^fermat; error=/);
+    expect(Number(attempts)).toBeGreaterThan(1);
+    expect(ms).toBeLessThan(600 + 150);
+    const before = requests().length;
+    await delay(400);
+    expect(requests().length).toBe(before);
+  });
+
+  it('that fail, too, are told with their number', async () => {
+    firstGet(9, (request) => request.reset());
+    const { answer, attempts } = await asked('fresh');
+    expect([answer.status, attempts, requests().length]).toEqual([502, '2', 2]);
+  });
+});
+
+it('an endpoint cannot say how many attempts there were', async () => {
+  firstGet(1, (request) => request.answer(200, 'well', 'X-Fermat-Attempts: 77\r\n'));
+  const { answer } = await asked('once');
+  expect(answer.all('x-fermat-attempts')).toEqual(['1']);
+});
