@@ -1,12 +1,14 @@
 // All rows, in the order of the tables of faults.
 
 import type { AbsentCase, FaultCase } from './case.ts';
+import { ENDPOINT_TLS } from './rows/endpoint-tls.ts';
 import { GONE } from './rows/gone.ts';
 import { OUTAGE } from './rows/outage.ts';
+import { RELOAD } from './rows/reload.ts';
 import { SLOW } from './rows/slow.ts';
 import { UNSTEADY } from './rows/unsteady.ts';
 
-export const CASES: readonly FaultCase[] = [...GONE, ...SLOW, ...UNSTEADY, ...OUTAGE];
+export const CASES: readonly FaultCase[] = [...GONE, ...SLOW, ...UNSTEADY, ...OUTAGE, ...ENDPOINT_TLS, ...RELOAD];
 
 const NO_REDIS = 'no Redis state in this version';
 
