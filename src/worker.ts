@@ -78,6 +78,7 @@ function plantBug(path: string | undefined): (router: Router) => Router {
       if (target === path) throw new Error(`FERMAT_TEST_CRASH_PATH ${path} was requested`);
       if (target === `${path}?reject`) void Promise.reject(new Error(`FERMAT_TEST_CRASH_PATH ${target} was requested`));
       if (target === `${path}?hang`) for (;;);
+      if (target === `${path}?stall`) for (const untilMs = nowMs() + 1000; nowMs() < untilMs; );
       return router.match(host, target, listener);
     },
   });

@@ -125,7 +125,7 @@ export class Prober {
     try {
       const probed = await watch.probe.run();
       if (probed === null) return;
-      this.#options.onResult(watch.slot, watch.generation, probed.result);
+      if (!probed.isVoid) this.#options.onResult(watch.slot, watch.generation, probed.result);
     } catch (error) {
       this.#options.events.emit('error', 'prober.failed', 'a probe, or what takes its result, threw', { error });
     }

@@ -140,7 +140,7 @@ const H = {
 } as const;
 const HEADER_DOUBLES = 8;
 /** Health of the worker itself, in the header's doubles. */
-export const VITAL = { LOOP_LAG_MS: 0, HEAP_BYTES: 1, LOOP_STALL_UNTIL_MS: 2 } as const;
+export const VITAL = { LOOP_LAG_MS: 0, HEAP_BYTES: 1 } as const;
 
 const AT_INFLIGHT = HEADER_INTS * 4 + HEADER_DOUBLES * 8;
 const AT_KEYS = AT_INFLIGHT + MAX_SLOTS * 4;

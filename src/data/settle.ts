@@ -38,6 +38,8 @@ export class Books {
   firstByteMs = -1;
   connectMs = -1;
   inflight = 0;
+  /** Of the wheel, when it began. */
+  stalledMs = 0;
   isReused = false;
   /** Some byte of a response has come. */
   sawBytes = false;
@@ -68,6 +70,7 @@ export class Books {
     this.sentMs = -1;
     this.firstByteMs = -1;
     this.connectMs = -1;
+    this.stalledMs = ex.plane.wheel.stalledMs;
     this.isReused = false;
     this.sawBytes = false;
     this.connectReason = 0;
@@ -94,6 +97,7 @@ export class Books {
     this.firstByteMs = other.firstByteMs;
     this.connectMs = other.connectMs;
     this.inflight = other.inflight;
+    this.stalledMs = other.stalledMs;
     this.isReused = other.isReused;
     this.sawBytes = other.sawBytes;
     this.connectReason = other.connectReason;
@@ -112,8 +116,18 @@ export function outcomeOfStatus(status: number): Outcome {
   return status >= 500 ? OUTCOME.STATUS_5XX : status === 429 ? OUTCOME.TOO_MANY : OUTCOME.OK;
 }
 
+/**
+ * Of an attempt's time our own loop stood still for so much that its end in silence says nothing of the endpoint. Not for less:
+ * on a machine that is always a little late, a silent endpoint would never be found out.
+ */
+const OUR_FAULT_RATIO = 1 / 4;
+
+function isOurFault(outcome: Outcome, lostMs: number, totalMs: number): boolean {
+  return (outcome === OUTCOME.TIMEOUT || outcome === OUTCOME.RESET) && lostMs > totalMs * OUR_FAULT_RATIO;
+}
+
 /** Files the sample of the attempt under way in `books`; does nothing when there is none. */
-export function settleAttempt(ex: Exchange, outcome: Outcome, status: number, books: Books = ex.books): void {
+export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: Books = ex.books): void {
   const { plane } = ex;
   const { endpoint } = books;
   if (!books.isOpen || endpoint === null) return;
@@ -122,13 +136,18 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number, bo
   const { nowMs } = plane.wheel;
   lane.inflight[endpoint.slot]! -= 1;
   const wasSent = books.sentMs >= 0;
+  // What was measured while our own loop stood still was measured of us: no time is told of it.
+  const lostMs = plane.wheel.stalledMs - books.stalledMs;
+  const isTrue = lostMs === 0;
+  const outcome = !isTrue && isOurFault(as, lostMs, nowMs - books.attemptMs) ? OUTCOME.CLIENT_GONE : as;
   // The clock of the event may lag behind the one that dated the sending.
   books.endpointMs += Math.max(0, nowMs - fromMs(books));
   const { hedging, spec: pool } = ex.pool!;
-  if (books.connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, books.connectMs / 1000);
-  const firstByteMs = books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
+  const connectMs = isTrue ? books.connectMs : -1;
+  if (connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, connectMs / 1000);
+  const firstByteMs = isTrue && books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
   if (firstByteMs >= 0) lane.observe(CELL.FIRST_BYTE, pool.uid, endpoint.uid, DURATION, firstByteMs / 1000);
-  if (hedging !== null && wasSent && ex.pool!.retryMethods.has(ex.head.method))
+  if (hedging !== null && isTrue && wasSent && ex.pool!.retryMethods.has(ex.head.method))
     hedging.learn(endpoint.slot, outcome, firstByteMs, nowMs - books.sentMs, nowMs);
   if (outcome >= OUTCOME.CONNECT_FAILED)
     lane.count(CELL.FAILURES, pool.uid, endpoint.uid, outcome | (books.connectReason << 4));
@@ -142,9 +161,9 @@ export function settleAttempt(ex: Exchange, outcome: Outcome, status: number, bo
   ring[base + SAMPLE.ASN] = books.place.asnKey;
   ring[base + SAMPLE.PREFIX] = books.place.prefixKey;
   ring[base + SAMPLE.OUTCOME] = outcome;
-  ring[base + SAMPLE.CONNECT_MS] = books.connectMs;
+  ring[base + SAMPLE.CONNECT_MS] = connectMs;
   ring[base + SAMPLE.FIRST_BYTE_MS] = firstByteMs;
-  ring[base + SAMPLE.TOTAL_MS] = nowMs - (outcome === OUTCOME.OUTRUN ? books.sentMs : books.attemptMs);
+  ring[base + SAMPLE.TOTAL_MS] = nowMs - lostMs - (outcome === OUTCOME.OUTRUN ? books.sentMs : books.attemptMs);
   ring[base + SAMPLE.INFLIGHT] = books.inflight;
   ring[base + SAMPLE.AT_MS] = nowMs;
   ring[base + SAMPLE.STATUS] = status;

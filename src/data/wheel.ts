@@ -8,6 +8,10 @@
 
 /** How late a timer may fire, ms. Half of the shortest time-out that matters here (50 ms). */
 export const TICK_MS = 25;
+/** The loop is looked at once a tick at least; when it is this much later than that, it stood still (GC, SIGSTOP, a busy machine). */
+export const STALL_MS = 50;
+/** What came meanwhile waits in the kernel, and what is still to come is on its way: so long, at most, nothing is called late, ms. */
+const MAX_GRACE_MS = 1000;
 const SLOTS = 512; // 12.8 s a turn
 /** `wheelSlot` of what is being visited right now. */
 const DUE = -2;
@@ -35,6 +39,10 @@ export class Wheel {
    * every time-out that is armed would cost more than the time-outs.
    */
   nowMs: number;
+  /** For how long the loop has stood still, in all, ms. Who measures across a rise of it has measured us. */
+  stalledMs = 0;
+  /** Until then nothing is due, for the loop has only just come back. */
+  #graceMs = 0;
   #due: Timed | null = null;
   #timer: NodeJS.Timeout | null = null;
   #lastTick: number;
@@ -46,7 +54,7 @@ export class Wheel {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.advance(this.#clock()), TICK_MS).unref();
+    this.#timer ??= setInterval(() => this.turn(), TICK_MS).unref();
   }
 
   stop(): void {
@@ -56,8 +64,22 @@ export class Wheel {
 
   /** A read begins: what it arms counts from now. Gives the moment. */
   stamp(): number {
-    this.nowMs = this.#clock();
-    return this.nowMs;
+    const nowMs = this.#clock();
+    if (nowMs - this.nowMs > TICK_MS + STALL_MS) this.#noteStall(nowMs);
+    this.nowMs = nowMs;
+    return nowMs;
+  }
+
+  /** A tick of the interval: fires what is due, unless the loop was the late one; then it first reads what has arrived. */
+  turn(): void {
+    const nowMs = this.stamp();
+    if (nowMs >= this.#graceMs) this.advance(nowMs);
+  }
+
+  #noteStall(nowMs: number): void {
+    const lostMs = nowMs - this.nowMs - TICK_MS;
+    this.stalledMs += lostMs;
+    this.#graceMs = nowMs + Math.min(lostMs, MAX_GRACE_MS);
   }
 
   /** Due in `ms` from the event that is being handled, whatever was armed before. O(1). */
@@ -87,7 +109,7 @@ export class Wheel {
     if (timed.wheelSlot !== -1) this.#unlink(timed);
   }
 
-  /** Fires what is due. Called by the wheel's own interval; public for tests with a clock of their own. */
+  /** Fires what is due. Called by `turn`; public for tests with a clock of their own. */
   advance(nowMs: number): void {
     this.nowMs = nowMs;
     const tick = Math.floor(nowMs / TICK_MS);

@@ -626,3 +626,14 @@ test('a stall of our own loop is told, and what came late by it is not a failure
   const [result] = await probed(endpointAt(portOf(server)), { timeoutMs: 150 });
   expect(result).toMatchObject({ ok: true, stalled: true, status: 200 });
 });
+
+test('a time-out that our own loop is to blame for is not reported, and the next one is', async () => {
+  const server = await rawOrigin(() => undefined);
+  const bench = new Bench();
+  bench.install([endpointAt(portOf(server))], { timeoutMs: 200, intervalMs: 100 });
+  // Within the first probe, and beyond the grace that its deadline gets for being late.
+  await until(() => openSockets(server) > 0);
+  for (const endMs = nowMs() + 150; nowMs() < endMs; );
+  const [first] = await bench.results(1);
+  expect(first).toMatchObject({ ok: false, failure: 'timeout', stalled: false });
+});

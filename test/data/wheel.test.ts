@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NEVER, TICK_MS, Timed, Wheel } from '../../src/data/wheel.ts';
+import { NEVER, STALL_MS, TICK_MS, Timed, Wheel } from '../../src/data/wheel.ts';
 
 const TURN_MS = 512 * TICK_MS;
 
@@ -278,5 +278,58 @@ describe('whatever is done to it', () => {
       }),
       { numRuns: 400 },
     );
+  });
+});
+
+describe('a loop that stood still', () => {
+  /** A wheel that is turned by hand, as its interval would. */
+  function turned(): { wheel: Wheel; at(ms: number): void; turnAt(ms: number): void } {
+    let nowMs = 0;
+    const wheel = new Wheel(() => nowMs);
+    return {
+      wheel,
+      at: (ms) => {
+        nowMs = ms;
+      },
+      turnAt(ms) {
+        nowMs = ms;
+        wheel.turn();
+      },
+    };
+  }
+
+  it('is told apart from one that is a little late', () => {
+    const { wheel, turnAt } = turned();
+    turnAt(TICK_MS + STALL_MS);
+    expect(wheel.stalledMs).toBe(0);
+    turnAt(1000);
+    expect(wheel.stalledMs).toBe(1000 - TICK_MS - STALL_MS - TICK_MS);
+  });
+
+  it('is noticed by whoever reads first, before the next tick', () => {
+    const { wheel, at } = turned();
+    at(500);
+    wheel.stamp();
+    expect(wheel.stalledMs).toBe(500 - TICK_MS);
+    wheel.stamp();
+    expect(wheel.stalledMs).toBe(500 - TICK_MS);
+  });
+
+  it.each([
+    [300, 275],
+    [60_000, 1000],
+  ])('for %i ms calls nothing late for %i ms more, so that what has arrived can be read', (stallMs, graceMs) => {
+    const { wheel, turnAt } = turned();
+    const [late, answered] = [new Alarm(), new Alarm()];
+    wheel.arm(late, 100);
+    wheel.arm(answered, 100);
+    turnAt(stallMs);
+    wheel.disarm(answered);
+    turnAt(stallMs + TICK_MS);
+    for (let ms = stallMs + 2 * TICK_MS; ms < stallMs + graceMs; ms += TICK_MS) turnAt(ms);
+    expect(late.firedAtMs).toEqual([]);
+    turnAt(stallMs + graceMs + TICK_MS);
+    expect(late.firedAtMs).toHaveLength(1);
+    expect(answered.firedAtMs).toEqual([]);
   });
 });

@@ -19,6 +19,8 @@ export class NamedOrigin {
   readonly address: string;
   readonly port: number;
   requests = 0;
+  /** It reads requests, and answers none. */
+  isSilent = false;
   /** Host or :authority of the last request. */
   lastHost = '';
   readonly sockets = new Set<Socket>();
@@ -36,7 +38,7 @@ export class NamedOrigin {
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       origin.requests++;
       origin.lastHost = String(request.headers[':authority'] ?? request.headers.host);
-      setTimeout(() => response.end(address), delayMs);
+      if (!origin.isSilent) setTimeout(() => response.end(address), delayMs);
     };
     const server =
       protocol === 'h2c'

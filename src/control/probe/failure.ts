@@ -10,11 +10,14 @@ export class ProbeFailure extends Error {
   readonly kind: FailureKind;
   /** It failed before any byte of an answer came. */
   readonly isBeforeAnswer: boolean;
-  constructor(kind: FailureKind, text: string, isBeforeAnswer = false) {
+  /** The probe's time was over. */
+  readonly isLate: boolean;
+  constructor(kind: FailureKind, text: string, isBeforeAnswer = false, isLate = false) {
     super(text);
     this.name = 'ProbeFailure';
     this.kind = kind;
     this.isBeforeAnswer = isBeforeAnswer;
+    this.isLate = isLate;
   }
 }
 
@@ -125,9 +128,9 @@ export function requestFailure(error: unknown, isBeforeAnswer: boolean): ProbeFa
 /** What the phase that ran out of time is to say. A silent connect counts as a failed one: nothing can be served. */
 export function timeoutFailure(phase: 'dns' | 'connect' | 'tls' | 'answer' | 'body', timeoutMs: number): ProbeFailure {
   const time = durationText(timeoutMs);
-  if (phase === 'answer') return new ProbeFailure('timeout', `no answer in ${time}`, true);
-  if (phase === 'body') return new ProbeFailure('timeout', `body not complete in ${time}`);
-  return new ProbeFailure(phase, `${phase}: no answer in ${time}`, true);
+  if (phase === 'answer') return new ProbeFailure('timeout', `no answer in ${time}`, true, true);
+  if (phase === 'body') return new ProbeFailure('timeout', `body not complete in ${time}`, false, true);
+  return new ProbeFailure(phase, `${phase}: no answer in ${time}`, true, true);
 }
 
 export function statusFailure(status: number, expected: ProbeSpec['expectStatus']): ProbeFailure {

@@ -102,33 +102,36 @@ export class StallWatch {
   #probes = 0;
   #timer: NodeJS.Timeout | null = null;
   #beatMs = 0;
-  #stallMs = Number.NEGATIVE_INFINITY;
+  /** For how long the loop has stood still, in all. */
+  #stalledMs = 0;
 
   constructor(clock: () => number) {
     this.#clock = clock;
   }
 
-  /** A probe begins. */
-  begin(): void {
-    if (this.#probes++ > 0) return;
+  /** A probe begins. Gives what `end` wants. */
+  begin(): number {
+    if (this.#probes++ > 0) return this.#stalledMs;
     this.#beatMs = this.#clock();
     this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+    return this.#stalledMs;
   }
 
-  /** It ends; true when the loop stood still at any time since `sinceMs`. */
-  end(sinceMs: number): boolean {
+  /** It ends. Gives for how long the loop stood still meanwhile, ms. */
+  end(begun: number): number {
     // The loop may have been stalled until just now, with the overdue beat still to come.
     this.#beat();
     if (--this.#probes === 0 && this.#timer !== null) {
       clearInterval(this.#timer);
       this.#timer = null;
     }
-    return this.#stallMs >= sinceMs;
+    return this.#stalledMs - begun;
   }
 
   #beat(): void {
     const nowMs = this.#clock();
-    if (nowMs - this.#beatMs > BEAT_MS + STALL_MS) this.#stallMs = nowMs;
+    const lateMs = nowMs - this.#beatMs - BEAT_MS;
+    if (lateMs > STALL_MS) this.#stalledMs += lateMs;
     this.#beatMs = nowMs;
   }
 }

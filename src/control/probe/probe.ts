@@ -18,8 +18,16 @@ import type { Answer, Line } from './line.ts';
 /** A kept connection is renewed after so many requests: behind a balancer it shows one server only. */
 const ASKS_PER_LINE = 10;
 
+/**
+ * A time-out means nothing when our own loop stood still for so much of the time; not for less: on a machine that is always a
+ * little late, a silent endpoint would never be found out.
+ */
+const OUR_FAULT_RATIO = 1 / 4;
+
 export interface Probed {
   readonly result: ProbeResult;
+  /** It failed, and that was our own loop's doing: it says nothing of the endpoint. */
+  readonly isVoid: boolean;
   /** The IP address that answered; null for UNIX sockets, and when none did. */
   readonly address: string | null;
 }
@@ -54,7 +62,7 @@ export class Probe {
     const phases = noPhases();
     const limit = new Limit(this.#spec.timeoutMs, this.#clock);
     this.#limit = limit;
-    this.#stalls.begin();
+    const begun = this.#stalls.begin();
     let answer: Answer = { status: null, firstByteMs: null, failure: null };
     let isWarm = false;
     try {
@@ -67,9 +75,10 @@ export class Probe {
       limit.clear();
       this.#limit = null;
     }
-    const stalled = this.#stalls.end(atMs);
+    const stalledMs = this.#stalls.end(begun);
     if (this.#isStopped) return null;
-    return { result: resultOf(atMs, phases, answer, isWarm, stalled), address: phases.address };
+    const isVoid = answer.failure?.isLate === true && stalledMs > this.#spec.timeoutMs * OUR_FAULT_RATIO;
+    return { result: resultOf(atMs, phases, answer, isWarm, stalledMs > 0), isVoid, address: phases.address };
   }
 
   /** Ends a running probe and the kept connection. */
