@@ -1,8 +1,8 @@
 // The budget of a pool for requests beyond its clients': retries may add only so much to the load of endpoints that already
 // fail, hedges only so much to that of all. A token bucket over ten seconds, per worker: each request puts in a fraction, each
-// extra one takes a token, and a trickle lets quiet pools retry. A retry that fails, too, takes more: where all endpoints fail
-// alike, the budget that a partial failure needs would be a fifth more load for nothing.
-// Source: Finagle's RetryBudget; the price of failing: the retry quota of the AWS SDKs (five a retry, given back on success).
+// extra one takes a token, and a trickle lets quiet pools retry. Where most attempts fail an extra one costs more: in a total
+// outage, what was put in while all was well would be a fifth of ten seconds' load more, at once and for nothing.
+// Source: Finagle's RetryBudget; retries that cost more when they are of less use: the retry quota of the AWS SDKs.
 
 export interface Budget {
   tokens: number;
@@ -13,17 +13,23 @@ export interface Budget {
   readonly perSecond: number;
   /** So many tokens, once put in, are kept for as long as it takes. */
   readonly kept: number;
+  /** The part of the last attempts that was well, 0…1. */
+  good: number;
 }
 
 /** What is put in is forgotten after this time if it was not used. */
 const WINDOW_S = 10;
 
-/** What a retry costs that fails, too; one when it began, the rest when it turns out. */
-const FAILED_COST = 5;
+/** So many attempts are "the last" ones: few enough that an outage shows before the bucket is empty. */
+const JUDGED = 16;
+/** As long as this part is well, an extra one costs one token … */
+const ENOUGH = 0.5;
+/** … and at most so many when none is: it still has to be tried now and then. */
+const MAX_COST = 20;
 
 /** `ratio`: tokens per request. `perSecond`: on top; workers divide it among them, they cannot see each other's bucket. */
 export function newBudget(ratio: number, perSecond: number, nowMs: number, kept = 0): Budget {
-  return { tokens: perSecond * WINDOW_S, atMs: nowMs, ratio, perSecond, kept };
+  return { tokens: perSecond * WINDOW_S, atMs: nowMs, ratio, perSecond, kept, good: 1 };
 }
 
 /** Fading is reckoned in steps: an exponential per request would cost more than the rest of the budget. */
@@ -35,18 +41,19 @@ export function deposit(budget: Budget, nowMs: number): void {
   budget.tokens += budget.ratio;
 }
 
-/** Takes one retry out; false when the budget is spent. */
-export function take(budget: Budget, nowMs: number): boolean {
-  settle(budget, nowMs);
-  // A thousandth of slack: five deposits of 0.2 are one token, whatever binary fractions say.
-  if (budget.tokens < 0.999) return false;
-  budget.tokens -= 1;
-  return true;
+/** An attempt has ended, well or not. */
+export function judge(budget: Budget, isGood: boolean): void {
+  budget.good += ((isGood ? 1 : 0) - budget.good) / JUDGED;
 }
 
-/** What was taken was of no use: it failed, too. */
-export function fine(budget: Budget): void {
-  budget.tokens = Math.max(0, budget.tokens - (FAILED_COST - 1));
+/** Takes one extra attempt out; false when the budget is spent. */
+export function take(budget: Budget, nowMs: number): boolean {
+  settle(budget, nowMs);
+  const cost = budget.good >= ENOUGH ? 1 : Math.min(ENOUGH / budget.good, MAX_COST);
+  // A thousandth of slack: five deposits of 0.2 are one token, whatever binary fractions say.
+  if (budget.tokens < cost - 0.001) return false;
+  budget.tokens -= cost;
+  return true;
 }
 
 /** What was taken was not needed after all. */

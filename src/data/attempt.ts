@@ -7,17 +7,7 @@ import { FIELD } from '../wire/fields.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import * as hedge from './hedge.ts';
-import {
-  backOffMs,
-  countRetry,
-  mayRetry,
-  noteFailure,
-  RETRY_CAUSE,
-  RETRY_RESULT,
-  type RetryCause,
-  rest,
-  rested,
-} from './retry.ts';
+import { backOffMs, countRetry, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause, rest, rested } from './retry.ts';
 import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
 import { ACQUIRED } from './upstreams.ts';
@@ -202,7 +192,6 @@ export function retryStatus(ex: Exchange, status: number): boolean {
     goOnWith(ex, ex.hedge);
     return true;
   }
-  noteFailure(ex);
   const waitMs = backOffMs(ex, ex.books.retryAfterMs);
   if (waitMs === NEVER || ex.attempts > ex.pool!.spec.retry.attempts || ex.triedCount === ex.tried.length) return false;
   ex.tried[ex.triedCount++] = ex.slot;
@@ -245,7 +234,6 @@ function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCa
   settleAttempt(ex, isStale ? OUTCOME.CLIENT_GONE : outcome, 0);
   ex.books.lastProblem = problem;
   if (ex.hedge?.isRacing === true) return goOnWith(ex, ex.hedge);
-  noteFailure(ex);
   const waitMs = isStale ? 0 : backOffMs(ex, 0);
   if (waitMs !== NEVER && mayRetry(ex, cause)) return again(ex, isStale, waitMs);
   countRetry(ex, RETRY_RESULT.FAILURE);

@@ -47,8 +47,6 @@ export class Exchange extends Timed implements UpstreamEvents {
   slot = NONE;
   /** Attempts begun one after the other; stale pooled connections do not count. */
   attempts = 0;
-  /** The attempt under way was paid for with a token of the retry budget. */
-  isCharged = false;
   /** Between two attempts. */
   isResting = false;
   hedged: Hedged = HEDGED.NOT;
@@ -283,7 +281,6 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.up = null;
     this.slot = NONE;
     this.attempts = 0;
-    this.isCharged = false;
     this.isResting = false;
     this.hedged = HEDGED.NOT;
     this.triedCount = 0;

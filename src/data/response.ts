@@ -10,7 +10,7 @@ import * as compress from './compress.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { httpStatusOf, outcomeOf, rpcStatusOf } from './grpc.ts';
 import { planResponse } from './headers.ts';
-import { countRetry, noteFailure, RETRY_RESULT } from './retry.ts';
+import { countRetry, RETRY_RESULT } from './retry.ts';
 import { outcomeOfStatus, settleAttempt } from './settle.ts';
 import { Tunnel } from './tunnel.ts';
 import { NEVER } from './wheel.ts';
@@ -34,7 +34,6 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   if (status === 429 || status === 503) ex.books.retryAfterMs = retryAfterOf(answer);
   if (pool.retryStatuses.has(status) && retryStatus(ex, status)) return;
   if (ex.hedge !== null) ex.hedge.drop(true);
-  if (status >= 500) noteFailure(ex);
   if (ex.attempts > 1) countRetry(ex, status < 500 ? RETRY_RESULT.SUCCESS : RETRY_RESULT.FAILURE);
   ex.hasAnswered = true;
   ex.answer = answer;

@@ -2,7 +2,7 @@
 // an answer has reached the client, within the budget, so that retries never double the load of a failing pool, and with
 // pauses beyond the first, so that they do not come all at once.
 
-import { fine, take } from '../core/budget.ts';
+import { take } from '../core/budget.ts';
 import { CELL } from '../core/lane.ts';
 import * as attempt from './attempt.ts';
 import { type Exchange, STATE } from './exchange.ts';
@@ -36,17 +36,9 @@ export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
     case RETRY_CAUSE.RESET:
       if (!retry.onReset) return false;
   }
-  ex.isCharged = take(pool.budget, ex.plane.wheel.nowMs);
-  if (ex.isCharged) return true;
+  if (take(pool.budget, ex.plane.wheel.nowMs)) return true;
   ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, RETRY_RESULT.BUDGET, 0);
   return false;
-}
-
-/** The attempt under way has failed: if it was a retry that was paid for, retries are of little use now. */
-export function noteFailure(ex: Exchange): void {
-  if (!ex.isCharged) return;
-  ex.isCharged = false;
-  fine(ex.pool!.budget);
 }
 
 /** How a request that was tried again has ended. A hedge that took over was no retry. */

@@ -1,6 +1,7 @@
 // What is written down about an exchange: one sample and one in-flight count per attempt, settled exactly once, and the
 // request's own counters when it is over. Everything goes to the worker's lane: array stores, nothing else.
 
+import { judge } from '../core/budget.ts';
 import { EDGE_COHORT } from '../core/cohort.ts';
 import { bucketsOf, CELL, OTHER, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
@@ -142,7 +143,9 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
   const outcome = !isTrue && isOurFault(as, lostMs, nowMs - books.attemptMs) ? OUTCOME.CLIENT_GONE : as;
   // The clock of the event may lag behind the one that dated the sending.
   books.endpointMs += Math.max(0, nowMs - fromMs(books));
-  const { hedging, spec: pool } = ex.pool!;
+  const { budget, hedging, spec: pool } = ex.pool!;
+  if (outcome === OUTCOME.OK) judge(budget, true);
+  else if (outcome >= OUTCOME.CONNECT_FAILED) judge(budget, false);
   const connectMs = isTrue ? books.connectMs : -1;
   if (connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, connectMs / 1000);
   const firstByteMs = isTrue && books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
