@@ -14,6 +14,7 @@ const TOOLS: readonly { readonly commands: readonly string[]; readonly package: 
   { commands: ['h2load'], package: 'nghttp2-client' },
   { commands: ['nginx'], package: 'nginx' },
   { commands: ['haproxy'], package: 'haproxy' },
+  { commands: ['faketime'], package: 'faketime' },
 ];
 /** Daemons are kept in places that a user's PATH may leave out. */
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
