@@ -1,14 +1,27 @@
 // All rows, in the order of the tables of faults.
 
 import type { AbsentCase, FaultCase } from './case.ts';
+import { BODIES } from './rows/bodies.ts';
+import { CROWDS } from './rows/crowds.ts';
 import { ENDPOINT_TLS } from './rows/endpoint-tls.ts';
 import { GONE } from './rows/gone.ts';
 import { OUTAGE } from './rows/outage.ts';
+import { PROCESS } from './rows/process.ts';
 import { RELOAD } from './rows/reload.ts';
 import { SLOW } from './rows/slow.ts';
 import { UNSTEADY } from './rows/unsteady.ts';
 
-export const CASES: readonly FaultCase[] = [...GONE, ...SLOW, ...UNSTEADY, ...OUTAGE, ...ENDPOINT_TLS, ...RELOAD];
+export const CASES: readonly FaultCase[] = [
+  ...GONE,
+  ...SLOW,
+  ...UNSTEADY,
+  ...OUTAGE,
+  ...ENDPOINT_TLS,
+  ...RELOAD,
+  ...CROWDS,
+  ...BODIES,
+  ...PROCESS,
+];
 
 const NO_REDIS = 'no Redis state in this version';
 

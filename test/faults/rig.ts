@@ -8,7 +8,7 @@ import { type FaultyOrigin, startFaultyOrigin } from './origins.ts';
 
 /** What an origin takes to answer when nothing is wrong. */
 export const ORIGIN_MS = 5;
-export const WELL: Behaviour = { kind: 'answer', headMs: ORIGIN_MS, bodyBytes: 120 };
+export const WELL = { kind: 'answer', headMs: ORIGIN_MS, bodyBytes: 120 } as const satisfies Behaviour;
 /** Averages, connections and code are warm after this. */
 export const WARM_UP_MS = 3000;
 

@@ -110,7 +110,7 @@ const sum = (numbers: readonly number[]) => numbers.reduce((total, n) => total +
 async function retryStorm(how: How): Promise<Figure[]> {
   return [
     await amplification('all refuse', null, how),
-    await amplification('all 503', { ...WELL, status: 503 } as Behaviour, how),
+    await amplification('all 503', { ...WELL, status: 503 }, how),
     await amplification('all silent', { kind: 'silent' }, how),
     await amplification('all reset', { kind: 'reset' }, how),
   ];

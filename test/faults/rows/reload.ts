@@ -48,8 +48,8 @@ async function badConfig(): Promise<Figure[]> {
 /** New handshakes with the new certificate, or the old one when the new one is bad. */
 async function badCertificate(_: How): Promise<Figure[]> {
   using pki = new Pki();
-  const site = pki.issue('site', { subject: '/CN=first' });
-  const next = pki.issue('next', { subject: '/CN=second' });
+  const site = pki.issue('site', { subject: '/CN=first', san: 'DNS:example.com' });
+  const next = pki.issue('next', { subject: '/CN=second', san: 'DNS:example.com' });
   await using origin = await startFaultyOrigin();
   await origin.behave(WELL);
   await using fermat = await startFermat(configOf([origin], {}, { listeners: [tlsListener([site])] }));
