@@ -45,8 +45,6 @@ export interface NodeOptions {
   readonly onReplaced?: () => void;
 }
 
-/** Who is connected to the admin API of a process that was replaced may ask once more within this time, ms. */
-const ADMIN_GRACE_MS = 1000;
 /** A successor waits this long for the first probe of endpoints that nobody knew, ms. */
 const FIRST_PROBES_MS = 3000;
 
@@ -244,7 +242,7 @@ export class FermatNode implements ControlApi {
   /** Its first requests come the moment it listens: until somebody has looked at every endpoint, the other one serves. */
   async #untilKnown(): Promise<void> {
     const untilMs = nowMs() + FIRST_PROBES_MS;
-    while (!this.#fleet.allKnown() && nowMs() < untilMs) await after(20);
+    while (!this.#fleet.allKnown() && nowMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   /** Not ready at once; returns when the last exchange has ended or the time is up. */
@@ -263,10 +261,9 @@ export class FermatNode implements ControlApi {
     this.#isRetired = true;
     this.#notReady = 'draining';
     this.#reloads.unwatch();
-    this.#running.admin?.retire();
+    void this.#running.admin?.close();
     const { drainTimeoutMs } = this.#running.snapshot;
-    const drained = this.#supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
-    await Promise.all([drained, after(ADMIN_GRACE_MS)]);
+    await this.#supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
     await this.stop();
   }
 
@@ -362,8 +359,4 @@ export class FermatNode implements ControlApi {
   get adminUrl(): string | null {
     return this.#running.admin?.url ?? null;
   }
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

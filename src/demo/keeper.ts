@@ -62,10 +62,10 @@ function leave(): void {
   const { pid, folder } = guarded;
   rmSync(folder, { recursive: true, force: true });
   if (!signal(pid, 'SIGTERM')) process.exit(0);
-  const deadline = Date.now() + ORPHAN_GRACE_MS;
+  const deadline = performance.now() + ORPHAN_GRACE_MS;
   setInterval(() => {
     const isAlive = signal(pid, 0);
-    if (isAlive && Date.now() < deadline) return;
+    if (isAlive && performance.now() < deadline) return;
     if (isAlive) signal(pid, 'SIGKILL');
     process.exit(0);
   }, 50);
