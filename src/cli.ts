@@ -42,20 +42,34 @@ function program(): Command {
   return fermat;
 }
 
+interface RunFlags extends ConfigureFlags {
+  token?: string;
+  replace?: boolean;
+}
+
+const SIGNALS = `
+Signals: TERM and INT drain, a second one ends at once; HUP reloads; USR2 is a hot restart, as --replace asks for one.
+docs/operating.md tells what each does.`;
+
 function running(fermat: Command): void {
   configFlags(fermat.command('run'))
     .description('run the proxy')
     .addOption(new Option('--log-level <level>', 'of the events on stderr (env: FERMAT_LOG_LEVEL)').choices(LEVELS))
     .option('--token <token>', 'token of the admin API (env: FERMAT_ADMIN_TOKEN)')
+    .option('--replace', 'have the node that runs hand over to a process of what is installed now (hot restart)')
+    .option('--json', 'with --replace: print JSON')
+    .addHelpText('after', SIGNALS)
     .addHelpText(
       'after',
       examples(
         'run -c fermat.yaml',
+        'run -c fermat.yaml --replace',
         'run --listen :8080 --upstream http://127.0.0.1:9000 --upstream http://127.0.0.1:9001',
       ),
     )
     .action(
-      act(async (flags: ConfigureFlags & { token?: string }) => {
+      act(async (flags: RunFlags) => {
+        if (flags.replace) return (await import('./cli/replace.ts')).replace(flags);
         const { configFileOf } = await import('./cli/configure.ts');
         const configFile = configFileOf(flags);
         const { run } = await import('./main.ts');

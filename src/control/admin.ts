@@ -3,7 +3,7 @@
 // here. Who may ask is admin/gate.ts. Hono routes; node:http is underneath, and its limits keep slow clients bounded.
 
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
@@ -28,6 +28,8 @@ export interface AdminServer {
   readonly fd: number;
   /** Ends the event streams, lets running answers finish for at most a second, then cuts. */
   close(): Promise<void>;
+  /** Another process accepts at this place: whoever is connected here is answered, and told to connect anew. */
+  retire(): void;
 }
 
 type Env = { Bindings: HttpBindings };
@@ -67,6 +69,10 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     errorHandler: () => problem({ status: 400, code: 'bad_request', message: 'not a valid request' }),
   });
   const server = createServer({ ...LIMITS, connectionsCheckingInterval: 1_000 }, listener);
+  let isRetired = false;
+  server.prependListener('request', (_, response) => {
+    if (isRetired) response.shouldKeepAlive = false;
+  });
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(LIMITS.silence);
   await new Promise<void>((resolve, reject) => {
@@ -81,6 +87,12 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   return {
     url: `http://${urlHost(host)}:${bound.port}`,
     fd: (server as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd ?? -1,
+    retire: () => {
+      isRetired = true;
+      streams.close();
+      // That of node:net alone: node:http's own would also cut whoever is about to ask.
+      NetServer.prototype.close.call(server);
+    },
     close: () =>
       new Promise((resolve) => {
         streams.close();

@@ -45,6 +45,8 @@ export interface NodeOptions {
   readonly onReplaced?: () => void;
 }
 
+/** Who is connected to the admin API of a process that was replaced may ask once more within this time, ms. */
+const ADMIN_GRACE_MS = 1000;
 /** A successor waits this long for the first probe of endpoints that nobody knew, ms. */
 const FIRST_PROBES_MS = 3000;
 
@@ -242,7 +244,7 @@ export class FermatNode implements ControlApi {
   /** Its first requests come the moment it listens: until somebody has looked at every endpoint, the other one serves. */
   async #untilKnown(): Promise<void> {
     const untilMs = nowMs() + FIRST_PROBES_MS;
-    while (!this.#fleet.allKnown() && nowMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (!this.#fleet.allKnown() && nowMs() < untilMs) await after(20);
   }
 
   /** Not ready at once; returns when the last exchange has ended or the time is up. */
@@ -261,9 +263,10 @@ export class FermatNode implements ControlApi {
     this.#isRetired = true;
     this.#notReady = 'draining';
     this.#reloads.unwatch();
-    void this.#running.admin?.close();
+    this.#running.admin?.retire();
     const { drainTimeoutMs } = this.#running.snapshot;
-    await this.#supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
+    const drained = this.#supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
+    await Promise.all([drained, after(ADMIN_GRACE_MS)]);
     await this.stop();
   }
 
@@ -359,4 +362,8 @@ export class FermatNode implements ControlApi {
   get adminUrl(): string | null {
     return this.#running.admin?.url ?? null;
   }
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
