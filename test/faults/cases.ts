@@ -5,10 +5,12 @@ import { BODIES } from './rows/bodies.ts';
 import { CROWDS } from './rows/crowds.ts';
 import { ENDPOINT_TLS } from './rows/endpoint-tls.ts';
 import { GONE } from './rows/gone.ts';
+import { NAMES } from './rows/names.ts';
 import { OUTAGE } from './rows/outage.ts';
 import { PROCESS } from './rows/process.ts';
 import { RELOAD } from './rows/reload.ts';
 import { SLOW } from './rows/slow.ts';
+import { STATE } from './rows/state.ts';
 import { UNSTEADY } from './rows/unsteady.ts';
 
 export const CASES: readonly FaultCase[] = [

@@ -20,11 +20,11 @@ async function failFast({ isQuick }: How): Promise<Figure[]> {
   await using rig = await startRig({ pool: { balance: { whenAllDown: 'fail' }, probe: { interval: '500ms' } } });
   await allDown(rig);
   const answer = await exchange(rig.port, get());
-  const before = await Promise.all(rig.origins.keys().map((n) => rig.selections(n)));
+  const before = await Promise.all(rig.origins.map((_, n) => rig.selections(n)));
   await using load = await startLoad(rig.port, RATE);
   await pause(isQuick ? 1000 : 8000);
   const all = await load.end();
-  const after = await Promise.all(rig.origins.keys().map((n) => rig.selections(n)));
+  const after = await Promise.all(rig.origins.map((_, n) => rig.selections(n)));
   return [
     firm('answers', all.requests),
     firm(
@@ -44,11 +44,11 @@ async function failOpen({ isQuick }: How): Promise<Figure[]> {
   await using rig = await startRig({ pool: { probe: { interval: '500ms' } } });
   await allDown(rig);
   const seconds = isQuick ? 2 : 8;
-  const before = await Promise.all(rig.origins.keys().map((n) => rig.selections(n)));
+  const before = await Promise.all(rig.origins.map((_, n) => rig.selections(n)));
   await using load = await startLoad(rig.port, RATE);
   await pause(seconds * 1000);
   const all = await load.end();
-  const after = await Promise.all(rig.origins.keys().map((n) => rig.selections(n)));
+  const after = await Promise.all(rig.origins.map((_, n) => rig.selections(n)));
   const trials = after.map((n, i) => n - before[i]!);
   await Promise.all(rig.origins.map((origin) => origin.listen()));
   const backMs = await rig.when(0, ({ healthy }) => healthy, 'to be healthy again');
@@ -104,7 +104,7 @@ async function amplification(name: string, traffic: Behaviour | null, { isQuick,
   );
 }
 
-const attempts = async (rig: FaultRig) => sum(await Promise.all(rig.origins.keys().map((n) => rig.selections(n))));
+const attempts = async (rig: FaultRig) => sum(await Promise.all(rig.origins.map((_, n) => rig.selections(n))));
 const sum = (numbers: readonly number[]) => numbers.reduce((total, n) => total + n, 0);
 
 async function retryStorm(how: How): Promise<Figure[]> {

@@ -7,6 +7,8 @@ import { ORIGIN_MS, pause, startRig, WARM_UP_MS, WELL } from '../rig.ts';
 const RATE = 200;
 const FLAP_MS = 3000;
 const BIN_MS = 500;
+/** The first probes come faster; these are not what is looked at. */
+const QUICK_PROBES_MS = 3000;
 /** An endpoint with less of the traffic is not in use. */
 const IN_USE = 0.02;
 
@@ -74,7 +76,7 @@ async function recovering(): Promise<Figure[]> {
 async function slowProbes({ isQuick }: How): Promise<Figure[]> {
   await using rig = await startRig({ origins: 2 });
   await using load = await startLoad(rig.port, RATE);
-  await pause(1000);
+  await pause(QUICK_PROBES_MS);
   await Promise.all(rig.origins.map((origin) => origin.behave(WELL, { ...WELL, headMs: 4000 })));
   const faultAtMs = nowMs();
   await pause(isQuick ? 5000 : 14_000);
