@@ -34,6 +34,7 @@ const plane = new Plane({
   random: Math.random,
   loopId: birth.loopId,
   snapshot: birth.snapshot,
+  census,
   wrapRouter: plantBug(process.env.FERMAT_TEST_CRASH_PATH),
   onQuiet: (version) => say({ type: 'quiet', version }),
   onUnproxied: (listener, address, why) => say({ type: 'unproxied', listener, address, why }),
@@ -146,7 +147,7 @@ function startBeat(): void {
   setInterval(() => {
     const now = nowMs();
     writer.beat(Math.max(0, now - dueMs), getHeapStatistics().used_heap_size);
-    plane.capture.beat();
+    plane.beat();
     dueMs = now + BEAT_MS;
   }, BEAT_MS).unref();
 }

@@ -34,6 +34,7 @@ function routesOf(count: number): RouteSpec[] {
     requestHeaders: { set: [], remove: [] },
     responseHeaders: { set: [], remove: [] },
     serverTiming: false,
+    priority: 'normal' as const,
     compress: [],
   }));
 }

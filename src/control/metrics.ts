@@ -210,6 +210,11 @@ export class Metrics {
         lanes().map(({ index, reader }) => ({ value: read(reader), labels: { worker: String(index) } })),
       );
     perWorker('fermat_worker_event_loop_lag_seconds', 'How late the loop of a worker was.', (r) => r.loopLagMs / 1000);
+    perWorker(
+      'fermat_overload',
+      'What a worker sheds: 0 nothing, 1 low, 2 normal too, 3 all; parts between.',
+      (r) => r.pressure,
+    );
     perWorker('fermat_worker_heap_bytes', 'JavaScript heap in use by a worker.', (r) => r.heapBytes);
     this.#add('fermat_samples_lost_total', 'Samples dropped because the ring of a lane was full.', 'counter', () => [
       { value: lanes().reduce((sum, { reader }) => sum + reader.lostSamples, this.#lostSamplesFolded) },

@@ -300,7 +300,9 @@ export class FermatNode implements ControlApi {
     return this.#succession.replace(why);
   }
 
+  /** Whoever still asks a process that was replaced asks for the place where the other one serves. */
   notReadyBecause(): string | null {
+    if (this.#isRetired) return null;
     return this.#notReady ?? (this.#fleet.anyKnown() ? null : 'no endpoint is known yet');
   }
 
@@ -350,6 +352,7 @@ export class FermatNode implements ControlApi {
       listeners: this.listeners(),
       geoip: source === 'none' ? null : { source, built },
       snapshotVersion: snapshot.version,
+      shedding: this.#supervisor.shedding,
       startedAt: this.startedAt,
     };
   }

@@ -11,6 +11,7 @@ import type { Snapshot } from '../core/snapshot.ts';
 import { backoffMs, DeathAlarm } from './deaths.ts';
 import { LOOK_MS } from './pulse.ts';
 import { Seat, type SeatEvents } from './seat.ts';
+import { Shedding } from './shedding.ts';
 import type { EventLog } from './types.ts';
 
 export { ListenError } from './seat.ts';
@@ -47,6 +48,7 @@ export class Supervisor implements SeatEvents {
   readonly #census: SharedArrayBuffer;
   readonly #seats: Seat[] = [];
   readonly #alarm = new DeathAlarm();
+  readonly #shedding: Shedding;
   #snapshot: Snapshot | null = null;
   #geo: readonly SharedFile[] = [];
   #tickets: TicketKeyring = {};
@@ -65,6 +67,7 @@ export class Supervisor implements SeatEvents {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#shedding = new Shedding(options.events);
     setFlagsFromString(`--initial-old-space-size=${FIRST_OLD_MIB}`); // of the isolates that start from now on
     // So little survives a small young generation that waking helpers for it costs more than it saves.
     setFlagsFromString('--no-parallel-scavenge');
@@ -74,6 +77,11 @@ export class Supervisor implements SeatEvents {
 
   lanes(): readonly { readonly index: number; readonly reader: LaneReader }[] {
     return this.#seats;
+  }
+
+  /** Why requests are turned away now. */
+  get shedding(): readonly string[] {
+    return this.#shedding.reasons;
   }
 
   /** Ports by listener name, `:0` resolved. */
@@ -211,6 +219,7 @@ export class Supervisor implements SeatEvents {
 
   /** A loop that does not turn accepts nothing and answers nobody: ended like one that died. */
   #look(): void {
+    this.#shedding.look(this.#seats);
     for (const seat of this.#seats) {
       const looks = seat.look();
       if (looks === 0) continue;

@@ -224,5 +224,7 @@ export interface NodeView {
   readonly listeners: readonly { readonly name: string; readonly url: string }[];
   readonly geoip: { readonly source: string; readonly built: string | null } | null;
   readonly snapshotVersion: number;
+  /** Why requests are turned away now; [] = none is. Names of `fermat_shed_total{reason}`. */
+  readonly shedding: readonly string[];
   readonly startedAt: string;
 }

@@ -65,8 +65,16 @@ export const EVENT = {
 } as const;
 /** Of a second attempt beside the first; `budget`: it was due, but could not be afforded. */
 export const HEDGE_RESULTS = ['won', 'lost', 'budget'] as const;
-/** Why a request was turned away at once, without an attempt. */
-export const SHED_REASONS = ['overload', 'limit'] as const;
+/** Why a request was turned away: what was too much. Index = SHED. */
+export const SHED_REASONS = ['loop', 'memory', 'requests', 'client', 'pool', 'endpoint'] as const;
+export const SHED = {
+  LOOP: 0, // the worker's event loop is late
+  MEMORY: 1,
+  REQUESTS: 2, // in flight at the node
+  CLIENT: 3, // … of one client
+  POOL: 4, // … in one pool
+  ENDPOINT: 5, // at every endpoint that may be asked, waiting included
+} as const;
 /** Of a TLS handshake with a client; `timeout`: it took too long, or longer than others could wait. */
 export const HANDSHAKE_RESULTS = ['ok', 'resumed', 'failed', 'timeout'] as const;
 export const COMPRESS_DIRECTION = { IN: 0, OUT: 1 } as const;
@@ -140,7 +148,7 @@ const H = {
 } as const;
 const HEADER_DOUBLES = 8;
 /** Health of the worker itself, in the header's doubles. */
-export const VITAL = { LOOP_LAG_MS: 0, HEAP_BYTES: 1 } as const;
+export const VITAL = { LOOP_LAG_MS: 0, HEAP_BYTES: 1, PRESSURE: 2, SHEDDING: 3 } as const;
 
 const AT_INFLIGHT = HEADER_INTS * 4 + HEADER_DOUBLES * 8;
 const AT_KEYS = AT_INFLIGHT + MAX_SLOTS * 4;
@@ -278,6 +286,12 @@ export class LaneWriter {
     this.#a.vitals[VITAL.HEAP_BYTES] = heapBytes;
   }
 
+  /** How hard it sheds (core/pressure.ts), and for what it has turned requests away lately: a bit for each SHED code. */
+  tellOverload(pressure: number, shedding: number): void {
+    this.#a.vitals[VITAL.PRESSURE] = pressure;
+    this.#a.vitals[VITAL.SHEDDING] = shedding;
+  }
+
   #offsetOf(kind: number, a: number, b: number, c: number, width: number): number {
     const k1 = (kind << 28) | (a << 14) | b;
     const last = this.#last;
@@ -400,5 +414,11 @@ export class LaneReader {
   }
   get heapBytes(): number {
     return this.#a.vitals[VITAL.HEAP_BYTES]!;
+  }
+  get pressure(): number {
+    return this.#a.vitals[VITAL.PRESSURE]!;
+  }
+  get shedding(): number {
+    return this.#a.vitals[VITAL.SHEDDING]!;
   }
 }

@@ -80,6 +80,13 @@ export interface LimitsSpec {
   /** Per node; 0 = by file descriptors. */
   readonly connections: number;
   readonly connectionsPerClient: number;
+  /** In flight, per node and per client; 0 = no limit. */
+  readonly requests: number;
+  readonly requestsPerClient: number;
+  /** Of the process; 0 = what its control group allows, if it has one. */
+  readonly memoryBytes: number;
+  /** Delay of a worker's event loop from which low routes are shed; 0 = never. */
+  readonly loopDelayMs: number;
 }
 
 /** Endpoints of one pool that are ranked together and picked from. */
@@ -118,9 +125,15 @@ export interface RouteSpec {
   readonly requestHeaders: HeaderEdits;
   readonly responseHeaders: HeaderEdits;
   readonly serverTiming: boolean;
+  /** Under overload low routes are turned away first, high ones last. */
+  readonly priority: Priority;
   /** Codings that answers may be compressed with, in our order of preference; empty = as they are. */
   readonly compress: readonly CompressCoding[];
 }
+
+/** In the order in which they are shed. */
+export const PRIORITIES = ['low', 'normal', 'high'] as const;
+export type Priority = (typeof PRIORITIES)[number];
 
 export const COMPRESS_CODINGS = ['zstd', 'br', 'gzip'] as const;
 export type CompressCoding = (typeof COMPRESS_CODINGS)[number];
@@ -176,6 +189,10 @@ export interface PoolSpec {
   readonly hedge: HedgeSpec | null;
   readonly outlier: OutlierSpec;
   readonly connectionsPerEndpoint: number;
+  /** In flight in the pool, waiting ones included; 0 = no limit. */
+  readonly requests: number;
+  /** Sent to one endpoint at once; 0 = no limit, auto = found out (core/gradient.ts). */
+  readonly requestsPerEndpoint: number | 'auto';
   readonly queue: number;
   readonly queueTimeoutMs: number;
   readonly tls: TlsSpec;

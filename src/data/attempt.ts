@@ -1,7 +1,7 @@
 // One attempt to have a request answered: choose an endpoint, get a connection, send; and what happens when that fails.
 // Functions over the exchange: an attempt has no life of its own, its account is in Books and settled exactly once.
 
-import { OUTCOME, type Outcome } from '../core/lane.ts';
+import { OUTCOME, type Outcome, SHED } from '../core/lane.ts';
 import { NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
@@ -29,7 +29,7 @@ export function begin(ex: Exchange, next: number = NONE): void {
   ex.state = STATE.WAITING;
   const group = generation.groups[slot]!;
   ex.books.beginAttempt(ex, group.spec, isAgain ? NONE : generation.selector.role, nowMs);
-  switch (group.acquire(ex, isAgain)) {
+  switch (group.acquire(ex, isAgain, ex.route!.rank)) {
     case ACQUIRED.FULL:
       return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
     case ACQUIRED.QUEUED:
@@ -237,6 +237,7 @@ function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCa
   const waitMs = isStale ? 0 : backOffMs(ex, 0);
   if (waitMs !== NEVER && mayRetry(ex, cause)) return again(ex, isStale, waitMs);
   countRetry(ex, RETRY_RESULT.FAILURE);
+  if (problem === PROBLEM.overload) ex.plane.admission.shed(ex, SHED.ENDPOINT);
   ex.refuse(problem);
 }
 

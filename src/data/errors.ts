@@ -47,6 +47,10 @@ export const PROBLEM = {
     details: 'residency',
   },
   overload: problem(503, 'overload', 'connection_limit_reached', 'too many requests are waiting for this endpoint', 1),
+  tooManyRequests: {
+    ...problem(429, 'too_many_requests', 'http_request_denied', 'too many requests of yours are under way', 1),
+    details: 'client',
+  },
   draining: problem(503, 'draining', 'destination_unavailable', 'this proxy is shutting down', 1),
   connectRefused: problem(502, 'connect_failed', 'connection_refused', 'the endpoint refused the connection'),
   connectTimeout: problem(
@@ -95,6 +99,20 @@ export function renderProblem(p: Problem, asJson: boolean): { fields: string; bo
 export function proxyStatusLine({ type, details }: Problem): string {
   return `Proxy-Status: fermat; error=${type}${details === undefined ? '' : `; details="${details}"`}\r\n`;
 }
+
+function shed(details: string, message: string): Problem {
+  return { ...problem(503, 'overload', 'http_request_denied', message, 1), details };
+}
+
+/** By SHED code (core/lane.ts). */
+export const SHED_PROBLEM: readonly Problem[] = [
+  shed('loop', 'this proxy has more to do than it can'),
+  shed('memory', 'this proxy is short of memory'),
+  shed('requests', 'too many requests are under way here'),
+  PROBLEM.tooManyRequests,
+  shed('pool', 'too many requests are under way for this service'),
+  PROBLEM.overload,
+];
 
 /** By CONNECT_FAILURE code (sides.ts). */
 export const CONNECT_PROBLEM: readonly Problem[] = [

@@ -81,6 +81,10 @@ export class Exchange extends Timed implements UpstreamEvents {
   needsNewConnection = false;
   /** When the whole exchange must be over. */
   totalAtMs = NEVER;
+  /** What it is counted in (admission.ts), and the key of its client there. */
+  ticket = 0;
+  clientKey = 0;
+  keyedAddress = '';
   /** A gRPC call: what goes wrong is told in gRPC's terms. */
   isCall = false;
   /** When its client will have lost patience (grpc-timeout). */
@@ -234,6 +238,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (this.tunnel !== null) this.plane.tunnels.delete(this.tunnel);
     this.tunnel = null;
     closeBooks(this);
+    if (this.ticket !== 0) this.plane.admission.leave(this);
     this.up = null;
     this.replay.clear();
     this.plane.leave(this.generation);

@@ -7,7 +7,7 @@ import { type CidrSet, compileCidrs } from '../core/ip.ts';
 import { Redirector } from '../core/redirect.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
-import { type HeaderEdits, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import { type HeaderEdits, NONE, type PoolSpec, PRIORITIES, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
 import { type CompressPlan, compressPlanOf } from './compress.ts';
 import { Hedging } from './hedging.ts';
 import type { Group } from './upstreams.ts';
@@ -15,6 +15,8 @@ import type { Group } from './upstreams.ts';
 export interface RouteRuntime {
   readonly spec: RouteSpec;
   readonly pool: PoolRuntime | null;
+  /** Index in PRIORITIES: the higher, the longer it is served. */
+  readonly rank: number;
   /** By slot, 1 = inside the route's residency; null = it has none. */
   readonly inside: Uint8Array | null;
   /** Lower-case names to drop, and whole lines to add. */
@@ -109,6 +111,7 @@ function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: 
   return {
     spec,
     pool: spec.pool === NONE ? null : pools[spec.pool]!,
+    rank: PRIORITIES.indexOf(spec.priority),
     inside: insideOf(spec, snapshot),
     requestDrops: dropsOf(spec.requestHeaders),
     requestLines: linesOf(spec.requestHeaders),

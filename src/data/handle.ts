@@ -16,6 +16,8 @@ export interface WriteRequest {
 }
 
 export interface StreamHandle {
+  /** -1 = closed. */
+  readonly fd: number;
   /** Told of what was read; what it returns, if anything, is read into next. */
   onread: ((this: StreamHandle, arrayBuffer: ArrayBuffer | undefined) => unknown) | undefined;
   useUserBuffer(buffer: Uint8Array): void;

@@ -69,7 +69,12 @@ export class Listener implements Door {
     this.#sockets.close(isHandedOver);
   }
 
+  /** Whoever is one too many costs no more than a look at two numbers: a flood shall not slow down who is here already. */
   #accept(socket: Socket): void {
+    if (this.#isFull || !this.#plane.descriptors.takes(socket)) {
+      socket.destroy();
+      return;
+    }
     const { generation, lane, limits } = this.#plane;
     const { spec } = this;
     const isTcp = spec.path === null;
@@ -81,15 +86,21 @@ export class Listener implements Door {
     };
     // A balancer's own address is no client: whoever it names is counted, when the name is known.
     const isBalancer = spec.proxyProtocol !== 'off' && generation.trusted.has(ends.source);
-    const limit = limits.connections > 0 ? limits.connections : this.#connectionCap;
     const key = Census.keyOf(ends.source);
-    if (!this.#census.enter(key, limit, isBalancer ? 0 : limits.connectionsPerClient)) {
+    if (!this.#census.enter(key, 0, isBalancer ? 0 : limits.connectionsPerClient)) {
       socket.destroy();
       return;
     }
     lane.count(CELL.CONNECTIONS, spec.uid, 0, 0);
     if (spec.proxyProtocol === 'off') enter(this.#plane, socket, this, ends, this.#leaverOf(key, spec.uid));
     else this.#greet(socket, spec.proxyProtocol, ends, key, isBalancer);
+  }
+
+  /** What the descriptors allow is not passed whatever the configuration says. */
+  get #isFull(): boolean {
+    const { limits, overload } = this.#plane;
+    const cap = this.#connectionCap || Number.POSITIVE_INFINITY;
+    return this.#census.connections >= Math.min(limits.connections || cap, cap) || overload.isFull;
   }
 
   /** Reads the PROXY header; the connection is whose it says from then on. */

@@ -6,6 +6,7 @@
 import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
 import { proxyHeader } from '../wire/proxy.ts';
+import { Gate, NORMAL_RANK } from './gate.ts';
 import { ClientConnection, type ConnectionOwner } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
 import type { Plane } from './plane.ts';
@@ -15,13 +16,13 @@ import { ACQUIRED, type Acquired } from './upstreams.ts';
 export class NamedGroup implements ConnectionOwner {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
+  readonly gate: Gate;
   pool: PoolSpec;
   tlsSession: Buffer | null = null;
   /** Idle ones by their header, in the order in which their clients' first became idle. Never an empty list. */
   readonly #idle = new Map<string, ClientConnection[]>();
   /** Every one that counts against the limit, and the header it began with. */
   readonly #open = new Map<ClientConnection, string>();
-  readonly #waiting: UpstreamEvents[] = [];
   #secure: SecureContext | null = null;
   #isRetired = false;
 
@@ -29,6 +30,7 @@ export class NamedGroup implements ConnectionOwner {
     this.plane = plane;
     this.spec = spec;
     this.pool = pool;
+    this.gate = new Gate(plane, spec, pool);
   }
 
   secureContext(): SecureContext {
@@ -37,8 +39,19 @@ export class NamedGroup implements ConnectionOwner {
   }
 
   /** As EndpointGroup.acquire; at the limit, the client idle for longest loses a connection to who needs one now. */
-  acquire(user: UpstreamEvents, fresh: boolean): Acquired {
+  acquire(user: UpstreamEvents, fresh: boolean, rank: number = NORMAL_RANK): Acquired {
+    const { gate } = this;
     const header = this.#headerOf(user);
+    if (gate.hasRoom(false)) {
+      const acquired = this.#lend(user, header, fresh);
+      if (acquired !== ACQUIRED.FULL) return acquired;
+    }
+    if (!gate.hasPlace(rank)) return ACQUIRED.FULL;
+    gate.await(user, rank);
+    return ACQUIRED.QUEUED;
+  }
+
+  #lend(user: UpstreamEvents, header: string, fresh: boolean): Acquired {
     const idle = fresh ? undefined : this.#idle.get(header)?.at(-1);
     if (idle !== undefined) {
       this.unlist(idle);
@@ -46,23 +59,18 @@ export class NamedGroup implements ConnectionOwner {
       return ACQUIRED.READY;
     }
     if (!this.#hasRoom) this.#evict();
-    if (this.#hasRoom) {
-      this.#connect(user, header);
-      return ACQUIRED.CONNECTING;
-    }
-    if (this.#waiting.length >= this.pool.queue) return ACQUIRED.FULL;
-    this.#waiting.push(user);
-    return ACQUIRED.QUEUED;
+    if (!this.#hasRoom) return ACQUIRED.FULL;
+    this.#connect(user, header);
+    return ACQUIRED.CONNECTING;
   }
 
   cancel(user: UpstreamEvents): void {
-    const at = this.#waiting.indexOf(user);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.gate.cancel(user);
   }
 
   giveBack(connection: ClientConnection): void {
     const header = this.#open.get(connection);
-    const waiter = this.#waiting.shift();
+    const waiter = this.gate.hasRoom(true) ? this.gate.next() : undefined;
     if (waiter !== undefined && this.#headerOf(waiter) === header) return connection.lend(waiter);
     if (waiter !== undefined || this.#isRetired || header === undefined) {
       this.#close(connection);
@@ -85,7 +93,16 @@ export class NamedGroup implements ConnectionOwner {
 
   forget(connection: ClientConnection): void {
     this.#open.delete(connection);
-    const waiter = this.#hasRoom ? this.#waiting.shift() : undefined;
+    this.#connectWaiter();
+  }
+
+  /** As EndpointGroup's. */
+  settled(isTunnel: boolean): void {
+    if (isTunnel) this.#connectWaiter();
+  }
+
+  #connectWaiter(): void {
+    const waiter = this.#hasRoom && this.gate.hasRoom(true) ? this.gate.next() : undefined;
     if (waiter !== undefined) this.#connect(waiter, this.#headerOf(waiter));
   }
 
@@ -98,6 +115,10 @@ export class NamedGroup implements ConnectionOwner {
 
   retire(): void {
     this.#isRetired = true;
+    this.closeIdle();
+  }
+
+  closeIdle(): void {
     while (this.#idle.size > 0) this.#evict();
   }
 
@@ -130,6 +151,7 @@ export class NamedGroup implements ConnectionOwner {
 
   /** As EndpointGroup's: every worker has its even share. */
   get #hasRoom(): boolean {
-    return this.#open.size < Math.max(1, Math.ceil(this.pool.connectionsPerEndpoint / this.plane.lanes));
+    const { plane, pool } = this;
+    return this.#open.size < Math.ceil(pool.connectionsPerEndpoint / plane.lanes) && !plane.descriptors.isTight;
   }
 }

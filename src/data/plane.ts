@@ -2,6 +2,7 @@
 // changed only by a new Snapshot, a new GeoIP database or a drain.
 
 import type { GeoReader } from '../../geoip/reader.ts';
+import { Census, newCensus } from '../core/census.ts';
 import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
 import type { Addresses, ProxyRefusal } from '../core/messages.ts';
 import type { Router } from '../core/router.ts';
@@ -11,10 +12,13 @@ import { RequestReader } from '../wire/request.ts';
 import { ResponseReader } from '../wire/response.ts';
 import { AccessLog } from './access.ts';
 import { AddressBook } from './addresses.ts';
+import { Admission } from './admission.ts';
 import { Batch } from './batch.ts';
 import { Capture } from './capture.ts';
+import { Descriptors } from './descriptors.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
+import { Overload } from './overload.ts';
 import { Readers } from './readers.ts';
 import type { Tunnel } from './tunnel.ts';
 import { Upstreams } from './upstreams.ts';
@@ -44,6 +48,8 @@ export interface PlaneOptions {
   readonly random: () => number;
   readonly loopId: string;
   readonly snapshot: Snapshot;
+  /** What the workers of the node count together; left out = this one counts alone. */
+  readonly census?: Census;
   /** Sees every compiled router first; tests plant a bug there. */
   readonly wrapRouter: (router: Router) => Router;
   /** No exchange of a snapshot older than `version` is left. */
@@ -63,6 +69,11 @@ export class Plane {
   readonly locator: Locator;
   readonly capture: Capture;
   readonly access: AccessLog;
+  readonly overload: Overload;
+  readonly admission: Admission;
+  readonly descriptors = new Descriptors();
+  /** Workers of the node, this one counted; they stay as many. */
+  readonly lanes: number;
   readonly loopId: string;
   /** The whole CDN-Loop line of this process. */
   readonly loopLine: string;
@@ -87,6 +98,7 @@ export class Plane {
     this.clock = options.clock;
     this.random = options.random;
     this.lane = options.writer;
+    this.lanes = options.snapshot.lanes;
     this.loopId = options.loopId;
     this.loopLine = `CDN-Loop: fermat; n=${options.loopId}\r\n`;
     this.wheel = new Wheel(options.clock);
@@ -95,6 +107,9 @@ export class Plane {
     this.capture = new Capture(options.writer, options.lane, options.random);
     this.addresses = new AddressBook(options.clock);
     this.upstreams = new Upstreams(this);
+    this.overload = new Overload(options.snapshot.limits, this.wheel.nowMs);
+    this.admission = new Admission(this, options.census ?? new Census(newCensus(1), 0), this.overload);
+    this.wheel.onTurn = (nowMs) => this.overload.tick(nowMs);
     this.pick = {
       lane: options.lane,
       inflight: options.writer.inflight,
@@ -116,8 +131,9 @@ export class Plane {
     return this.generation.snapshot.limits;
   }
 
-  get lanes(): number {
-    return this.generation.snapshot.lanes;
+  /** Answers are the last of their connections: the process is going to end, or there are too many of them. */
+  get endsConnections(): boolean {
+    return this.isDraining || this.overload.isClosing || this.descriptors.isTight;
   }
 
   get accessFormat(): AccessFormat {
@@ -138,6 +154,15 @@ export class Plane {
     this.generation = this.#build(snapshot);
     this.requestReaders = this.#readersOf(snapshot.limits);
     this.#reportQuiet();
+  }
+
+  /** To be called a few times a second: what need not be looked at for each request. */
+  beat(): void {
+    this.capture.beat();
+    this.overload.beat();
+    this.descriptors.beat();
+    if (this.descriptors.isTight) this.upstreams.closeIdle();
+    this.lane.tellOverload(this.overload.pressure, this.admission.reasonsAt(this.clock()));
   }
 
   installGeo(reader: GeoReader | null): void {
@@ -193,6 +218,7 @@ export class Plane {
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
     this.upstreams.destroy();
+    this.descriptors.close();
     this.wheel.stop();
   }
 
@@ -201,6 +227,8 @@ export class Plane {
   }
 
   #build(snapshot: Snapshot): Generation {
+    this.overload.install(snapshot.limits, this.wheel.nowMs);
+    this.admission.install(snapshot);
     const groups = this.upstreams.install(snapshot.endpoints, snapshot.pools);
     return buildGeneration(snapshot, groups, this.clock(), this.#options.wrapRouter, this.generation ?? null);
   }

@@ -26,6 +26,8 @@ export function begin(ex: Exchange, nowMs: number): void {
   const route = routeOf(generation, head, peer.listener);
   if (isProblem(route)) return ex.refuse(route);
   ex.route = route;
+  const shed = plane.admission.isOpen ? null : plane.admission.admit(ex);
+  if (shed !== null) return ex.refuse(shed);
   if (route.spec.respond !== null) return respondOf(ex, route);
   if (isLastHop(head)) return answerLastHop(ex);
   const pool = route.pool!;

@@ -154,6 +154,7 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
     hedging.learn(endpoint.slot, outcome, firstByteMs, nowMs - books.sentMs, nowMs);
   if (outcome >= OUTCOME.CONNECT_FAILED)
     lane.count(CELL.FAILURES, pool.uid, endpoint.uid, outcome | (books.connectReason << 4));
+  if (pool.requestsPerEndpoint !== 0) tellGate(ex, endpoint.slot, outcome, isTrue ? firstByteMs : -1, status, books);
   const base = lane.sampleBase();
   if (base < 0) return;
   const { ring } = lane;
@@ -175,6 +176,22 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
   ring[base + SAMPLE.ROLE] = books.role;
   ring[base + SAMPLE.DECISION] = books.decision;
   lane.publishSample();
+}
+
+/** Another may go in its place; and how long it took says what the endpoint can take at once. */
+function tellGate(
+  ex: Exchange,
+  slot: number,
+  outcome: Outcome,
+  firstByteMs: number,
+  status: number,
+  books: Books,
+): void {
+  const group = ex.generation.groups[slot]!;
+  const { nowMs } = ex.plane.wheel;
+  const isUnanswered = outcome === OUTCOME.TIMEOUT && firstByteMs < 0 && books.sentMs >= 0;
+  group.gate.learn(isUnanswered ? nowMs - books.sentMs : firstByteMs, nowMs);
+  if (group.gate.length > 0) group.settled(status === 101);
 }
 
 /** Counts the request itself. */

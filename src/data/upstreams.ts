@@ -1,10 +1,11 @@
 // Warm connections to endpoints: one group per slot, last in first out, so that the warmest is used again and the others
-// age out. Who finds no idle connection opens one; past the limit it queues, and the next connection that comes free is
-// handed to the longest waiter. A group outlives a Snapshot as long as its endpoint stays.
+// age out. Who finds no idle connection opens one; past the limits (of connections, of requests at once: gate.ts) it queues, and
+// the next connection that comes free is handed to whose turn it is. A group outlives a Snapshot as long as its endpoint stays.
 
 import type { SecureContext } from 'node:tls';
 import type { Addresses } from '../core/messages.ts';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
+import { Gate, NORMAL_RANK } from './gate.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
 import { SessionGroup } from './h2/group.ts';
@@ -25,6 +26,7 @@ export type Acquired = (typeof ACQUIRED)[keyof typeof ACQUIRED];
 export class EndpointGroup {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
+  readonly gate: Gate;
   pool: PoolSpec;
   /** Last session ticket, so that the next handshake is short. */
   tlsSession: Buffer | null = null;
@@ -32,7 +34,6 @@ export class EndpointGroup {
   readonly #open = new Set<ClientConnection>();
   /** Those of #open that are not established yet. */
   readonly #connecting = new Set<ClientConnection>();
-  readonly #waiting: UpstreamEvents[] = [];
   #secure: SecureContext | null = null;
   #isRetired = false;
 
@@ -40,6 +41,7 @@ export class EndpointGroup {
     this.plane = plane;
     this.spec = spec;
     this.pool = pool;
+    this.gate = new Gate(plane, spec, pool);
   }
 
   /** Built once per group: reading a CA bundle for every handshake costs milliseconds. */
@@ -50,40 +52,51 @@ export class EndpointGroup {
 
   /**
    * Lends a connection to `user`, now or later. `fresh` = not one from the pool (the last one was stale).
-   * The answer CONNECTING also gives the connection through `connecting`, so that the user can abort it.
+   * The answer CONNECTING also gives the connection through `connecting`, so that the user can abort it. `rank`: of its route.
    */
-  acquire(user: UpstreamEvents, fresh: boolean): Acquired {
-    if (!fresh) {
+  acquire(user: UpstreamEvents, fresh: boolean, rank: number = NORMAL_RANK): Acquired {
+    const { gate } = this;
+    const mayGo = gate.hasRoom(false);
+    if (!fresh && mayGo) {
       const idle = this.#idle.pop();
       if (idle !== undefined) {
         idle.lend(user);
         return ACQUIRED.READY;
       }
     }
-    const isFull = this.#waiting.length >= this.pool.queue;
+    const isFull = !gate.hasPlace(rank);
     // A queue that may not be longer, or must not be at all, is no place to wait for others' connects; and who met a stale
     // connection must not be given another.
-    if (this.#open.size < this.#limit() && (fresh || isFull || this.#mayConnect())) {
+    if (mayGo && this.#hasRoom && (fresh || isFull || this.#mayConnect())) {
       this.#connect(user);
       return ACQUIRED.CONNECTING;
     }
-    if (isFull) return ACQUIRED.FULL;
-    this.#waiting.push(user);
+    // Where nothing is open nothing comes free: out of descriptors, who waited would do so in vain.
+    if (isFull || (mayGo && this.#open.size === 0)) return ACQUIRED.FULL;
+    gate.await(user, rank);
     return ACQUIRED.QUEUED;
   }
 
   /** Takes a waiter out of the queue. */
   cancel(user: UpstreamEvents): void {
-    const at = this.#waiting.indexOf(user);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.gate.cancel(user);
   }
 
   /** A connection is free again. */
   giveBack(connection: ClientConnection): void {
-    const waiter = this.#waiting.length > 0 ? this.#waiting.shift() : undefined; // shifting nothing is dear, too
+    const { gate } = this;
+    const waiter = gate.length > 0 && gate.hasRoom(true) ? gate.next() : undefined;
     if (waiter !== undefined) connection.lend(waiter);
     else if (this.#isRetired) connection.abort();
     else this.#idle.push(connection);
+  }
+
+  /** A request is over. Its connection tells by itself when it is free; that of a tunnel is not to be. */
+  settled(isTunnel: boolean): void {
+    if (!isTunnel) return;
+    const { gate } = this;
+    while (this.#idle.length > 0 && gate.length > 0 && gate.hasRoom(true)) this.#idle.pop()!.lend(gate.next()!);
+    this.#connectWaiters();
   }
 
   /** It can be lent no more. */
@@ -113,6 +126,10 @@ export class EndpointGroup {
   /** The endpoint is gone from the configuration: idle connections close now, busy ones when they are done. */
   retire(): void {
     this.#isRetired = true;
+    this.closeIdle();
+  }
+
+  closeIdle(): void {
     while (this.#idle.length > 0) this.#idle.pop()?.abort();
   }
 
@@ -126,9 +143,8 @@ export class EndpointGroup {
   }
 
   #connectWaiters(): void {
-    while (this.#waiting.length > 0 && this.#open.size < this.#limit() && this.#mayConnect()) {
-      this.#connect(this.#waiting.shift()!);
-    }
+    const { gate } = this;
+    while (gate.length > 0 && gate.hasRoom(true) && this.#hasRoom && this.#mayConnect()) this.#connect(gate.next()!);
   }
 
   #connect(user: UpstreamEvents): void {
@@ -138,9 +154,10 @@ export class EndpointGroup {
     user.onConnecting(connection);
   }
 
-  /** The limit is stated per node; every worker has its even share. */
-  #limit(): number {
-    return Math.max(1, Math.ceil(this.pool.connectionsPerEndpoint / this.plane.lanes));
+  /** For one more connection. The limit is stated per node; every worker has its even share. */
+  get #hasRoom(): boolean {
+    const { plane, pool } = this;
+    return this.#open.size < Math.ceil(pool.connectionsPerEndpoint / plane.lanes) && !plane.descriptors.isTight;
   }
 }
 
@@ -176,6 +193,7 @@ export class Upstreams {
           JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
         const group = stays && old !== undefined ? old : newGroup(this.#plane, spec, pool);
         group.pool = pool;
+        group.gate.install(pool);
         if (old !== undefined && old !== group) old.retire();
         this.#bySlot[spec.slot] = group;
         kept.add(group);
@@ -193,6 +211,11 @@ export class Upstreams {
   /** Connections to where these names do not lead any more end, idle ones at once. */
   checkAddresses(news: Addresses): void {
     for (const group of this.#bySlot) if (group !== undefined && group.spec.host in news) group.checkAddresses();
+  }
+
+  /** Descriptors are short. */
+  closeIdle(): void {
+    for (const group of this.#bySlot) group?.closeIdle();
   }
 
   destroy(): void {

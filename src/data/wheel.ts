@@ -41,6 +41,8 @@ export class Wheel {
   nowMs: number;
   /** For how long the loop has stood still, in all, ms. Who measures across a rise of it has measured us. */
   stalledMs = 0;
+  /** Told of every turn, before what is due then. */
+  onTurn: ((nowMs: number) => void) | null = null;
   /** Until then nothing is due, for the loop has only just come back. */
   #graceMs = 0;
   #due: Timed | null = null;
@@ -73,6 +75,7 @@ export class Wheel {
   /** A tick of the interval: fires what is due, unless the loop was the late one; then it first reads what has arrived. */
   turn(): void {
     const nowMs = this.stamp();
+    this.onTurn?.(nowMs);
     if (nowMs >= this.#graceMs) this.advance(nowMs);
   }
 

@@ -18,7 +18,7 @@ const DEFAULTS = parse(`
 workers: auto
 trustedProxies: []
 limits: { requestLine: 8KiB, head: 32KiB, headers: 100, body: 0, headTimeout: 10s, idleTimeout: 60s, bodyTimeout: 30s,
-          connections: 0, connectionsPerClient: 0 }
+          connections: 0, connectionsPerClient: 0, requests: 0, requestsPerClient: 0, memory: 0, loopDelay: 100ms }
 geoip: { databases: [] }
 state: { redis: null }
 admin: { address: "127.0.0.1:9901", token: null }
@@ -39,7 +39,7 @@ retry: { attempts: 1, on: [connect, reset, timeout, 502, 503, 504], methods: [GE
          budgetPercent: 20, budgetMin: 3 }
 hedge: { enabled: false, quantile: 0.95, budgetPercent: 2 }
 outlier: { consecutive: 5, interval: 10s, ejection: 30s, maxEjection: 300s, maxEjectedPercent: 50 }
-limits: { connectionsPerEndpoint: 1024, queue: 1024, queueTimeout: 1s }
+limits: { connectionsPerEndpoint: 1024, requests: 0, requestsPerEndpoint: 0, queue: 1024, queueTimeout: 1s }
 `) as unknown;
 
 const ROUTE = parse(`
@@ -53,6 +53,7 @@ hostHeader: preserve
 requestHeaders: { set: {}, remove: [] }
 responseHeaders: { set: {}, remove: [] }
 serverTiming: false
+priority: normal
 residency: []
 compress: []
 `) as unknown;
@@ -65,7 +66,7 @@ listeners:
   - { address: ":8080", name: http, proxyProtocol: off }
 trustedProxies: [10.0.0.0/8]
 limits: { requestLine: 8KiB, head: 32KiB, headers: 100, body: 0, headTimeout: 10s, idleTimeout: 60s, bodyTimeout: 30s,
-          connections: 0, connectionsPerClient: 0 }
+          connections: 0, connectionsPerClient: 0, requests: 0, requestsPerClient: 0, memory: 0, loopDelay: 100ms }
 geoip: { databases: [] }
 pools:
   shop:
@@ -83,11 +84,11 @@ pools:
              budgetPercent: 20, budgetMin: 3 }
     hedge: { enabled: false, quantile: 0.95, budgetPercent: 2 }
     outlier: { consecutive: 5, interval: 10s, ejection: 30s, maxEjection: 300s, maxEjectedPercent: 50 }
-    limits: { connectionsPerEndpoint: 1024, queue: 1024, queueTimeout: 1s }
+    limits: { connectionsPerEndpoint: 1024, requests: 0, requestsPerEndpoint: 0, queue: 1024, queueTimeout: 1s }
 routes:
   - { name: shop, host: shop.example.com, path: /api/, listener: null, pool: shop, mode: forward, stripPrefix: false,
       hostHeader: preserve, requestHeaders: { set: {}, remove: [] }, responseHeaders: { set: {}, remove: [] },
-      serverTiming: false, residency: [] }
+      serverTiming: false, priority: normal, residency: [] }
   - { path: /private, respond: { status: 403, body: "" } }
   - { path: /old, respond: { status: 308, location: "https://\${host}\${uri}" } }
 state: { redis: null }

@@ -22,6 +22,7 @@ function route(name: string, fields: Partial<RouteSpec>): RouteSpec {
     requestHeaders: { set: [], remove: [] },
     responseHeaders: { set: [], remove: [] },
     serverTiming: false,
+    priority: 'normal',
     compress: [],
     ...fields,
   };
@@ -57,6 +58,8 @@ function pool(name: string, whenAllDown: 'try' | 'fail' = 'try'): PoolSpec {
     connectionsPerEndpoint: 1,
     queue: 1,
     queueTimeoutMs: 1,
+    requests: 0,
+    requestsPerEndpoint: 0,
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     proxyProtocol: 'off',
   };
@@ -91,6 +94,10 @@ function snapshot(routes: readonly RouteSpec[], pools = [pool('shop')], version 
       bodyTimeoutMs: 1,
       connections: 0,
       connectionsPerClient: 0,
+      requests: 0,
+      requestsPerClient: 0,
+      memoryBytes: 0,
+      loopDelayMs: 0,
     },
     trustedProxies: [],
     drainDelayMs: 0,

@@ -28,6 +28,7 @@ const ROUTE: RouteSpec = {
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
   serverTiming: false,
+  priority: 'normal',
   compress: [],
 };
 const listener = (name: string, port = 0): ListenerSpec => ({

@@ -25,6 +25,7 @@ function route(text: string): RouteSpec {
     requestHeaders: { set: [], remove: [] },
     responseHeaders: { set: [], remove: [] },
     serverTiming: false,
+    priority: 'normal',
     compress: [],
   };
 }

@@ -49,7 +49,7 @@ const TYPES = new Set([
   'proxy_loop_detected',
 ]);
 /** CONTRACT "Headers", and what the guard says of itself. */
-const STATUSES = new Set([400, 404, 408, 413, 414, 417, 421, 431, 500, 501, 502, 503, 504, 505, 508]);
+const STATUSES = new Set([400, 404, 408, 413, 414, 417, 421, 429, 431, 500, 501, 502, 503, 504, 505, 508]);
 
 const problems: [string, Problem][] = Object.entries(PROBLEM);
 const faults: [string, Problem][] = Object.entries(FAULT).map(([name, code]) => {
@@ -86,8 +86,8 @@ describe.each([...problems, ...faults])('%s', (_, problem) => {
 });
 
 describe('the table', () => {
-  it('gives every 503 a Retry-After and no other', () => {
-    for (const [, problem] of problems) expect(problem.retryAfterS > 0).toBe(problem.status === 503);
+  it('gives every 503 and 429 a Retry-After and no other', () => {
+    for (const [, problem] of problems) expect(problem.retryAfterS > 0).toBe([429, 503].includes(problem.status));
   });
 
   it('has codes that differ', () => {

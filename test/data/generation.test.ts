@@ -24,6 +24,7 @@ const ROUTE: RouteSpec = {
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
   serverTiming: false,
+  priority: 'normal',
   compress: [],
 };
 

@@ -50,6 +50,7 @@ const ROUTE: RouteSpec = {
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
   serverTiming: false,
+  priority: 'normal',
   compress: [],
 };
 

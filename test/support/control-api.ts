@@ -171,6 +171,7 @@ export function fakeApi(): FakeApi {
         listeners: [{ name: 'http', url: 'http://127.0.0.1:8080' }],
         geoip: { source: 'DB-IP Lite', built: '2026-06-05T00:00:00.000Z' },
         snapshotVersion: 7,
+        shedding: [],
         startedAt: this.startedAt,
       };
     },

@@ -102,6 +102,10 @@ function limitsOf({ limits }: FileConfig): LimitsSpec {
     bodyTimeoutMs: ms(limits.bodyTimeout),
     connections: limits.connections,
     connectionsPerClient: limits.connectionsPerClient,
+    requests: limits.requests,
+    requestsPerClient: limits.requestsPerClient,
+    memoryBytes: parseSize(limits.memory)!,
+    loopDelayMs: ms(limits.loopDelay),
   };
 }
 
@@ -147,6 +151,8 @@ function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
       maxEjectedRatio: outlier.maxEjectedPercent / 100,
     },
     connectionsPerEndpoint: limits.connectionsPerEndpoint,
+    requests: limits.requests,
+    requestsPerEndpoint: limits.requestsPerEndpoint,
     queue: limits.queue,
     queueTimeoutMs: ms(limits.queueTimeout),
     tls,
@@ -219,6 +225,7 @@ function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
       requestHeaders: editsOf(route.requestHeaders),
       responseHeaders: editsOf(route.responseHeaders),
       serverTiming: route.serverTiming,
+      priority: route.priority,
       compress: [...new Set(route.compress)],
     };
   });

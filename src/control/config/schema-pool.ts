@@ -193,8 +193,23 @@ export const pool = z.strictObject({
   limits: z
     .strictObject({
       connectionsPerEndpoint: whole(1, 1_000_000).default(1024),
-      queue: whole(0, 1_000_000).default(1024).describe('Requests that wait for a connection'),
-      queueTimeout: duration().default('1s'),
+      requests: whole(0, 1e9)
+        .default(0)
+        .describe('In flight at once in the whole pool, waiting ones included; more: 503; 0 = no limit'),
+      requestsPerEndpoint: leaf<number | 'auto'>(
+        'auto or a whole number from 0 to 1000000',
+        { anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 0, maximum: 1_000_000 }] },
+        (value) =>
+          value === 'auto' || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 1_000_000)
+            ? null
+            : 'not a number of requests',
+      )
+        .default(0)
+        .describe('Sent to one at once, the rest waits; auto = found out by its latency; 0 = no limit'),
+      queue: whole(0, 1_000_000)
+        .default(1024)
+        .describe('Requests that wait for an endpoint, per worker; low routes fill half of it'),
+      queueTimeout: duration().default('1s').describe('Then another endpoint is tried, else 503'),
     })
     .prefault({})
     .describe('Per pool'),

@@ -1,7 +1,7 @@
 // The form of one route in the file: what it matches, where it leads, and what it changes on the way.
 
 import { z } from 'zod';
-import { COMPRESS_CODINGS } from '../../core/snapshot.ts';
+import { COMPRESS_CODINGS, PRIORITIES } from '../../core/snapshot.ts';
 import { name, text, whole } from './leaf.ts';
 import { residence } from './schema-common.ts';
 import { didYouMean } from './suggest.ts';
@@ -76,6 +76,10 @@ export const route = z.strictObject({
   requestHeaders: headerEdits('request'),
   responseHeaders: headerEdits('response'),
   serverTiming: z.boolean().default(false).describe('Adds Server-Timing and X-Fermat-Endpoint to responses'),
+  priority: z
+    .enum(PRIORITIES)
+    .default('normal')
+    .describe('Under overload low routes are turned away first, high ones last'),
   residency: z
     .array(residence)
     .default([])

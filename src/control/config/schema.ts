@@ -84,7 +84,19 @@ const limits = z
     idleTimeout: duration().default('60s').describe('Keep-alive without a request'),
     bodyTimeout: duration().default('30s').describe('A request body without progress, 408'),
     connections: whole(0, 1e9).default(0).describe('Per node; 0 = by file descriptors'),
-    connectionsPerClient: whole(0, 1e9).default(0).describe('Per client address; 0 = no limit'),
+    connectionsPerClient: whole(0, 1e9).default(0).describe('Per client, an IPv4 address or an IPv6 /64; 0 = no limit'),
+    requests: whole(0, 1e9).default(0).describe('In flight at once, per node; more: 503; 0 = no limit'),
+    requestsPerClient: whole(0, 1e9).default(0).describe('In flight at once, per client; more: 429; 0 = no limit'),
+    memory: size(0, Number.MAX_SAFE_INTEGER, 'a size, such as 1GiB, or 0 for the one of the control group')
+      .default(0)
+      .describe(
+        'Of the process; near it requests are shed by priority; 0 = what its control group allows, if it has one',
+      ),
+    loopDelay: duration({ isZeroOk: true })
+      .default('100ms')
+      .describe(
+        'A worker that is this late all the time sheds low routes, ten times as late normal ones too; 0s = none',
+      ),
   })
   .prefault({})
   .describe('What a client may ask for');

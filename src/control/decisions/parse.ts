@@ -222,6 +222,8 @@ const POOL: PoolSpec = {
   hedge: null,
   outlier: { consecutive: 0, intervalMs: 0, ejectionMs: 0, maxEjectionMs: 0, maxEjectedRatio: 0 },
   connectionsPerEndpoint: 0,
+  requests: 0,
+  requestsPerEndpoint: 0,
   queue: 0,
   queueTimeoutMs: 0,
   tls: { ca: null, cert: null, key: null, serverName: null, verify: true },

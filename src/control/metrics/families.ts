@@ -15,6 +15,7 @@ import {
   OTHER,
   OUTCOME,
   RETRY_RESULTS,
+  SHED_REASONS,
 } from '../../core/lane.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
 import { COMPRESS_CODINGS } from '../../core/snapshot.ts';
@@ -80,6 +81,13 @@ export const FAMILIES: readonly Family[] = [
     event: EVENT.HEDGE,
     name: 'fermat_hedges_total',
     help: 'Second attempts beside a slow first one and how they ended; "budget" were due, but not afforded.',
+    type: 'counter',
+  },
+  {
+    kind: CELL.EVENTS,
+    event: EVENT.SHED,
+    name: 'fermat_shed_total',
+    help: 'Requests turned away for overload or a limit.',
     type: 'counter',
   },
   { kind: CELL.CONNECTIONS, name: 'fermat_connections', help: 'Open client connections.', type: 'gauge' },
@@ -151,6 +159,7 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
       return { pool: nameOf(names.pools, a), result: RETRY_RESULTS[b] ?? 'other' };
     case CELL.EVENTS:
       if (a === EVENT.HEDGE) return { pool: nameOf(names.pools, b), result: HEDGE_RESULTS[c] ?? 'other' };
+      if (a === EVENT.SHED) return { route: nameOf(names.routes, b), reason: SHED_REASONS[c] ?? 'other' };
       return {};
     case CELL.CONNECTIONS:
       return { listener: nameOf(names.listeners, a) };

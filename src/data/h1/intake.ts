@@ -55,7 +55,7 @@ function startRequest(it: ServerConnection, head: RequestHead): void {
   const { plane, body } = it;
   it.headStarted = false;
   it.isAwaiting = false;
-  it.answer.begin(head, !plane.isDraining);
+  it.answer.begin(head, !plane.endsConnections);
   body.begin(head.framing, head.length);
   const hasBody = !body.isDone;
   const { nowMs } = plane.wheel;

@@ -213,7 +213,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   head(status: number, reason: string, fields: Fields | null, extra: string, framing: number, length: number): void {
-    if (this.plane.isDraining) this.answer.persist = false;
+    if (this.plane.endsConnections) this.answer.persist = false;
     // Refused before its 100: whether the body still comes is the client's choice, so nothing behind it can be told apart.
     if (this.phase === PHASE.BODY && this.exchange.owes100) this.answer.persist = false;
     this.answer.head(status, reason, fields, extra, framing, length);
@@ -249,7 +249,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   reply(status: number, fields: string, body: string): void {
-    if (this.plane.isDraining || this.phase === PHASE.BODY) this.answer.persist = false;
+    if (this.plane.endsConnections || this.phase === PHASE.BODY) this.answer.persist = false;
     this.answer.whole(status, fields, body);
     finish(this);
   }

@@ -3,6 +3,7 @@
 
 import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../../core/snapshot.ts';
+import { Gate, NORMAL_RANK } from '../gate.ts';
 import { secureContextOf } from '../h1/dial.ts';
 import type { Plane } from '../plane.ts';
 import type { UpstreamEvents } from '../sides.ts';
@@ -16,11 +17,11 @@ const MAX_SESSIONS = 8;
 export class SessionGroup {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
+  readonly gate: Gate;
   pool: PoolSpec;
   /** Last session ticket, so that the next handshake is short. */
   tlsSession: Buffer | null = null;
   readonly #sessions: H2ClientSession[] = [];
-  readonly #waiting: UpstreamEvents[] = [];
   #secure: SecureContext | null = null;
   #isRetired = false;
 
@@ -28,6 +29,7 @@ export class SessionGroup {
     this.plane = plane;
     this.spec = spec;
     this.pool = pool;
+    this.gate = new Gate(plane, spec, pool);
   }
 
   secureContext(): SecureContext {
@@ -36,7 +38,18 @@ export class SessionGroup {
   }
 
   /** As EndpointGroup.acquire. `fresh` needs nothing here: a connection that refused is not used again by itself. */
-  acquire(user: UpstreamEvents, _fresh: boolean): Acquired {
+  acquire(user: UpstreamEvents, _fresh: boolean, rank: number = NORMAL_RANK): Acquired {
+    const { gate } = this;
+    if (gate.hasRoom(false)) {
+      const acquired = this.#lend(user);
+      if (acquired !== ACQUIRED.FULL) return acquired;
+    }
+    if (!gate.hasPlace(rank)) return ACQUIRED.FULL;
+    gate.await(user, rank);
+    return ACQUIRED.QUEUED;
+  }
+
+  #lend(user: UpstreamEvents): Acquired {
     const sessions = this.#sessions;
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[i]!;
@@ -45,28 +58,29 @@ export class SessionGroup {
       return ACQUIRED.READY;
     }
     const awaited = sessions.find((session) => session.isAwaited) ?? this.#open();
-    if (awaited !== null) {
-      const stream = new ClientStream(awaited, user);
-      awaited.await(stream);
-      user.onConnecting(stream);
-      return ACQUIRED.CONNECTING;
-    }
-    if (this.#waiting.length >= this.pool.queue) return ACQUIRED.FULL;
-    this.#waiting.push(user);
-    return ACQUIRED.QUEUED;
+    if (awaited === null) return ACQUIRED.FULL;
+    const stream = new ClientStream(awaited, user);
+    awaited.await(stream);
+    user.onConnecting(stream);
+    return ACQUIRED.CONNECTING;
   }
 
   cancel(user: UpstreamEvents): void {
-    const at = this.#waiting.indexOf(user);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.gate.cancel(user);
+  }
+
+  /** As EndpointGroup's. A stream that was dropped has gone before it was settled. */
+  settled(): void {
+    this.onRoom();
   }
 
   /** A request ended, or the endpoint takes more at once. */
   onRoom(): void {
-    while (this.#waiting.length > 0) {
+    const { gate } = this;
+    while (gate.length > 0 && gate.hasRoom(true)) {
       const session = this.#sessions.find((one) => one.hasRoom);
       if (session === undefined) return;
-      session.begin(new ClientStream(session, this.#waiting.shift()!));
+      session.begin(new ClientStream(session, gate.next()!));
     }
   }
 
@@ -88,10 +102,12 @@ export class SessionGroup {
 
   /** One takes no more: another may be opened in its place, and who waits gets that. */
   onLeaving(): void {
-    if (this.#waiting.length === 0 || this.#isRetired) return;
+    const { gate } = this;
+    if (gate.length === 0 || this.#isRetired || !gate.hasRoom(true)) return;
     const next = this.#open();
     if (next === null) return;
-    for (const user of this.#waiting.splice(0)) {
+    while (gate.length > 0 && gate.hasRoom(true)) {
+      const user = gate.next()!;
       const stream = new ClientStream(next, user);
       next.await(stream);
       user.onConnecting(stream);
@@ -102,6 +118,9 @@ export class SessionGroup {
   checkAddresses(): void {
     for (const session of [...this.#sessions]) session.checkAddress();
   }
+
+  /** What is idle is one or a few; they stay. */
+  closeIdle(): void {}
 
   /** The endpoint is gone from the configuration: what is under way ends, nothing new begins. */
   retire(): void {
