@@ -114,8 +114,8 @@ export class Fleet {
         k.pool = pool;
         if (probe !== undefined) k.health = { ...k.health, rise: probe.rise, fall: probe.fall };
         place(k, endpoint, edge);
-        k.isDraining = this.#drained.has(endpoint.id);
-        if (k.isDraining && k.why === 'not probed yet') k.why = 'drained by an operator';
+        if (this.#drained.has(endpoint.id)) this.#keepDrained(k);
+        else k.isDraining = false;
         known.set(key, k);
         this.#bySlot[endpoint.slot] = k;
         return k;
@@ -147,8 +147,8 @@ export class Fleet {
     const nowMs = this.#options.clock();
     const memory = readMemory(given, nowMs);
     if (memory === null) return 0;
+    for (const k of this.#known.values()) if (memory.drained.includes(k.spec.id)) this.#keepDrained(k);
     const recalled = recallPools(this.#pools, this.#foundedMs, this.#cohorts, memory);
-    for (const id of memory.drained) this.drain(id);
     this.tick(nowMs);
     return recalled;
   }
@@ -279,6 +279,13 @@ export class Fleet {
 
   enable(id: string): Refusal | null {
     return this.#setDraining(id, false);
+  }
+
+  /** As an operator wanted it before. */
+  #keepDrained(k: Known): void {
+    this.#drained.add(k.spec.id);
+    k.isDraining = true;
+    if (k.why === 'not probed yet') k.why = 'drained by an operator';
   }
 
   #setDraining(id: string, isDraining: boolean): Refusal | null {

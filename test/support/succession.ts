@@ -1,14 +1,34 @@
 // Hot restarts of a real process: its successors are nobody's children, so they are found, waited for and ended by other means.
 
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { request } from 'node:http';
 import type { Fermat } from './fermat.ts';
 import { until } from './until.ts';
 
 const TAKEN_OVER_MS = 30_000;
 
+/** Over a connection of its own: the process that was replaced still answers on those it has. */
+export function askAnew(fermat: Fermat, path: string, method = 'GET'): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(TAKEN_OVER_MS);
+    const asked = request(
+      { port: fermat.adminPort, host: '127.0.0.1', path, method, agent: false, signal },
+      (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+        });
+        answer.on('error', reject).on('end', () => resolve({ status: answer.statusCode!, text }));
+      },
+    );
+    asked.on('error', reject).end();
+  });
+}
+
 /** Of the process that serves now. */
 export async function pidOf(fermat: Fermat): Promise<number> {
-  return (await fermat.json<{ pid: number }>('/api/v1/node')).pid;
+  return (JSON.parse((await askAnew(fermat, '/api/v1/node')).text) as { pid: number }).pid;
 }
 
 export function isAlive(pid: number): boolean {
@@ -20,11 +40,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** What POST /api/v1/replace answers. */
-export async function askToReplace(fermat: Fermat): Promise<{ status: number; text: string }> {
-  const url = `http://127.0.0.1:${fermat.adminPort}/api/v1/replace`;
-  const answer = await fetch(url, { method: 'POST', signal: AbortSignal.timeout(TAKEN_OVER_MS) });
-  return { status: answer.status, text: await answer.text() };
+export function askToReplace(fermat: Fermat): Promise<{ status: number; text: string }> {
+  return askAnew(fermat, '/api/v1/replace', 'POST');
 }
 
 /** By the admin API, or by SIGUSR2. Gives the successor's pid. */
@@ -61,4 +78,25 @@ export async function endAll(fermat: Fermat): Promise<void> {
   for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   await until(() => pids.every((pid) => !isAlive(pid)), 'the end of all of them');
   await fermat.kill();
+}
+
+const LISTEN = '0A';
+
+/** How many sockets of the process listen on a port of IPv4. */
+export function listeningSockets(pid: number, port: number): number {
+  const held = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)));
+  const [, ...lines] = readFileSync(`/proc/${pid}/net/tcp`, 'utf8').trimEnd().split('\n');
+  return lines.filter((line) => {
+    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
+    return state === LISTEN && Number.parseInt(local!.split(':')[1]!, 16) === port && held.has(`socket:[${inode}]`);
+  }).length;
+}
+
+/** '' = closed meanwhile. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
