@@ -14,15 +14,9 @@ import { STATE } from './rows/state.ts';
 import { UNSTEADY } from './rows/unsteady.ts';
 
 export const CASES: readonly FaultCase[] = [
-  ...GONE,
-  ...SLOW,
-  ...UNSTEADY,
-  ...OUTAGE,
-  ...ENDPOINT_TLS,
-  ...RELOAD,
-  ...CROWDS,
-  ...BODIES,
-  ...PROCESS,
+  ...[GONE, SLOW, UNSTEADY, OUTAGE, ENDPOINT_TLS, NAMES].flat(),
+  ...[STATE, RELOAD].flat(),
+  ...[CROWDS, BODIES, PROCESS].flat(),
 ];
 
 const NO_REDIS = 'no Redis state in this version';
