@@ -6,33 +6,20 @@
 
 import type { Socket } from 'node:net';
 import { BODY, BodyReader, FRAMING } from '../../wire/body.ts';
-import { copyKept, type Fields } from '../../wire/fields.ts';
+import type { Fields } from '../../wire/fields.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import type { ResponseReader } from '../../wire/response.ts';
-import { lengthLine } from '../../wire/write.ts';
 import { ReadBuffer } from '../buffers.ts';
-import type { Plane } from '../plane.ts';
 import type { Upstream, UpstreamEvents } from '../sides.ts';
 import { Timed } from '../wheel.ts';
-import { Dial, type DialTarget } from './dial.ts';
+import { Dial } from './dial.ts';
+import { headText } from './head-text.ts';
+import type { ConnectionOwner } from './owner.ts';
 import { isProven, proofWanted } from './proof.ts';
 import { MessageWriter } from './writer.ts';
 
 const PHASE = { CONNECTING: 0, IDLE: 1, HEAD: 2, BODY: 3, DONE: 4, TUNNEL: 5, DEAD: 6 } as const;
 type Phase = (typeof PHASE)[keyof typeof PHASE];
-
-/** The pool that a connection belongs to. */
-export interface ConnectionOwner extends DialTarget {
-  readonly plane: Plane;
-  /** It is free again. */
-  giveBack(connection: ClientConnection): void;
-  /** It can be lent no more. */
-  unlist(connection: ClientConnection): void;
-  /** It is established, and with its first user if that still waited. */
-  connected(connection: ClientConnection): void;
-  /** Its socket is closed. */
-  forget(connection: ClientConnection): void;
-}
 
 export class ClientConnection extends Timed implements Upstream {
   readonly #group: ConnectionOwner;
@@ -248,9 +235,7 @@ export class ClientConnection extends Timed implements Upstream {
     this.#reader.reset();
     this.#reader.expect(fields.methodId);
     this.#writer.isChunked = framing === FRAMING.CHUNKED;
-    const body =
-      framing === FRAMING.LENGTH ? lengthLine(length) : this.#writer.isChunked ? 'Transfer-Encoding: chunked\r\n' : '';
-    this.#writer.text(`${method} ${path} HTTP/1.1\r\n${copyKept(fields)}${extra}${body}\r\n`);
+    this.#writer.text(headText(method, path, fields, extra, framing, length));
   }
 
   chunk(chunk: Buffer, from: number, to: number): boolean {
@@ -280,10 +265,7 @@ export class ClientConnection extends Timed implements Upstream {
   release(): void {
     this.#user = null;
     const leftMs = this.#dial.retireAtMs - this.#group.plane.wheel.nowMs;
-    if (!this.#mayPersist || this.#phase !== PHASE.DONE || leftMs <= 0) {
-      this.#destroy();
-      return;
-    }
+    if (!this.#mayPersist || this.#phase !== PHASE.DONE || leftMs <= 0) return this.#destroy();
     this.#phase = PHASE.IDLE;
     if (this.#socket.isPaused()) this.#socket.resume();
     this.#group.plane.wheel.armIn(this, Math.min(this.#endpointIdleMs, leftMs));
