@@ -7,6 +7,9 @@ export type Behaviour =
       readonly status?: number;
       /** Until the head. */
       readonly headMs?: number;
+      /** 0…1: of the requests, those whose head takes `lateMs`, at random. */
+      readonly lateShare?: number;
+      readonly lateMs?: number;
       readonly bodyBytes?: number;
       /** The body goes out in this many pieces … */
       readonly pieces?: number;

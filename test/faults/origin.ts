@@ -231,7 +231,9 @@ async function behave(socket: Socket, behaviour: Behaviour, isHead: boolean): Pr
   }
   if (behaviour.kind !== 'answer') return;
   const { status = 200, headMs = 0, bodyBytes = 2, pieces = 1, pieceMs = 0, fields = '' } = behaviour;
-  if (headMs > 0) await pause(headMs);
+  const { lateShare = 0, lateMs = 0 } = behaviour;
+  const waitMs = Math.random() < lateShare ? lateMs : headMs;
+  if (waitMs > 0) await pause(waitMs);
   const head = `HTTP/1.1 ${status} Reason\r\nContent-Length: ${bodyBytes}\r\n${fields}\r\n`;
   if (isHead) return void socket.write(head, 'latin1');
   if (pieces === 1 && bodyBytes <= PIECE.length) return void socket.write(head + 'x'.repeat(bodyBytes), 'latin1');
