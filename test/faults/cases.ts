@@ -2,6 +2,7 @@
 
 import type { AbsentCase, FaultCase } from './case.ts';
 import { BODIES } from './rows/bodies.ts';
+import { CLIENTS } from './rows/clients.ts';
 import { CROWDS } from './rows/crowds.ts';
 import { ENDPOINT_TLS } from './rows/endpoint-tls.ts';
 import { GONE } from './rows/gone.ts';
@@ -11,12 +12,13 @@ import { PROCESS } from './rows/process.ts';
 import { RELOAD } from './rows/reload.ts';
 import { SLOW } from './rows/slow.ts';
 import { STATE } from './rows/state.ts';
+import { TAIL } from './rows/tail.ts';
 import { UNSTEADY } from './rows/unsteady.ts';
 
 export const CASES: readonly FaultCase[] = [
-  ...[GONE, SLOW, UNSTEADY, OUTAGE, ENDPOINT_TLS, NAMES].flat(),
+  ...[GONE, SLOW, TAIL, UNSTEADY, OUTAGE, ENDPOINT_TLS, NAMES].flat(),
   ...[STATE, RELOAD].flat(),
-  ...[CROWDS, BODIES, PROCESS].flat(),
+  ...[CROWDS, CLIENTS, BODIES, PROCESS].flat(),
 ];
 
 const NO_REDIS = 'no Redis state in this version';

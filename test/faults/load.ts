@@ -140,9 +140,12 @@ export class Phase {
     return mine / all;
   }
 
-  /** Of all requests, whatever became of them; ms. NaN without any. */
-  quantileMs(quantile: number): number {
-    const sorted = this.#records.latencyMs.slice(this.#from, this.#to).sort();
+  /** Of all requests, or of those whose outcome is as asked; ms. NaN without any. */
+  quantileMs(quantile: number, isWanted?: (outcome: number) => boolean): number {
+    const { latencyMs, outcome } = this.#records;
+    const mine = latencyMs.slice(this.#from, this.#to);
+    const wanted = isWanted === undefined ? mine : mine.filter((_, i) => isWanted(outcome[this.#from + i]!));
+    const sorted = wanted.sort();
     return sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))] ?? Number.NaN;
   }
 

@@ -63,7 +63,7 @@ export class SoakRig {
         app: { endpoints: [{ url: `http://127.0.0.1:${appPort}`, id: 'app' }] },
       },
       routes: [
-        { host: 'app.test', pool: 'app', compress: true },
+        { host: 'app.test', pool: 'app', compress: ['zstd', 'br', 'gzip'] },
         { pool: 'main', serverTiming: true, responseHeaders: { set: { 'X-Version': String(version) } } },
       ],
       logging: { level: 'error' },
