@@ -14,6 +14,8 @@ const LOOKUP_TTL_MS = 5000;
 const AAAA_GRACE_MS = 50;
 /** getaddrinfo holds a thread of a pool of four until it has an answer; the file system and the compressors need the others. */
 const MOST_LOOKUPS = 2;
+/** Name servers are read from resolv.conf when a resolver is made; when they fail, it is read anew this often at most, ms. */
+const RENEW_MS = 10_000;
 /** Of c-ares: for each server, and how often it goes round. */
 const SERVER_TIMEOUT_MS = 1000;
 const TRIES = 2;
@@ -37,16 +39,20 @@ export interface DnsAnswer {
 const LATE: Family = { addresses: [], error: new Error('not yet') };
 
 export class Dns {
+  readonly #clock: () => number;
   readonly #hosts: HostsFile;
   #resolver: Resolver;
+  #renewedAtMs: number;
   /** Of our own: then nobody else's are asked. */
   #hasServers = false;
   #lookups = 0;
   readonly #queue: (() => void)[] = [];
 
   constructor(clock: () => number, hosts: HostsFile = new HostsFile(clock)) {
+    this.#clock = clock;
     this.#hosts = hosts;
     this.#resolver = newResolver([]);
+    this.#renewedAtMs = clock();
   }
 
   /** Name servers, `ADDRESS` or `ADDRESS:PORT`; [] = the system's. What is under way ends with ECANCELLED. */
@@ -61,6 +67,7 @@ export class Dns {
     const isQualified = name.includes('.') && !/(^|\.)localhost\.?$/i.test(name);
     if (!isQualified || (await this.#hosts.has(name))) return this.#lookUp(name);
     const answer = await this.#query(name);
+    if (answer.four.error !== null && !isNowhere(answer.four)) this.#renew();
     const isUnknown = isNowhere(answer.four) && isNowhere(answer.six);
     if (!isUnknown || this.#hasServers) return answer;
     const found = await this.#lookUp(name);
@@ -69,6 +76,14 @@ export class Dns {
 
   close(): void {
     this.#resolver.cancel();
+  }
+
+  /** What is under way goes on with the old one. */
+  #renew(): void {
+    const nowMs = this.#clock();
+    if (this.#hasServers || nowMs - this.#renewedAtMs < RENEW_MS) return;
+    this.#renewedAtMs = nowMs;
+    this.#resolver = newResolver([]);
   }
 
   async #query(name: string): Promise<DnsAnswer> {

@@ -53,7 +53,8 @@ export class Dial {
   readonly #isTls: boolean;
   /** The address behind the endpoint's name that was connected to; '' = not yet, or no name was needed. */
   #address = '';
-  #isThrough = false;
+  /** TCP is through, and TLS is not. */
+  #isShakingHands = false;
   #errorCode = '';
 
   /** `preamble`: latin1 text that is sent before anything else, TLS included. */
@@ -68,6 +69,9 @@ export class Dial {
     this.socket = this.#isTls
       ? dialTls(target, dialling, preamble, watch)
       : dialPlain(target, dialling, preamble, watch);
+    this.socket.once('secureConnect', () => {
+      this.#isShakingHands = false;
+    });
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#errorCode = error.code ?? 'ERROR';
     });
@@ -81,8 +85,8 @@ export class Dial {
 
   /** Why it came to nothing; `isLate`: its time was over. */
   failure(isLate: boolean): ConnectFailure {
-    if (!isLate) return failureOf(this.#errorCode, this.#isTls && this.#isThrough);
-    if (this.#isThrough && this.#isTls) return CONNECT_FAILURE.TLS_TIMEOUT;
+    if (!isLate) return failureOf(this.#errorCode, this.#isShakingHands);
+    if (this.#isShakingHands) return CONNECT_FAILURE.TLS_TIMEOUT;
     const { spec, plane } = this.#target;
     const isNamed = spec.host !== '' && isIP(spec.host) === 0;
     return isNamed && plane.addresses.count(spec.host) === 0 ? CONNECT_FAILURE.DNS : CONNECT_FAILURE.TIMEOUT;
@@ -91,7 +95,7 @@ export class Dial {
   /** `socket`: the one that TCP is seen on. */
   #watch(socket: Socket, isNamed: boolean): void {
     socket.once('connect', () => {
-      this.#isThrough = true;
+      this.#isShakingHands = this.#isTls;
       if (!isNamed) return;
       this.#address = socket.remoteAddress ?? '';
       this.checkAddress(); // they may have changed meanwhile
