@@ -122,7 +122,7 @@ export class FermatNode implements ControlApi {
       clock: nowMs,
       events: this.events,
       loopId: randomBytes(9).toString('hex'),
-      connectionCap: connectionCap(),
+      connectionCap: connectionCap(lanes),
       onLaneLost: (reader: LaneReader) => this.#metrics.fold(reader),
       onRestart: () => this.#metrics.workerRestarted(),
       onQuiet: (version) => this.#running.quiet(version),

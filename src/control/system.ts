@@ -2,11 +2,18 @@
 
 import { readFileSync } from 'node:fs';
 
-/** Half of the descriptors: a proxied connection takes two. 0 = unknown, no cap. */
-export function connectionCap(): number {
+/** What the main thread has open, with room for probes and files; what a worker has, less its connections. Measured: 22 and 10. */
+const OWN = 32;
+const PER_WORKER = 12;
+
+/** Less than half of the descriptors: a proxied connection takes two, and some are kept (data/descriptors.ts). 0 = unknown, no cap. */
+export function connectionCap(workers: number): number {
   try {
     const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
-    return match === null ? 0 : Math.max(16, Math.floor((Number(match[1]) - 64) / 2));
+    if (match === null) return 0;
+    const limit = Number(match[1]);
+    const kept = OWN + PER_WORKER * workers + Math.min(256, limit / 8);
+    return Math.max(16, Math.floor((limit - kept) / 2));
   } catch {
     return 0;
   }

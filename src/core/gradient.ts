@@ -19,8 +19,8 @@ const MIN_GRADIENT = 0.5;
 const WINDOW_MS = 100;
 const WINDOW_SAMPLES = 10;
 const MAX_SAMPLES = 128;
-/** How far the base goes towards a slower window that we did not crowd. */
-const BASE_RISE = 0.05;
+/** Of itself: how far the base goes towards a slower window that we did not crowd. */
+const BASE_RISE = 0.02;
 /** So many windows in a row at the minimum, and the base is measured anew. */
 const FLOOR_WINDOWS = 5;
 export const MIN_LIMIT = 3;
@@ -69,7 +69,7 @@ export function observe(g: Gradient, ms: number, inflight: number, nowMs: number
 function turn(g: Gradient, medianMs: number): void {
   const usesHalf = g.peak >= g.limit / 2;
   if (!(medianMs >= g.baseMs)) g.baseMs = medianMs;
-  else if (!usesHalf) g.baseMs += (medianMs - g.baseMs) * BASE_RISE;
+  else if (!usesHalf) g.baseMs = Math.min(medianMs, g.baseMs * (1 + BASE_RISE));
   const gradient = Math.max(MIN_GRADIENT, Math.min(1, (TOLERANCE * g.baseMs + GRAIN_MS) / (medianMs + GRAIN_MS)));
   const headroom = Math.sqrt(g.limit);
   // A limit that is far above what is used would have to fall for long before it mattered.

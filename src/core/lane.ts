@@ -57,6 +57,7 @@ export const CONNECT_REASONS = [
   'tls_untrusted',
   'tls_plaintext',
   'tls_timeout',
+  'descriptors',
 ] as const;
 /** What is rare enough to share a kind. `b` and `c` of its cell stand beside each. */
 export const EVENT = {

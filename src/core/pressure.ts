@@ -15,8 +15,8 @@
 
 /** How many times the target the delay has to be for normal routes to be shed, too. */
 const NORMAL_TIMES = 10;
-/** Of a window's loop delays the least one counts; a window has as many, and takes as long, at least. */
-const WINDOW_TICKS = 4;
+/** Of a window's loop delays the least one counts; a window has as many, and takes as long, at least. Behind a pause one is in time. */
+const WINDOW_TICKS = 2;
 const WINDOW_MS = 200;
 /** What one window adds at the target itself, and at most; what one takes away. */
 const STEP = 0.1;

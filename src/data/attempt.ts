@@ -137,6 +137,8 @@ export function due(ex: Exchange, nowMs: number): void {
 export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   ex.up = null;
   ex.books.connectReason = reason + 1;
+  if (reason === CONNECT_FAILURE.DESCRIPTORS)
+    return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
   const isLate = reason === CONNECT_FAILURE.TIMEOUT || reason === CONNECT_FAILURE.TLS_TIMEOUT;
   const outcome = isLate ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED;
   failed(ex, outcome, CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);

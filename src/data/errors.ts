@@ -125,6 +125,7 @@ export const CONNECT_PROBLEM: readonly Problem[] = [
   PROBLEM.certificateBad,
   PROBLEM.tlsFailed,
   PROBLEM.connectTimeout,
+  PROBLEM.overload,
 ];
 
 /** Nothing can be picked for a route. */

@@ -108,6 +108,7 @@ export class Hedge implements UpstreamEvents {
   onConnectFailed(reason: ConnectFailure): void {
     if (this.#phase === PHASE.LEADING) return this.#ex.onConnectFailed(reason);
     this.#up = null;
+    if (reason === CONNECT_FAILURE.DESCRIPTORS) return this.#fail(OUTCOME.CLIENT_GONE, 0);
     this.#fail(reason === CONNECT_FAILURE.TIMEOUT ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED, 0);
   }
 

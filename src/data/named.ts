@@ -116,11 +116,12 @@ export class NamedGroup implements ConnectionOwner {
 
   retire(): void {
     this.#isRetired = true;
-    this.closeIdle();
+    while (this.#idle.size > 0) this.#evict();
   }
 
-  closeIdle(): void {
-    while (this.#idle.size > 0) this.#evict();
+  /** As EndpointGroup's. */
+  closeSome(): void {
+    for (let n = this.#idle.size >> 1; n > 0; n--) this.#evict();
   }
 
   destroy(): void {
@@ -153,6 +154,7 @@ export class NamedGroup implements ConnectionOwner {
   /** As EndpointGroup's: every worker has its even share. */
   get #hasRoom(): boolean {
     const { plane, pool } = this;
-    return this.#open.size < Math.ceil(pool.connectionsPerEndpoint / plane.lanes) && !plane.descriptors.isTight;
+    const open = this.#open.size;
+    return open < Math.ceil(pool.connectionsPerEndpoint / plane.lanes) && (open === 0 || !plane.descriptors.isTight);
   }
 }

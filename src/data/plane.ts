@@ -131,9 +131,9 @@ export class Plane {
     return this.generation.snapshot.limits;
   }
 
-  /** Answers are the last of their connections: the process is going to end, or there are too many of them. */
+  /** Answers are the last of their connections: the process is going to end, or memory is short. */
   get endsConnections(): boolean {
-    return this.isDraining || this.overload.isClosing || this.descriptors.isTight;
+    return this.isDraining || this.overload.isClosing;
   }
 
   get accessFormat(): AccessFormat {
@@ -161,7 +161,7 @@ export class Plane {
     this.capture.beat();
     this.overload.beat();
     this.descriptors.beat();
-    if (this.descriptors.isTight) this.upstreams.closeIdle();
+    if (this.descriptors.isTight) this.upstreams.closeSome();
     this.lane.tellOverload(this.overload.pressure, this.admission.reasonsAt(this.clock()));
   }
 

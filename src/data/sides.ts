@@ -121,5 +121,6 @@ export const CONNECT_FAILURE = {
   TLS_UNTRUSTED: 6,
   TLS_PLAINTEXT: 7, // what answered does not speak TLS
   TLS_TIMEOUT: 8, // connected, and then no end of the handshake in time
+  DESCRIPTORS: 9, // we have none left: says nothing about the endpoint
 } as const;
 export type ConnectFailure = (typeof CONNECT_FAILURE)[keyof typeof CONNECT_FAILURE];

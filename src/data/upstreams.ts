@@ -71,8 +71,7 @@ export class EndpointGroup {
       this.#connect(user);
       return ACQUIRED.CONNECTING;
     }
-    // Where nothing is open nothing comes free: out of descriptors, who waited would do so in vain.
-    if (isFull || (mayGo && this.#open.size === 0)) return ACQUIRED.FULL;
+    if (isFull) return ACQUIRED.FULL;
     gate.await(user, rank);
     return ACQUIRED.QUEUED;
   }
@@ -126,11 +125,12 @@ export class EndpointGroup {
   /** The endpoint is gone from the configuration: idle connections close now, busy ones when they are done. */
   retire(): void {
     this.#isRetired = true;
-    this.closeIdle();
+    while (this.#idle.length > 0) this.#idle.pop()?.abort();
   }
 
-  closeIdle(): void {
-    while (this.#idle.length > 0) this.#idle.pop()?.abort();
+  /** Descriptors are short: the half of the idle ones that was used longest ago is closed, but never the last. */
+  closeSome(): void {
+    for (let n = this.#idle.length >> 1; n > 0; n--) this.#idle[0]!.abort(); // takes it off the list
   }
 
   destroy(): void {
@@ -157,7 +157,8 @@ export class EndpointGroup {
   /** For one more connection. The limit is stated per node; every worker has its even share. */
   get #hasRoom(): boolean {
     const { plane, pool } = this;
-    return this.#open.size < Math.ceil(pool.connectionsPerEndpoint / plane.lanes) && !plane.descriptors.isTight;
+    const open = this.#open.size;
+    return open < Math.ceil(pool.connectionsPerEndpoint / plane.lanes) && (open === 0 || !plane.descriptors.isTight);
   }
 }
 
@@ -214,8 +215,8 @@ export class Upstreams {
   }
 
   /** Descriptors are short. */
-  closeIdle(): void {
-    for (const group of this.#bySlot) group?.closeIdle();
+  closeSome(): void {
+    for (const group of this.#bySlot) group?.closeSome();
   }
 
   destroy(): void {

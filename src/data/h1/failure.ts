@@ -32,6 +32,9 @@ export function failureOf(code: string, isHandshake: boolean): ConnectFailure {
     case 'EAI_AGAIN':
     case 'EAI_FAIL':
       return CONNECT_FAILURE.DNS;
+    case 'EMFILE':
+    case 'ENFILE':
+      return CONNECT_FAILURE.DESCRIPTORS;
     case 'ETIMEDOUT':
       return CONNECT_FAILURE.TIMEOUT;
     default:

@@ -120,7 +120,7 @@ export class SessionGroup {
   }
 
   /** What is idle is one or a few; they stay. */
-  closeIdle(): void {}
+  closeSome(): void {}
 
   /** The endpoint is gone from the configuration: what is under way ends, nothing new begins. */
   retire(): void {
