@@ -1,36 +1,28 @@
 // Endpoints that fail at TLS, each in its own way: what the client is told, what the metrics call it, that the handshake is part of
 // the connect time-out, and that nothing is ever said to, or believed from, whoever has not finished one.
 
-import { createServer as createTcp, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Fermat, poolOf, startFermat } from '../support/fermat.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Config, type Fermat, poolOf, startFermat } from '../support/fermat.ts';
 import { type Issued, Pki } from '../support/pki.ts';
 
 const CONNECT_MS = 500;
 const HELLO = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nforged';
+const SCHEMES = ['https', 'h2'] as const;
+const san = 'IP:127.0.0.1';
 
-let pki: Pki;
-let ca: Issued;
-let fermat: Fermat | null = null;
-let server: Server | null = null;
+type Accept = (socket: Socket) => void;
+
+const pki = new Pki();
+const ca = pki.issue('ca');
+const servers: Server[] = [];
 const sockets = new Set<Socket>();
-/** Whatever came over a connection that was not through with its handshake, beyond TLS records. */
+let fermat: Fermat;
+/** What requests said to endpoints that were not through with their handshake: anything but TLS records. */
 let overheard = '';
 
-beforeAll(() => {
-  pki = new Pki();
-  ca = pki.issue('ca');
-});
-afterAll(() => pki[Symbol.dispose]());
-afterEach(async () => {
-  await fermat?.stop();
-  fermat = null;
-  for (const socket of sockets) socket.destroy();
-  server?.close();
-});
-
-function secured({ certPem: cert, keyPem: key }: Issued): (socket: Socket) => void {
+function secured({ certPem: cert, keyPem: key }: Issued): Accept {
   const secureContext = createSecureContext({ cert, key });
   return (socket) => {
     const secure = new TLSSocket(socket, { isServer: true, secureContext });
@@ -42,61 +34,124 @@ function secured({ certPem: cert, keyPem: key }: Issued): (socket: Socket) => vo
   };
 }
 
-async function start(scheme: string, accept: (socket: Socket) => void): Promise<Fermat> {
-  overheard = '';
-  server = createTcp((socket) => {
+const heard: Accept = (socket) => {
+  socket.on('data', (bytes) => {
+    if (bytes[0] !== 0x16 && bytes[0] !== 0x15) overheard += bytes.toString('latin1'); // neither a hello nor an alert
+  });
+};
+
+const WAYS: readonly { how: string; reason: string; status: number; type: string; accept: Accept }[] = [
+  {
+    how: 'shows a certificate that has expired',
+    reason: 'tls_expired',
+    status: 502,
+    type: 'tls_certificate_error',
+    accept: secured(pki.issue('expired', { san, by: ca, days: -1 })),
+  },
+  {
+    how: 'shows a certificate for another name',
+    reason: 'tls_name',
+    status: 502,
+    type: 'tls_certificate_error',
+    accept: secured(pki.issue('other', { san: 'DNS:other.test', by: ca })),
+  },
+  {
+    how: 'shows a certificate that nobody known has signed',
+    reason: 'tls_untrusted',
+    status: 502,
+    type: 'tls_certificate_error',
+    accept: secured(pki.issue('alone', { san })),
+  },
+  {
+    how: 'answers the hello in plain text',
+    reason: 'tls_plaintext',
+    status: 502,
+    type: 'tls_protocol_error',
+    accept(socket) {
+      heard(socket);
+      socket.once('data', () => socket.end(HELLO));
+    },
+  },
+  {
+    how: 'has a forged answer ready before the hello',
+    reason: 'tls_plaintext',
+    status: 502,
+    type: 'tls_protocol_error',
+    accept(socket) {
+      heard(socket);
+      socket.write(HELLO);
+    },
+  },
+  {
+    how: 'closes in mid-handshake',
+    reason: 'tls',
+    status: 502,
+    type: 'tls_protocol_error',
+    accept: (socket) => socket.once('data', () => socket.destroy()),
+  },
+  { how: 'never says a word', reason: 'tls_timeout', status: 504, type: 'connection_timeout', accept: heard },
+];
+
+async function listen(accept: Accept): Promise<number> {
+  const server = createTcp((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
     accept(socket);
   });
-  const port = await new Promise<number>((resolve) => {
-    server!.listen(0, '127.0.0.1', () => resolve((server!.address() as { port: number }).port));
-  });
-  const pool = { tls: { ca: ca.cert }, timeouts: { connect: `${CONNECT_MS}ms` }, retry: { attempts: 0 } };
-  fermat = await startFermat({
-    pools: { main: poolOf([`${scheme}://127.0.0.1:${port}`], pool) },
-    routes: [{ pool: 'main' }],
-  });
-  return fermat;
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
 }
 
-const san = 'IP:127.0.0.1';
-const heard = (socket: Socket): void =>
-  void socket.on('data', (bytes) => {
-    if (bytes[0] !== 0x16 && bytes[0] !== 0x15) overheard += bytes.toString('latin1'); // neither a hello nor an alert
-  });
+/** One pool and one path for each way of each scheme: `/https-0`, `/h2-0`, … */
+beforeAll(async () => {
+  const pool = { tls: { ca: ca.cert }, timeouts: { connect: `${CONNECT_MS}ms` }, retry: { attempts: 0 } };
+  const pools: Record<string, Config> = {};
+  for (const [i, { accept }] of WAYS.entries()) {
+    const port = await listen(accept);
+    for (const scheme of SCHEMES)
+      pools[`${scheme}-${i}`] = poolOf([`${scheme}://127.0.0.1:${port}`], pool, `${scheme}-${i}-`);
+  }
+  const good = await listen(secured(pki.issue('good', { san, by: ca })));
+  pools.good = poolOf([`https://127.0.0.1:${good}`], pool, 'good-');
+  const routes = Object.keys(pools).map((name) => ({ path: `/${name}`, pool: name }));
+  fermat = await startFermat({ pools, routes });
+});
+afterAll(async () => {
+  await fermat?.stop();
+  for (const socket of sockets) socket.destroy();
+  for (const server of servers) server.close();
+  pki[Symbol.dispose]();
+});
 
-const WAYS: readonly [reason: string, status: number, type: string, accept: () => (socket: Socket) => void][] = [
-  ['tls_expired', 502, 'tls_certificate_error', () => secured(pki.issue('expired', { san, by: ca, days: -1 }))],
-  ['tls_name', 502, 'tls_certificate_error', () => secured(pki.issue('other', { san: 'DNS:other.test', by: ca }))],
-  ['tls_untrusted', 502, 'tls_certificate_error', () => secured(pki.issue('alone', { san }))],
-  ['tls_plaintext', 502, 'tls_protocol_error', () => (socket) => heard(socket.on('data', () => socket.end(HELLO)))],
-  ['tls_plaintext', 502, 'tls_protocol_error', () => (socket) => heard(socket.setNoDelay(true)) ?? socket.write(HELLO)],
-  ['tls', 502, 'tls_protocol_error', () => (socket) => socket.once('data', () => socket.destroy())],
-  ['tls_timeout', 504, 'connection_timeout', () => heard],
-];
+const failures = (...labels: string[]): Promise<number> => fermat.metric('fermat_upstream_failures_total', ...labels);
 
-describe.each(['https', 'h2'])('an %s endpoint', (scheme) => {
-  it.each(WAYS)('that fails with %s is a %i, %s', async (reason, status, type, accept) => {
-    const { port } = await start(scheme, accept());
+describe.each(SCHEMES)('an %s endpoint', (scheme) => {
+  it.each(WAYS.map((way, i) => ({ ...way, i })))('that $how is a $status, $reason', async ({
+    reason,
+    status,
+    type,
+    i,
+  }) => {
+    overheard = '';
     const startMs = performance.now();
-    const response = await fetch(`http://127.0.0.1:${port}/secret`);
+    const response = await fetch(`http://127.0.0.1:${fermat.port}/${scheme}-${i}`);
     const tookMs = performance.now() - startMs;
     expect([response.status, response.headers.get('proxy-status')]).toEqual([status, `fermat; error=${type}`]);
     expect(await response.text()).not.toContain('forged');
     expect(overheard).toBe('');
     expect(tookMs).toBeLessThan(CONNECT_MS + 400);
     if (reason === 'tls_timeout') expect(tookMs).toBeGreaterThanOrEqual(CONNECT_MS - 5);
-    expect(await fermat!.metric('fermat_upstream_failures_total', `reason="${reason}"`)).toBe(1);
-    expect(await fermat!.metric('fermat_upstream_failures_total')).toBe(1);
+    expect(await failures(`pool="${scheme}-${i}"`, `reason="${reason}"`)).toBe(1);
+    expect(await failures(`pool="${scheme}-${i}"`)).toBe(1);
   });
 });
 
-it('an endpoint that refuses, or is not there, is told apart from those', async () => {
-  const { port } = await start('https', secured(pki.issue('good', { san, by: ca })));
-  expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('forged');
-  for (const socket of sockets) socket.destroy();
-  server!.close();
-  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(502);
-  expect(await fermat!.metric('fermat_upstream_failures_total', 'reason="refused"')).toBe(1);
+it('an endpoint that refuses is told apart from those', async () => {
+  const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${fermat.port}/good`)).text();
+  expect(await ask()).toBe('forged');
+  servers.at(-1)!.close();
+  expect(await ask()).toContain('502');
+  expect(await failures('pool="good"')).toBe(1);
+  expect(await failures('pool="good"', 'reason="refused"')).toBe(1);
 });
