@@ -8,6 +8,7 @@ import { ENDPOINT_TLS } from './rows/endpoint-tls.ts';
 import { GONE } from './rows/gone.ts';
 import { NAMES } from './rows/names.ts';
 import { OUTAGE } from './rows/outage.ts';
+import { OVERLOAD } from './rows/overload.ts';
 import { PROCESS } from './rows/process.ts';
 import { RELOAD } from './rows/reload.ts';
 import { SLOW } from './rows/slow.ts';
@@ -18,7 +19,7 @@ import { UNSTEADY } from './rows/unsteady.ts';
 export const CASES: readonly FaultCase[] = [
   ...[GONE, SLOW, TAIL, UNSTEADY, OUTAGE, ENDPOINT_TLS, NAMES].flat(),
   ...[STATE, RELOAD].flat(),
-  ...[CROWDS, CLIENTS, BODIES, PROCESS].flat(),
+  ...[CROWDS, CLIENTS, OVERLOAD, BODIES, PROCESS].flat(),
 ];
 
 const NO_REDIS = 'no Redis state in this version';
