@@ -253,3 +253,41 @@ describe('shares', () => {
     expect(predicted.reduce((a, b) => a + b)).toBeCloseTo(1);
   });
 });
+
+describe('a pick beside an attempt that goes on', () => {
+  /** Slot 0 is late with one request in flight; what comes of asking elsewhere. */
+  function beside(
+    given: readonly Given[],
+    inflight: number[],
+    head: Partial<Parameters<typeof rowOf>[1]> = {},
+  ): number {
+    const { selector } = rowOf(given, { band: given.length, overflow: 0, ...head });
+    const ctx = contextOf(seeded(7));
+    ctx.tried[0] = 0;
+    ctx.triedCount = 1;
+    for (const [slot, count] of inflight.entries()) ctx.inflight[slot] = count;
+    return selector.pickBeside(0, ctx, 0);
+  }
+
+  it('is another endpoint that has no more in flight', () => {
+    expect(beside(same(2), [1, 0])).toBe(1);
+    expect(beside(same(2), [1, 1])).toBe(1);
+    expect(beside(same(2), [1, 2])).toBe(NONE);
+    expect(beside(same(1), [1])).toBe(NONE);
+  });
+
+  it('is none with a queue, and none that has not answered yet', () => {
+    expect(beside([{ ms: 10 }, { ms: 10, knee: 4 }], [9, 4])).toBe(1);
+    expect(beside([{ ms: 10 }, { ms: 10, knee: 4 }], [9, 5])).toBe(NONE);
+    expect(beside([{ ms: 10 }, { ms: 10, flags: FLAG.COLD }], [1, 0])).toBe(NONE);
+  });
+
+  it('is none while nobody is healthy, and no trial is spent on it', () => {
+    expect(beside(same(2), [1, 0], { mode: MODE.PANIC })).toBe(NONE);
+    const { selector } = rowOf(same(2), { band: 0, overflow: 0, eligible: 0, mode: MODE.DOWN });
+    const ctx = contextOf(seeded(7));
+    ctx.nowMs = 5000;
+    expect(selector.pickBeside(0, ctx, 0)).toBe(NONE);
+    expect(selector.pick(0, ctx)).not.toBe(NONE);
+  });
+});

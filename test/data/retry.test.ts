@@ -5,7 +5,8 @@ import { newBudget } from '../../src/core/budget.ts';
 import { CELL, LaneReader, LaneWriter, newLane, RETRY_RESULTS } from '../../src/core/lane.ts';
 import type { RetrySpec } from '../../src/core/snapshot.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
-import { mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from '../../src/data/retry.ts';
+import { backOffMs, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from '../../src/data/retry.ts';
+import { NEVER } from '../../src/data/wheel.ts';
 import { poolSpec } from '../support/world.ts';
 
 const RETRY: RetrySpec = { ...poolSpec('p', [], 0).retry, attempts: 1, methods: ['GET', 'PUT'], onStatus: [503] };
@@ -127,4 +128,30 @@ it('what must never be repeated is not', () => {
 it('results are numbered as the lane names them', () => {
   const names = Object.keys(RETRY_RESULT).map((name) => name.toLowerCase());
   expect(names).toEqual([...RETRY_RESULTS]);
+});
+
+describe('the wait before a retry', () => {
+  /** After so many attempts, with this much of the whole time left. */
+  function waitMs(attempts: number, random: number, floorMs = 0, leftMs = NEVER): number {
+    const parts = { attempts, totalAtMs: 1000 + leftMs, plane: { random: () => random, wheel: { nowMs: 1000 } } };
+    return backOffMs(parts as unknown as Exchange, floorMs);
+  }
+
+  it('is none before the first, then up to 50, 100, 200 and 250 ms by chance', () => {
+    expect(waitMs(1, 0.99)).toBe(0);
+    expect([2, 3, 4, 5, 9].map((attempts) => waitMs(attempts, 0.5))).toEqual([25, 50, 100, 125, 125]);
+    expect(waitMs(5, 0)).toBe(0);
+  });
+
+  it('is as long as the endpoint asks for, up to a second', () => {
+    expect(waitMs(1, 0, 1000)).toBe(1000);
+    expect(waitMs(9, 0.5, 100)).toBe(125);
+    expect(waitMs(1, 0, 1001)).toBe(NEVER);
+  });
+
+  it('never goes beyond the whole time', () => {
+    expect(waitMs(5, 0.5, 0, 126)).toBe(125);
+    expect(waitMs(5, 0.5, 0, 125)).toBe(NEVER);
+    expect(waitMs(1, 0, 500, 400)).toBe(NEVER);
+  });
 });
