@@ -181,10 +181,10 @@ describe('an endpoint that is called by name', () => {
 });
 
 describe('the age of a connection', () => {
-  it('ends it between two requests, never within one', async () => {
-    const only = await origin(A, { delayMs: 100 });
+  it.each(['http', 'h2c'] as const)('ends it between two requests, never within one (%s)', async (protocol) => {
+    const only = await origin(A, { protocol, delayMs: 100 });
     dns.set(HOST, [A], 60);
-    await start({ timeouts: { connectionAge: '1s', idle: '1m' } });
+    await start({ timeouts: { connectionAge: '1s', idle: '1m' } }, protocol);
     const first = await ask();
     const [socket] = only.sockets;
     expect(first).toBe(`200 ${A}`);

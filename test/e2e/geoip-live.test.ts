@@ -1,7 +1,7 @@
 // GeoIP databases of a running node: what explain shows of a client, starts without a usable file, and files that are
 // replaced by good and bad ones while requests go on.
 
-import { copyFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -139,6 +139,24 @@ describe.concurrent('a file that is replaced', () => {
     expect(await cohortOf(fermat, LONDON)).toMatchObject({ country: 'GB', city: 'London' });
     expect(await answers(fermat, '2.125.160.216')).toBe(200);
     await until(async () => (await fermat.metric('fermat_geoip_lookups_total', 'result="hit"')) === 2, 'both hits');
+  });
+
+  it('while it is still being written is left alone until it is whole, and its build date is told then', async () => {
+    const path = place(COUNTRY);
+    await using fermat = await run(path);
+    const built = (): Promise<number> => fermat.metric('fermat_geoip_database_build_timestamp_seconds');
+    const before = await built();
+    const bytes = readFileSync(CITY);
+    // A field name, two bytes that say `unsigned, four bytes long`, and the date itself.
+    bytes.writeUInt32BE(1_600_000_000, bytes.lastIndexOf('build_epoch') + 'build_epoch'.length + 2);
+    writeFileSync(path, bytes.subarray(0, 9000)); // in place, as a careless copy does
+    await until(() => told(fermat, 'geoip.refused').length === 1, 'the refusal', 10_000);
+    expect(await cohortOf(fermat, LONDON)).toMatchObject({ country: 'GB', city: null });
+    expect(await built()).toBe(before);
+    writeFileSync(path, bytes);
+    await until(() => told(fermat, 'geoip.replaced').length === 1, 'the database', 10_000);
+    expect(await cohortOf(fermat, LONDON)).toMatchObject({ city: 'London' });
+    expect(await built()).toBe(1_600_000_000);
   });
 
   it('by another list of files in the configuration is taken over by a reload', async () => {
