@@ -1,7 +1,7 @@
 // A hot restart of the real process: its successor has all of its sockets and knows what it knew, nobody notices, and when
 // something goes wrong the old one goes on. Under full load: test/faults/restarts.ts.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -181,6 +181,28 @@ describe('the successor', () => {
       finish();
       expect((await slow.answer()).text).toBe('half');
       expect(await fermat.ended()).toEqual({ code: 0, signal: null });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('systemd, where it waits to be told,', () => {
+  it(
+    'hears of every process that serves',
+    async () => {
+      // What systemd-notify was called with; systemd itself is not everywhere.
+      const told = join(scratch, 'told');
+      const tool = join(scratch, 'systemd-notify');
+      writeFileSync(tool, `#!/bin/sh\necho "$@" >> ${told}\n`, { mode: 0o755 });
+      const env = { NOTIFY_SOCKET: join(scratch, 'notify'), PATH: `${scratch}:${process.env.PATH}` };
+      await start(simpleConfig([origin.url]), env);
+      const pid = await hotRestart(fermat);
+      const lines = await until(() => {
+        const seen = existsSync(told) ? readFileSync(told, 'utf8').trim().split('\n') : [];
+        return seen.length === 2 && seen;
+      }, 'both calls');
+      expect(lines).toEqual([`--ready --pid=${fermat.pid}`, `--ready --pid=${pid}`]);
+      expect(types('node.notify')).toEqual([]);
     },
     TIMEOUT_MS,
   );
