@@ -113,7 +113,7 @@ export class Dns {
   }
 
   async #lookUp(name: string): Promise<DnsAnswer> {
-    if (this.#lookups >= MOST_LOOKUPS) await new Promise<void>((go) => this.#queue.push(go));
+    while (this.#lookups >= MOST_LOOKUPS) await new Promise<void>((go) => this.#queue.push(go));
     this.#lookups++;
     try {
       const found = await lookup(name, { all: true, order: 'verbatim' });
