@@ -118,9 +118,12 @@ function hostLine(ex: Exchange, books: Books): string {
   return `Host: ${isPreserved ? head.authority : books.endpoint!.authority}\r\n`;
 }
 
-/** The time is up of whatever the exchange waits for. */
+/** The time is up: of the exchange as a whole, or of whatever it waits for. */
 export function due(ex: Exchange, nowMs: number): void {
-  if (ex.state === STATE.WAITING) {
+  if (nowMs >= ex.totalAtMs) {
+    drop(ex, ex.totalAtMs === ex.deadlineAtMs ? OUTCOME.CLIENT_GONE : OUTCOME.TIMEOUT);
+    ex.refuse(PROBLEM.responseTimeout);
+  } else if (ex.state === STATE.WAITING) {
     if (ex.isResting) rested(ex);
     else queuedTooLong(ex);
   } else if (ex.state === STATE.SENT && ex.isRequestRead) {

@@ -15,7 +15,7 @@ import type { ResponseHead } from '../wire/response.ts';
 import { cutOff, tellProblem } from './answers.ts';
 import * as attempt from './attempt.ts';
 import type { Coder } from './compress/coder.ts';
-import { PROBLEM, type Problem } from './errors.ts';
+import type { Problem } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { isCall } from './grpc.ts';
 import { RequestPlan } from './headers.ts';
@@ -265,11 +265,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   }
 
   override onDeadline(nowMs: number): void {
-    if (this.state === STATE.IDLE || this.state === STATE.TUNNEL) return;
-    if (nowMs >= this.totalAtMs) {
-      attempt.drop(this, this.totalAtMs === this.deadlineAtMs ? OUTCOME.CLIENT_GONE : OUTCOME.TIMEOUT);
-      this.refuse(PROBLEM.responseTimeout);
-    } else attempt.due(this, nowMs);
+    if (this.state !== STATE.IDLE && this.state !== STATE.TUNNEL) attempt.due(this, nowMs);
   }
 
   // ── small things ─────────────────────────────────────────────────────────────────────────────────────────────────
