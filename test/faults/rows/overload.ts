@@ -37,7 +37,7 @@ async function priorities({ isQuick }: How): Promise<Figure[]> {
     firm(
       'low: served',
       lows.count((outcome) => outcome === 200),
-      { atLeast: lows.requests / 4 },
+      { atLeast: lows.requests / 8 },
     ),
     firm('low: 503', lows.count(SHED), { atLeast: 1 }),
     timed('low: 503 at the median', lows.quantileMs(0.5, SHED), 'ms', { atMost: 5 }),

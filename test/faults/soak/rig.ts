@@ -59,6 +59,7 @@ export class SoakRig {
           endpoints: origins.map(({ url }, i) => ({ url, id: `e${i}` })),
           probe: { path: PROBE_PATH, interval: '1s' },
           timeouts: { connect: '1s', firstByte: '3s' },
+          outlier: { ejection: '3s', maxEjection: '3s' }, // the next fault finds it in use
         },
         app: { endpoints: [{ url: `http://127.0.0.1:${appPort}`, id: 'app' }] },
       },
@@ -103,7 +104,7 @@ export class SoakRig {
 
   /** Two seconds each, and two to get over it. */
   async fault(n: number): Promise<string> {
-    const origin = this.origins[n % this.origins.length]!;
+    const origin = this.origins[(n + Math.floor(n / CYCLE)) % this.origins.length]!;
     const [name, begin, end] = FAULTS[n % FAULTS.length]!;
     await begin(origin, this);
     await pause(2000);
