@@ -144,7 +144,7 @@ const retryCause = leaf<RetryCause | number>(
 
 const retry = z
   .strictObject({
-    attempts: whole(0, 10).default(1).describe('Beyond the first'),
+    attempts: whole(0, 10).default(1).describe('Beyond the first; with pauses beyond the second'),
     on: z
       .array(retryCause)
       .default(['connect', 'reset', 'timeout', 502, 503, 504])
