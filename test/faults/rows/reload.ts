@@ -130,7 +130,7 @@ export const RELOAD: readonly FaultCase[] = [
     fault: 'reload under load',
     injected: '10 reloads under 500 requests/s, half of them on new connections, 2 workers',
     expected: '0 lost',
-    isShort: true,
+    isShort: false,
     run: reloads,
   },
 ];
