@@ -1,6 +1,8 @@
 // What a crowd of slow clients costs the others: heads that do not end and answers that are hardly read, while an open-loop
 // client counts. Windows without and with the crowd take turns, so that a machine whose mood changes is unfair to neither.
 
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Config, type Fermat, startFermat } from '../support/fermat.ts';
 import { Pki, tlsListener } from '../support/pki.ts';
@@ -64,9 +66,8 @@ interface Window {
 export async function measureSlowClients(more: Partial<SlowClientsPlan> = {}): Promise<SlowClients> {
   const plan = { ...PLAN, ...more };
   await using quick = await startFaultyOrigin();
-  await using large = await startFaultyOrigin();
+  await using large = await startLargeOrigin();
   await quick.behave(WELL);
-  await large.behave({ kind: 'answer', bodyBytes: LARGE_BYTES }, WELL);
   using pki = new Pki();
   await using fermat = await startFermat(configOf(quick.url, large.url, pki));
   await until(async () => (await viewsOf(fermat)).every(({ healthy }) => healthy), 'healthy endpoints', 10_000);
@@ -103,6 +104,31 @@ export async function measureSlowClients(more: Partial<SlowClientsPlan> = {}): P
     failures: views.reduce((sum, { failures }) => sum + failures, 0),
     unhealthy: views.filter(({ healthy }) => !healthy).length,
     filesLeft: Math.max(0, fermat.openFiles - files),
+  };
+}
+
+/** Writes as far as it is read. In this process, which has little else to do. */
+async function startLargeOrigin(): Promise<{ readonly url: string } & AsyncDisposable> {
+  const piece = Buffer.alloc(256 << 10, 'x');
+  const server = createServer((request, response) => {
+    if (request.url !== LARGE_PATH) return response.end('well');
+    let left = LARGE_BYTES;
+    response.writeHead(200, { 'Content-Length': left });
+    const write = () => {
+      do left -= piece.length;
+      while (response.write(piece) && left > 0);
+      if (left <= 0) response.end();
+    };
+    response.on('drain', () => left > 0 && write());
+    return write();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
   };
 }
 
