@@ -8,7 +8,7 @@ import { until, within } from '../support/until.ts';
 import { ANSWER, type Behaviour, type Command, type OriginTls, type Tally, type TlsManner } from './behaviour.ts';
 
 const PROGRAM = join(import.meta.dirname, 'origin.ts');
-const COMMAND_TIMEOUT_MS = 5000;
+const COMMAND_TIMEOUT_MS = 20_000;
 
 /** Whoever has not ended: a suite that dies must not leave stopped processes behind. */
 const alive = new Set<ChildProcess>();
