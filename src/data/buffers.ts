@@ -1,7 +1,8 @@
 // What sockets read into. Node's default is a fresh 64 KiB per read, and that is what a proxy then pays for: page faults,
 // and a collector that runs because of memory outside its heap. Here all connections of a worker read into one shared
 // buffer, since whatever a read brings is dealt with before the next read; only a connection in the midst of a large body
-// reads into a buffer of its own, so that its bytes can wait in a socket's queue without being copied.
+// reads into a buffer of its own, so that its bytes need not be copied; and only while they are taken as they come. Behind bytes
+// that wait it reads into the shared one again: who is slow has one buffer held for him, not two, and costs a copy.
 //
 //   head, small body ──▶ SHARED (copied into the answer's text)         large body ──▶ a bulk buffer, back to the pool when sent
 
@@ -10,15 +11,42 @@ import { handleOf, type StreamHandle, streams } from './handle.ts';
 
 /** One read takes up to this much. Larger reads were measured and gave nothing: the kernel hands out what has arrived. */
 export const BULK_BYTES = 64 * 1024;
-/** Bulk buffers kept for the next large body, per worker. */
+/** Bulk buffers kept for the next large body, per worker; of smaller ones as many as take the same room. */
 const MAX_FREE = 64;
+/** What is read into the shared buffer fits into a bulk buffer with the framing before and behind it. */
+const FRAMING_BYTES = 512;
 
-export const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES);
+export const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES - FRAMING_BYTES);
+/**
+ * As many exchanges of a worker may wait for their clients before less is read for each: a large read is dear to hold, small ones
+ * are dear to make (half the size: a quarter more CPU). A crowd of a thousand that does not read holds 20 MiB, not 64.
+ */
+const MANY = 64;
+const A_CROWD = 256;
+const HALF_BYTES = BULK_BYTES / 2;
+const QUARTER_BYTES = BULK_BYTES / 4;
+const NARROW: Buffer = SHARED.subarray(0, HALF_BYTES - FRAMING_BYTES);
+const NARROWEST: Buffer = SHARED.subarray(0, QUARTER_BYTES - FRAMING_BYTES);
+let waiting = 0;
+/** Reads that are all taken at once before a connection that had to wait gets a buffer of its own again. */
+const WARY_READS = 16;
+
+/** An exchange waits for its client to take what it was sent (1), or does no more (-1). */
+export function countWaiting(change: 1 | -1): void {
+  waiting += change;
+}
+
+function sharedNow(): Buffer {
+  return waiting <= MANY ? SHARED : waiting <= A_CROWD ? NARROW : NARROWEST;
+}
+
 /** SHARED[0, n) for small n: most reads are heads, and making a view costs as much as reading a line of one. */
 const views: Buffer[] = [];
 const MAX_VIEW_BYTES = 2048;
 const SHARED_MEMORY = SHARED.buffer;
 const free: Buffer[] = [];
+const freeHalves: Buffer[] = [];
+const freeQuarters: Buffer[] = [];
 
 /** The bytes chunk[from, to) as text, one char a byte. `toString('latin1')` less the look-up of the encoding. */
 export function textOf(chunk: Buffer, from: number, to: number): string {
@@ -46,18 +74,33 @@ export function kept(chunk: Buffer, from: number, to: number): Buffer {
   return Buffer.from(chunk.subarray(from, to));
 }
 
-/** A buffer of BULK_BYTES from the pool; whoever takes it gives it back once nobody reads it any more. */
-export function takeBulk(): Buffer {
+/**
+ * A buffer for `bytes`, at most BULK_BYTES, from the pool; whoever takes it gives it back once nobody reads it any more. When
+ * there is a crowd, one that is not much larger.
+ */
+export function takeBulk(bytes: number = BULK_BYTES): Buffer {
+  if (waiting > MANY && bytes <= HALF_BYTES) {
+    if (bytes <= QUARTER_BYTES) return freeQuarters.pop() ?? Buffer.allocUnsafeSlow(QUARTER_BYTES);
+    return freeHalves.pop() ?? Buffer.allocUnsafeSlow(HALF_BYTES);
+  }
   return free.pop() ?? Buffer.allocUnsafeSlow(BULK_BYTES);
 }
 
 export function giveBulk(buffer: Buffer): void {
-  if (free.length < MAX_FREE) free.push(buffer);
+  const { length } = buffer;
+  if (length === BULK_BYTES) keep(free, buffer, MAX_FREE);
+  else if (length === HALF_BYTES) keep(freeHalves, buffer, 2 * MAX_FREE);
+  else keep(freeQuarters, buffer, 4 * MAX_FREE);
+}
+
+function keep(pool: Buffer[], buffer: Buffer, limit: number): void {
+  if (pool.length < limit) pool.push(buffer);
 }
 
 /** Where one connection reads to. */
 export class ReadBuffer {
   current: Buffer = SHARED;
+  #wary = 0;
 
   /**
    * Chooses where the next read goes. `isBulk`: more of a large body is to come. `isFlushed`: nothing that was read last
@@ -65,11 +108,13 @@ export class ReadBuffer {
    */
   next(isBulk: boolean, isFlushed: boolean): Buffer {
     const last = this.current;
-    if (isBulk) {
-      if (last === SHARED || !isFlushed) this.current = takeBulk();
-    } else if (last !== SHARED) {
-      this.current = SHARED;
-      if (isFlushed) giveBulk(last);
+    if (!isFlushed) this.#wary = WARY_READS;
+    else if (this.#wary > 0) this.#wary--;
+    if (isBulk && this.#wary === 0 && waiting <= MANY) {
+      if (isShared(last)) this.current = takeBulk();
+    } else {
+      if (isFlushed && !isShared(last)) giveBulk(last);
+      this.current = isBulk ? sharedNow() : SHARED;
     }
     return this.current;
   }

@@ -3,6 +3,7 @@
 // moves costs two stores; time-outs are looked at when they are due (wheel.ts), never armed again for each byte.
 
 import type { Socket } from 'node:net';
+import { countWaiting } from './buffers.ts';
 import { takenBytes } from './handle.ts';
 import { NEVER } from './wheel.ts';
 
@@ -57,8 +58,21 @@ export class Pace {
   }
 }
 
-/** The pace at which a peer takes what it was sent, as far as the kernel shows. */
-export class DrainPace extends Pace {
+/** The pace at which a client takes its answer. While it runs, something is held for that client. */
+export class TakingPace extends Pace {
+  override start(nowMs: number, patienceMs: number): void {
+    if (!this.isRunning) countWaiting(1);
+    super.start(nowMs, patienceMs);
+  }
+
+  override stop(): void {
+    if (this.isRunning) countWaiting(-1);
+    super.stop();
+  }
+}
+
+/** The same of a whole connection, as far as the kernel shows. */
+export class DrainPace extends TakingPace {
   readonly #socket: Socket;
   #takenBytes = 0;
 

@@ -4,7 +4,17 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { adopt, kept, onread, owned, ReadBuffer } from '../../src/data/buffers.ts';
+import {
+  adopt,
+  countWaiting,
+  giveBulk,
+  isShared,
+  kept,
+  onread,
+  owned,
+  ReadBuffer,
+  takeBulk,
+} from '../../src/data/buffers.ts';
 
 const shared = new ReadBuffer().current;
 
@@ -47,12 +57,36 @@ describe('a connection', () => {
   it('leaves a buffer to whoever still writes from it, at the end of a body too', () => {
     const buffer = new ReadBuffer();
     const first = buffer.next(true, true);
-    const second = buffer.next(true, false);
+    expect(buffer.next(true, false)).toBe(shared); // who is slow has one buffer held for him, not two
+    const reads = Array.from({ length: 16 }, () => buffer.next(true, true));
+    expect(reads.slice(0, -1).every((next) => next === shared)).toBe(true);
+    const second = reads.at(-1)!;
+    expect(second).not.toBe(shared);
     expect(second).not.toBe(first);
     expect(buffer.next(false, false)).toBe(shared);
     const handedOut = Array.from({ length: 200 }, () => new ReadBuffer().next(true, true));
     expect(handedOut).not.toContain(first);
     expect(handedOut).not.toContain(second);
+  });
+
+  it('reads less at a time, and into the shared buffer alone, while many wait for their clients', () => {
+    const sizes: number[] = [];
+    const buffer = new ReadBuffer();
+    const own = buffer.next(true, true);
+    for (const count of [100, 300]) {
+      for (let i = 0; i < count; i++) countWaiting(1);
+      const next = buffer.next(true, true);
+      expect([isShared(next), next.byteOffset]).toEqual([true, shared.byteOffset]);
+      sizes.push(next.length);
+      const small = takeBulk(1000);
+      giveBulk(small);
+      expect([small.length, takeBulk(1000)]).toEqual([16 * 1024, small]);
+      for (let i = 0; i < count; i++) countWaiting(-1);
+    }
+    expect(sizes).toEqual([32 * 1024 - 512, 16 * 1024 - 512]);
+    expect(buffer.next(false, true)).toBe(shared);
+    expect(buffer.next(true, true)).toBe(own);
+    buffer.next(false, true);
   });
 
   it('gets a buffer again that another has done with', () => {
@@ -77,7 +111,7 @@ describe('whatever order they come in', () => {
           if (!isFlushed && reader.current !== shared) waiting.add(reader.current);
           const next = reader.next(isBulk, isFlushed);
           expect(waiting.has(next)).toBe(false);
-          expect(next === shared).toBe(!isBulk);
+          if (!isBulk || !isFlushed) expect(next).toBe(shared);
           const own = readers.map((r) => r.current).filter((buffer) => buffer !== shared);
           expect(new Set(own).size).toBe(own.length);
         }

@@ -142,7 +142,8 @@ class Member {
 
   leave(): void {
     this.#hasLeft = true;
-    this.#socket.resetAndDestroy();
+    if (this.#plan.way === 'tls') this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 }
 

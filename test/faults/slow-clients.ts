@@ -84,7 +84,7 @@ export async function measureSlowClients(more: Partial<SlowClientsPlan> = {}): P
     windows.push(await windowOf(plan, true));
     grown = Math.max(grown, fermat.rssBytes - rss);
     await crowd.leave();
-    await until(() => fermat.openFiles < files + 50, 'the end of the crowd', 20_000);
+    await until(() => fermat.openFiles < files + 200, 'the end of the crowd', 20_000);
   }
   const all = await load.end();
   await until(async () => (await fermat.metric('fermat_connections')) === 0, 'no client connections', 5000);

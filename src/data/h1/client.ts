@@ -124,7 +124,7 @@ export class ClientConnection extends Timed implements Upstream {
 
   /** In the midst of a body that did not come whole with its head, this connection reads into memory of its own. */
   #nextBuffer(): Buffer {
-    return this.#buffer.next(this.#phase === PHASE.BODY, this.#isSpent);
+    return this.#buffer.next(this.#phase === PHASE.BODY && !this.#socket.isPaused(), this.#isSpent);
   }
 
   #readHead(chunk: Buffer, at: number, user: UpstreamEvents): number {

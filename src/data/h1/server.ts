@@ -179,6 +179,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     const wasBusy = this.phase === PHASE.BODY || this.phase === PHASE.ANSWERING || this.phase === PHASE.TUNNEL;
     this.phase = PHASE.DEAD;
     this.holding.take();
+    this.drainPace.stop();
     this.answer.drop();
     this.plane.wheel.drop(this);
     if (wasBusy) this.exchange.onClientGone();

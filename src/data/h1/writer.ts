@@ -98,8 +98,9 @@ export class MessageWriter implements Pending {
       writeBytes(this.#socket, chunk.subarray(from, to), this);
       return true;
     }
-    if (before.length + (to - from) + behindBytes > BULK_BYTES) return false;
-    const out = takeBulk();
+    const bytes = before.length + (to - from) + behindBytes;
+    if (bytes > BULK_BYTES) return false;
+    const out = takeBulk(bytes);
     let at = before === '' ? 0 : putText(out, before, 0);
     at += chunk.copy(out, at, from, to);
     if (this.isChunked) at += putText(out, '\r\n', at);

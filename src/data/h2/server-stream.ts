@@ -18,7 +18,7 @@ import { PROBLEM, type Problem, renderProblem } from '../errors.ts';
 import { Exchange } from '../exchange.ts';
 import { isGrpc } from '../grpc.ts';
 import { dropNamed } from '../headers.ts';
-import { Pace } from '../pace.ts';
+import { Pace, TakingPace } from '../pace.ts';
 import type { Downstream, Peer } from '../sides.ts';
 import type { Sender } from './sender.ts';
 import type { H2ServerConnection } from './server.ts';
@@ -42,7 +42,7 @@ export class ServerStream extends H2Stream implements Downstream {
   #isTimed = false;
   /** Of the request's body, and of the client's opening of windows for the answer. */
   readonly #bodyPace = new Pace();
-  readonly #drainPace = new Pace();
+  readonly #drainPace = new TakingPace();
 
   constructor(connection: H2ServerConnection) {
     super();

@@ -293,6 +293,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   }
 
   protected override onClosed(): void {
+    this.#vigil.drain.stop();
     this.plane.forget(this);
     this.#onClosed();
   }
