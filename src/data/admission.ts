@@ -1,6 +1,6 @@
 // Whether a request is let in at all, once its route is known: turned away it costs a look at a few numbers and one write, so
-// that what was let in stays quick. Who comes last goes first: low routes leave a fifth of each limit on requests to others,
-// and where there are high routes, normal ones leave them a tenth. While nothing is limited and nobody is shed, one look at
+// that what was let in stays quick. Low routes leave a fifth of each limit on requests to others, and where there are high
+// routes under it, normal ones leave them a tenth. While nothing is limited and nobody is shed, one look at
 // `isOpen` is all.
 
 import { Census } from '../core/census.ts';
@@ -12,7 +12,7 @@ import type { Overload } from './overload.ts';
 import type { Plane } from './plane.ts';
 import { clientAddress } from './request.ts';
 
-/** Of a limit on requests, what a class may use up. */
+/** Of a limit on requests. */
 const LOW_SHARE = 0.8;
 const NORMAL_SHARE = 0.9;
 
@@ -32,6 +32,8 @@ export class Admission {
   readonly #overload: Overload;
   #hasLimits = false;
   #hasHigh = false;
+  /** By uid: pools that high routes lead to. */
+  readonly #highPools = new Set<number>();
   /** Portions of requests to be shed, still to be made whole: by rank. */
   readonly #debt = new Float64Array(3);
   /** By SHED code. */
@@ -45,7 +47,10 @@ export class Admission {
 
   install({ limits, pools, routes }: Snapshot): void {
     this.#hasLimits = limits.requests > 0 || limits.requestsPerClient > 0 || pools.some(({ requests }) => requests > 0);
-    this.#hasHigh = routes.some(({ priority }) => priority === 'high');
+    const high = routes.filter(({ priority }) => priority === 'high');
+    this.#hasHigh = high.length > 0;
+    this.#highPools.clear();
+    for (const { pool } of high) if (pool !== NONE) this.#highPools.add(pools[pool]!.uid);
   }
 
   /** Nobody is turned away, nothing is counted. */
@@ -68,7 +73,7 @@ export class Admission {
     ex.ticket = 0;
     if ((ticket & TICKET.NODE) !== 0) this.#census.countRequest(-1);
     if ((ticket & TICKET.CLIENT) !== 0) this.#census.countRequestOf(ex.clientKey, -1);
-    if ((ticket & TICKET.POOL) !== 0) this.#census.countRequestIn(ex.pool!.spec.uid, -1);
+    if ((ticket & TICKET.POOL) !== 0) this.#census.countRequestIn(ex.route!.pool!.spec.uid, -1);
   }
 
   /** Writes down that a request is turned away. */
@@ -95,13 +100,13 @@ export class Admission {
   #count(ex: Exchange, rank: Rank): Problem | null {
     const census = this.#census;
     const { limits } = ex.generation.snapshot;
-    const index = ex.route!.spec.pool;
-    const pool = index === NONE ? null : ex.generation.pools[index]!.spec;
-    if (limits.requests > 0 && census.requests >= this.#shareOf(limits.requests, rank)) {
+    const pool = ex.route!.pool?.spec ?? null;
+    if (limits.requests > 0 && census.requests >= shareOf(limits.requests, rank, this.#hasHigh)) {
       return this.shed(ex, SHED.REQUESTS);
     }
-    if (pool !== null && pool.requests > 0 && census.requestsIn(pool.uid) >= this.#shareOf(pool.requests, rank)) {
-      return this.shed(ex, SHED.POOL);
+    if (pool !== null && pool.requests > 0) {
+      const share = shareOf(pool.requests, rank, this.#highPools.has(pool.uid));
+      if (census.requestsIn(pool.uid) >= share) return this.shed(ex, SHED.POOL);
     }
     if (limits.requestsPerClient > 0) {
       const key = this.#keyOf(ex);
@@ -120,12 +125,6 @@ export class Admission {
     return null;
   }
 
-  #shareOf(limit: number, rank: Rank): number {
-    if (rank === RANK.low) return Math.max(1, Math.floor(limit * LOW_SHARE));
-    if (rank === RANK.normal && this.#hasHigh) return Math.max(1, Math.floor(limit * NORMAL_SHARE));
-    return limit;
-  }
-
   /** Mostly the next request of a connection is the same client's. */
   #keyOf(ex: Exchange): number {
     const address = clientAddress(ex);
@@ -134,4 +133,10 @@ export class Admission {
     ex.clientKey = Census.keyOf(address);
     return ex.clientKey;
   }
+}
+
+/** How much of a limit a class may use up. */
+function shareOf(limit: number, rank: Rank, hasHigh: boolean): number {
+  if (rank === RANK.low) return Math.ceil(limit * LOW_SHARE);
+  return rank === RANK.normal && hasHigh ? Math.ceil(limit * NORMAL_SHARE) : limit;
 }

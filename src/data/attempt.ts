@@ -23,7 +23,7 @@ export function begin(ex: Exchange, next: number = NONE): void {
   const { nowMs } = plane.wheel;
   const isAgain = ex.needsNewConnection;
   const slot = isAgain ? ex.slot : next === NONE ? pick(ex, nowMs) : next;
-  if (slot === NONE) return ex.refuse(ex.books.lastProblem ?? noEndpointOf(ex.route!.spec));
+  if (slot === NONE) return giveUp(ex, ex.books.lastProblem ?? noEndpointOf(ex.route!.spec));
   if (!isAgain) ex.attempts++;
   ex.slot = slot;
   ex.state = STATE.WAITING;
@@ -242,6 +242,10 @@ function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCa
   const waitMs = isStale ? 0 : backOffMs(ex, 0);
   if (waitMs !== NEVER && mayRetry(ex, cause)) return again(ex, isStale, waitMs);
   countRetry(ex, RETRY_RESULT.FAILURE);
+  giveUp(ex, problem);
+}
+
+function giveUp(ex: Exchange, problem: Problem): void {
   if (problem === PROBLEM.overload) ex.plane.admission.shed(ex, SHED.ENDPOINT);
   ex.refuse(problem);
 }

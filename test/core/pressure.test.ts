@@ -89,19 +89,19 @@ describe('the delay of the event loop', () => {
 });
 
 describe('memory', () => {
-  const after = (ratios: readonly number[]): MemoryLevel =>
+  const levelAfter = (ratios: readonly number[]): MemoryLevel =>
     ratios.reduce<MemoryLevel>((level, ratio) => memoryLevelOf(ratio, level), 0);
 
   it('ends keep-alive at 90 % of its limit, then sheds low, normal and all', () => {
-    expect([0.5, 0.89, 0.9, 0.95, 0.975, 0.99, 1.2].map((ratio) => after([ratio]))).toEqual([0, 0, 1, 2, 3, 4, 4]);
+    expect([0.5, 0.89, 0.9, 0.95, 0.975, 0.99, 1.2].map((ratio) => levelAfter([ratio]))).toEqual([0, 0, 1, 2, 3, 4, 4]);
     expect(([0, 1, 2, 3, 4] as const).map(memoryPressure)).toEqual([0, 0, 1, 2, 3]);
   });
 
   it('leaves a step two points below where it was entered', () => {
-    expect(after([0.95, 0.94])).toBe(2);
-    expect(after([0.95, 0.929])).toBe(1);
-    expect(after([0.9, 0.881])).toBe(1);
-    expect(after([0.9, 0.879])).toBe(0);
-    expect(after([1, 0.5])).toBe(0);
+    expect(levelAfter([0.95, 0.94])).toBe(2);
+    expect(levelAfter([0.95, 0.929])).toBe(1);
+    expect(levelAfter([0.9, 0.881])).toBe(1);
+    expect(levelAfter([0.9, 0.879])).toBe(0);
+    expect(levelAfter([1, 0.5])).toBe(0);
   });
 });
