@@ -23,6 +23,8 @@ export interface Handover {
   readonly admin: { readonly address: string; readonly fd: number } | null;
   /** TLS ticket keys by listener, base64: sessions go on. */
   readonly tickets: Readonly<Record<string, string>>;
+  /** Last known addresses of endpoints' names: whoever restarts while DNS is down still has them. */
+  readonly names: Readonly<Record<string, unknown>>;
   /** Fleet.memory(). */
   readonly memory: unknown;
 }
@@ -36,11 +38,15 @@ export type Answer =
 export function readHandover(given: unknown): Handover | null {
   const handover = given as Partial<Handover> | null;
   if (handover?.form !== HANDOVER_FORM || typeof handover.version !== 'string') return null;
-  const { sockets, admin, tickets } = handover;
+  const { sockets, admin, tickets, names } = handover;
   if (!Array.isArray(sockets) || !sockets.every(isSocket)) return null;
   if (admin !== null && (typeof admin?.address !== 'string' || !isDescriptor(admin.fd))) return null;
-  if (typeof tickets !== 'object' || tickets === null) return null;
+  if (!isRecord(tickets) || !isRecord(names)) return null;
   return handover as Handover;
+}
+
+function isRecord(given: unknown): boolean {
+  return typeof given === 'object' && given !== null;
 }
 
 function isSocket(given: unknown): given is ListeningSocket {

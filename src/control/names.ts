@@ -81,6 +81,23 @@ export class Names {
     for (const host of hosts) if (host !== '' && isIP(host) === 0) this.#nameOf(host);
   }
 
+  /** All that have addresses, for the process that takes over. */
+  known(): Record<string, readonly string[]> {
+    const heard = [...this.#names.values()].filter(({ addresses }) => addresses !== null && addresses.length > 0);
+    return Object.fromEntries(heard.map(({ host, addresses }) => [host, addresses!]));
+  }
+
+  /** Goes on with what another process knew of names that are kept here, until they are answered. */
+  recall(known: Readonly<Record<string, unknown>>): void {
+    for (const [host, given] of Object.entries(known)) {
+      const name = this.#names.get(host);
+      if (name === undefined || name.addresses !== null || !isAddressList(given)) continue;
+      name.four = given.filter((address) => isIP(address) === 4);
+      name.six = given.filter((address) => isIP(address) === 6);
+      this.#tell(name, [...name.four, ...name.six]);
+    }
+  }
+
   /** Whether the address is one of the host's, as far as is known. */
   isAt(host: string, address: string): boolean {
     return isIP(host) !== 0 || this.#names.get(host)?.addresses?.includes(address) === true;
@@ -219,6 +236,10 @@ export class Names {
 /** Names of the endpoints of these Snapshots. */
 export function hostsOf(...snapshots: readonly Snapshot[]): ReadonlySet<string> {
   return new Set(snapshots.flatMap(({ endpoints }) => endpoints.map(({ host }) => host)));
+}
+
+function isAddressList(given: unknown): given is readonly string[] {
+  return Array.isArray(given) && given.length > 0 && given.every((one) => typeof one === 'string' && isIP(one) !== 0);
 }
 
 function noAddress(host: string): NodeJS.ErrnoException {

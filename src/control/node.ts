@@ -1,29 +1,19 @@
-// One running node: the control plane put together, and its life from the first listener to the end of the drain. It owns every
-// slow loop. How a configuration becomes what runs is running.ts; when it is read anew, reloads.ts. Implements what the admin
-// API may ask.
+// One running node, from the first listener to the end of the drain: it owns every slow loop (parts.ts), begins and ends them.
+// How a configuration becomes what runs is running.ts; when it is read anew, reloads.ts; how another process takes over,
+// succession.ts. Implements what the admin API may ask.
 
-import { randomBytes } from 'node:crypto';
 import { nowMs } from '../clock.ts';
 import { belongsTo } from '../core/handover.ts';
-import type { LaneReader } from '../core/lane.ts';
 import type { Config } from './config/config.ts';
-import type { Loaded, Overrides } from './config/load.ts';
+import type { Loaded } from './config/load.ts';
 import { redact } from './config/redact.ts';
-import { type DecisionRecord, Decisions, type DecisionsQuery } from './decisions.ts';
-import { createExplain } from './explain.ts';
-import { Fleet } from './fleet.ts';
+import type { DecisionRecord, DecisionsQuery } from './decisions.ts';
 import { GeoDb } from './geodb.ts';
 import { claim, type Handover } from './handover.ts';
-import { Metrics } from './metrics.ts';
-import { Names } from './names.ts';
+import { type NodeOptions, Parts } from './parts.ts';
 import { whyNotListenAll } from './ports.ts';
-import { Prober } from './prober.ts';
-import { Reloads } from './reloads.ts';
-import { Running } from './running.ts';
-import { Succession } from './succession.ts';
-import { ListenError, Supervisor } from './supervisor.ts';
-import { connectionCap } from './system.ts';
-import { TicketKeys } from './tickets.ts';
+import type { Running } from './running.ts';
+import { ListenError } from './supervisor.ts';
 import type {
   ControlApi,
   EventLog,
@@ -36,14 +26,7 @@ import type {
 } from './types.ts';
 import { type ListenerView, listenerViews, routeViews } from './views.ts';
 
-export interface NodeOptions {
-  readonly configFile: string | null;
-  readonly overrides: Overrides;
-  readonly events: EventLog;
-  readonly version: string;
-  /** Another process accepts in its place: it is to `retire`. */
-  readonly onReplaced?: () => void;
-}
+export type { NodeOptions } from './parts.ts';
 
 /** Who is connected to the admin API of a process that was replaced may ask once more within this time, ms. */
 const ADMIN_GRACE_MS = 1000;
@@ -54,17 +37,7 @@ export class FermatNode implements ControlApi {
   readonly startedAt = new Date().toISOString();
   readonly events: EventLog;
   readonly #options: NodeOptions;
-  readonly #running: Running;
-  readonly #reloads: Reloads;
-  readonly #succession: Succession;
-  readonly #supervisor: Supervisor;
-  readonly #tickets: TicketKeys;
-  readonly #fleet: Fleet;
-  readonly #names: Names;
-  readonly #prober: Prober;
-  readonly #metrics: Metrics;
-  readonly #explain: (query: ExplainQuery) => Explanation | Refusal;
-  readonly #decisions: Decisions;
+  readonly #parts: Parts;
   #notReady: string | null = 'starting';
   #isRetired = false;
 
@@ -75,111 +48,19 @@ export class FermatNode implements ControlApi {
   }
 
   private constructor(options: NodeOptions, loaded: Extract<Loaded, { ok: true }>, geo: GeoDb) {
-    const { events } = options;
     this.#options = options;
-    this.events = events;
-    const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
-    this.#supervisor = this.#newSupervisor(lanes);
-    this.#tickets = new TicketKeys((keys) => this.#supervisor.setTickets(keys));
-    this.#metrics = this.#newMetrics();
-    this.#decisions = new Decisions({
-      node: () => this.#config.node.id,
-      edge: () => this.#config.node.location,
-      onRegret: (pool, kind, ms) => this.#metrics.regret(pool, kind, ms),
-    });
-    this.#fleet = this.#newFleet();
-    this.#names = this.#newNames();
-    this.#prober = new Prober({
-      clock: nowMs,
-      random: Math.random,
-      names: this.#names,
-      onResult: (slot, generation, result) => this.#fleet.probed(slot, generation, result),
-      events,
-    });
-    const parts = {
+    this.events = options.events;
+    const owner = {
       api: this,
-      events,
-      fleet: this.#fleet,
-      names: this.#names,
-      prober: this.#prober,
-      supervisor: this.#supervisor,
-      tickets: this.#tickets,
       onGeoReplaced: () => this.#placeAnew(),
+      whyNotReload: () => (this.#isEnding ? 'the node is shutting down' : null),
+      whyNotReplace: () => (this.#notReady === null ? null : `it is ${this.#notReady}`),
     };
-    this.#running = new Running(parts, loaded.config, geo, lanes);
-    this.#reloads = this.#newReloads(loaded);
-    this.#succession = this.#newSuccession();
-    this.#explain = createExplain({
-      snapshot: () => this.#running.snapshot,
-      fleet: this.#fleet,
-      geo: () => this.#running.geo,
-    });
+    this.#parts = new Parts(options, owner, loaded, geo);
   }
 
-  #newSupervisor(lanes: number): Supervisor {
-    return new Supervisor({
-      lanes,
-      clock: nowMs,
-      events: this.events,
-      loopId: randomBytes(9).toString('hex'),
-      connectionCap: connectionCap(lanes),
-      onLaneLost: (reader: LaneReader) => this.#metrics.fold(reader),
-      onRestart: () => this.#metrics.workerRestarted(),
-      onQuiet: (version) => this.#running.quiet(version),
-    });
-  }
-
-  #newMetrics(): Metrics {
-    return new Metrics({
-      lanes: () => this.#supervisor.lanes(),
-      names: () => this.#running.compiled.names,
-      endpoints: () => this.#fleet.endpoints(),
-      geo: () => this.#running.geo.info(),
-      listeners: () => this.#running.snapshot.listeners,
-      version: this.#options.version,
-    });
-  }
-
-  #newNames(): Names {
-    return new Names({
-      clock: nowMs,
-      events: this.events,
-      onChange: (host, addresses) => this.#supervisor.setAddresses(host, addresses),
-      onAsked: (result) => this.#metrics.asked(result),
-    });
-  }
-
-  #newFleet(): Fleet {
-    return new Fleet({
-      clock: nowMs,
-      random: Math.random,
-      events: this.events,
-      lanes: () => this.#supervisor.lanes().map(({ reader }) => reader),
-      counters: this.#metrics,
-      edge: () => this.#config.node.location,
-      decisions: this.#decisions,
-    });
-  }
-
-  #newReloads(loaded: Extract<Loaded, { ok: true }>): Reloads {
-    const { configFile, overrides, events } = this.#options;
-    const onResult = (ok: boolean): void => this.#metrics.reload(ok);
-    const whyNot = (): string | null => (this.#isEnding ? 'the node is shutting down' : null);
-    return new Reloads({ configFile, overrides, events, whyNot, onResult }, this.#running, loaded);
-  }
-
-  #newSuccession(): Succession {
-    return new Succession({
-      events: this.events,
-      fleet: this.#fleet,
-      running: this.#running,
-      supervisor: this.#supervisor,
-      tickets: this.#tickets,
-      version: this.#options.version,
-      alone: (work) => this.#reloads.alone(work),
-      whyNot: () => (this.#notReady === null ? null : `it is ${this.#notReady}`),
-      onReplaced: () => this.#options.onReplaced?.(),
-    });
+  get #running(): Running {
+    return this.#parts.running;
   }
 
   get #config(): Config {
@@ -207,25 +88,26 @@ export class FermatNode implements ControlApi {
     const ours = snapshot.listeners.filter((spec) => inherited.some((socket) => belongsTo(socket, spec)));
     const [problem] = await whyNotListenAll(snapshot.listeners, ours);
     if (problem !== undefined) throw new Error(problem);
-    this.#fleet.install(snapshot, compiled.probes);
+    this.#parts.fleet.install(snapshot, compiled.probes);
     if (handover !== null) this.#takeOver(handover);
     this.#running.watchGeo();
     if (handover === null) await this.#running.openAdmin();
     this.#running.giveTickets();
     this.#running.keepNames();
-    this.#tickets.start();
-    this.#fleet.start();
-    this.#prober.install(snapshot, compiled.probes);
+    if (handover !== null) this.#parts.names.recall(handover.names);
+    this.#parts.tickets.start();
+    this.#parts.fleet.start();
+    this.#parts.prober.install(snapshot, compiled.probes);
     if (handover !== null) await this.#untilKnown();
     try {
-      await this.#supervisor.start(snapshot, geo.files, inherited);
+      await this.#parts.supervisor.start(snapshot, geo.files, inherited);
       // Last: until then whoever asks, asks the one that serves.
       if (handover !== null) await this.#running.openAdmin(handover.admin);
     } catch (error) {
       await this.stop();
       throw error instanceof ListenError ? new Error(`listener ${error.listener}: ${error.message}`) : error;
     }
-    this.#reloads.watch();
+    this.#parts.reloads.watch();
     this.#notReady = null;
     this.#running.warn();
     this.events.emit('info', 'node.ready', `serving with ${snapshot.lanes} worker(s)`, {
@@ -235,8 +117,8 @@ export class FermatNode implements ControlApi {
   }
 
   #takeOver({ version, memory, tickets }: Handover): void {
-    this.#tickets.adopt(tickets);
-    const recalled = this.#fleet.recall(memory);
+    this.#parts.tickets.adopt(tickets);
+    const recalled = this.#parts.fleet.recall(memory);
     const message = `taking over from version ${version}; it knew ${recalled} of the endpoints`;
     this.events.emit('info', 'node.successor', message, { pid: process.pid, recalled });
   }
@@ -244,17 +126,17 @@ export class FermatNode implements ControlApi {
   /** Its first requests come the moment it listens: until somebody has looked at every endpoint, the other one serves. */
   async #untilKnown(): Promise<void> {
     const untilMs = nowMs() + FIRST_PROBES_MS;
-    while (!this.#fleet.allKnown() && nowMs() < untilMs) await after(20);
+    while (!this.#parts.fleet.allKnown() && nowMs() < untilMs) await after(20);
   }
 
   /** Not ready at once; returns when the last exchange has ended or the time is up. */
   async shutDown(): Promise<void> {
     this.#notReady = 'draining';
-    this.#succession.abandon('the running process was told to end');
+    this.#parts.succession.abandon('the running process was told to end');
     const { drainDelayMs, drainTimeoutMs } = this.#running.snapshot;
     const fields = { drainDelayMs, drainTimeoutMs };
     this.events.emit('info', 'node.draining', 'draining: still accepting, answers close their connections', fields);
-    await this.#supervisor.drain({ delayMs: drainDelayMs, timeoutMs: drainTimeoutMs, isHandedOver: false });
+    await this.#parts.supervisor.drain({ delayMs: drainDelayMs, timeoutMs: drainTimeoutMs, isHandedOver: false });
     await this.stop();
   }
 
@@ -262,10 +144,10 @@ export class FermatNode implements ControlApi {
   async retire(): Promise<void> {
     this.#isRetired = true;
     this.#notReady = 'draining';
-    this.#reloads.unwatch();
+    this.#parts.reloads.unwatch();
     this.#running.admin?.retire();
     const { drainTimeoutMs } = this.#running.snapshot;
-    const drained = this.#supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
+    const drained = this.#parts.supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
     await Promise.all([drained, after(ADMIN_GRACE_MS)]);
     await this.stop();
   }
@@ -273,16 +155,16 @@ export class FermatNode implements ControlApi {
   /** Ends everything at once. */
   async stop(): Promise<void> {
     this.#notReady = 'stopping';
-    this.#reloads.unwatch();
+    this.#parts.reloads.unwatch();
     this.#running.geo.close();
-    this.#tickets.stop();
-    this.#fleet.stop();
-    this.#names.close();
-    await Promise.all([this.#supervisor.stop(), this.#prober.stop(), this.#running.admin?.close()]);
+    this.#parts.tickets.stop();
+    this.#parts.fleet.stop();
+    this.#parts.names.close();
+    await Promise.all([this.#parts.supervisor.stop(), this.#parts.prober.stop(), this.#running.admin?.close()]);
   }
 
   #placeAnew(): void {
-    const placed = this.#reloads.alone(async () => {
+    const placed = this.#parts.reloads.alone(async () => {
       if (this.#notReady === null) await this.#running.placeAnew();
     });
     placed.catch((error: unknown) => {
@@ -293,21 +175,21 @@ export class FermatNode implements ControlApi {
   // ── ControlApi ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   reload(why: string): Promise<ReloadResult> {
-    return this.#reloads.reload(why);
+    return this.#parts.reloads.reload(why);
   }
 
   replace(why: string): Promise<ReplaceResult> {
-    return this.#succession.replace(why);
+    return this.#parts.succession.replace(why);
   }
 
   /** Whoever still asks a process that was replaced asks for the place where the other one serves. */
   notReadyBecause(): string | null {
     if (this.#isRetired) return null;
-    return this.#notReady ?? (this.#fleet.anyKnown() ? null : 'no endpoint is known yet');
+    return this.#notReady ?? (this.#parts.fleet.anyKnown() ? null : 'no endpoint is known yet');
   }
 
   endpoints(): ReturnType<ControlApi['endpoints']> {
-    return this.#fleet.endpoints();
+    return this.#parts.fleet.endpoints();
   }
 
   routes(): ReturnType<ControlApi['routes']> {
@@ -319,23 +201,23 @@ export class FermatNode implements ControlApi {
   }
 
   explain(query: ExplainQuery): Explanation | Refusal {
-    return this.#explain(query);
+    return this.#parts.explain(query);
   }
 
   decisions(query: DecisionsQuery): Promise<readonly DecisionRecord[]> {
-    return this.#decisions.recent(query);
+    return this.#parts.decisions.recent(query);
   }
 
   drain(id: string): Refusal | null {
-    return this.#fleet.drain(id);
+    return this.#parts.fleet.drain(id);
   }
 
   enable(id: string): Refusal | null {
-    return this.#fleet.enable(id);
+    return this.#parts.fleet.enable(id);
   }
 
   metrics(): Promise<string> {
-    return this.#metrics.text();
+    return this.#parts.metrics.text();
   }
 
   node(): NodeView {
@@ -352,14 +234,14 @@ export class FermatNode implements ControlApi {
       listeners: this.listeners(),
       geoip: source === 'none' ? null : { source, built },
       snapshotVersion: snapshot.version,
-      shedding: this.#supervisor.shedding,
+      shedding: this.#parts.supervisor.shedding,
       startedAt: this.startedAt,
     };
   }
 
   /** Where clients connect, `:0` resolved. */
   listeners(): readonly ListenerView[] {
-    return listenerViews(this.#running.snapshot, this.#supervisor.ports);
+    return listenerViews(this.#running.snapshot, this.#parts.supervisor.ports);
   }
 
   get adminUrl(): string | null {

@@ -2,6 +2,7 @@
 // process has only to drain. Until then nothing is given up: whatever goes wrong, all is as it was.
 
 import type { Fleet } from './fleet.ts';
+import type { Names } from './names.ts';
 import type { Running } from './running.ts';
 import { type Outcome, Successor } from './successor.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -11,6 +12,7 @@ import type { EventLog, ReplaceResult } from './types.ts';
 export interface SuccessionParts {
   readonly events: EventLog;
   readonly fleet: Fleet;
+  readonly names: Names;
   readonly running: Running;
   readonly supervisor: Supervisor;
   readonly tickets: TicketKeys;
@@ -72,17 +74,17 @@ export class Succession {
   }
 
   async #attempt(): Promise<Outcome> {
-    const { fleet, running, supervisor, tickets, version } = this.#parts;
+    const { fleet, names, running, supervisor, tickets, version } = this.#parts;
     try {
       const sockets = await supervisor.hold();
       if (this.#isAbandoned) throw new Error('this process is ending');
-      const memory = fleet.memory();
       this.#successor = new Successor({
         version,
         sockets,
         admin: running.adminSocket,
         tickets: tickets.packed(),
-        memory,
+        names: names.known(),
+        memory: fleet.memory(),
       });
       return await this.#successor.outcome;
     } catch (error) {

@@ -1,0 +1,136 @@
+// The parts of a node, made and wired to each other: who tells whom, in one place. Nothing runs yet; when each begins and ends is
+// the node's business (node.ts).
+
+import { randomBytes } from 'node:crypto';
+import { nowMs } from '../clock.ts';
+import type { LaneReader } from '../core/lane.ts';
+import type { Loaded, Overrides } from './config/load.ts';
+import { Decisions } from './decisions.ts';
+import { createExplain } from './explain.ts';
+import { Fleet } from './fleet.ts';
+import type { GeoDb } from './geodb.ts';
+import { Metrics } from './metrics.ts';
+import { Names } from './names.ts';
+import { Prober } from './prober.ts';
+import { Reloads } from './reloads.ts';
+import { Running } from './running.ts';
+import { Succession } from './succession.ts';
+import { Supervisor } from './supervisor.ts';
+import { connectionCap } from './system.ts';
+import { TicketKeys } from './tickets.ts';
+import type { ControlApi, EventLog, ExplainQuery, Explanation, Refusal } from './types.ts';
+
+export interface NodeOptions {
+  readonly configFile: string | null;
+  readonly overrides: Overrides;
+  readonly events: EventLog;
+  readonly version: string;
+  /** Another process accepts in its place: it is to `retire`. */
+  readonly onReplaced?: () => void;
+}
+
+/** What the parts ask of the node they are of. */
+export interface Owner {
+  /** What it can be asked over HTTP. */
+  readonly api: ControlApi;
+  /** Newer databases may say that endpoints are elsewhere. */
+  readonly onGeoReplaced: () => void;
+  /** Why the configuration is not read anew any more; null = it is. */
+  readonly whyNotReload: () => string | null;
+  /** Why another process cannot take over now; null = it can. */
+  readonly whyNotReplace: () => string | null;
+}
+
+export class Parts {
+  readonly supervisor: Supervisor;
+  readonly tickets: TicketKeys;
+  readonly metrics: Metrics;
+  readonly decisions: Decisions;
+  readonly fleet: Fleet;
+  readonly names: Names;
+  readonly prober: Prober;
+  readonly running: Running;
+  readonly reloads: Reloads;
+  readonly succession: Succession;
+  readonly explain: (query: ExplainQuery) => Explanation | Refusal;
+
+  constructor(options: NodeOptions, owner: Owner, loaded: Extract<Loaded, { ok: true }>, geo: GeoDb) {
+    const { configFile, overrides, events, version, onReplaced } = options;
+    const { api, onGeoReplaced, whyNotReload, whyNotReplace } = owner;
+    const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
+    this.supervisor = this.#newSupervisor(events, lanes);
+    this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
+    this.metrics = this.#newMetrics(version);
+    this.decisions = new Decisions({
+      node: () => this.running.config.node.id,
+      edge: () => this.running.config.node.location,
+      onRegret: (pool, kind, ms) => this.metrics.regret(pool, kind, ms),
+    });
+    this.fleet = this.#newFleet(events);
+    this.names = new Names({
+      clock: nowMs,
+      events,
+      onChange: (host, addresses) => this.supervisor.setAddresses(host, addresses),
+      onAsked: (result) => this.metrics.asked(result),
+    });
+    this.prober = new Prober({
+      clock: nowMs,
+      random: Math.random,
+      names: this.names,
+      onResult: (slot, generation, result) => this.fleet.probed(slot, generation, result),
+      events,
+    });
+    this.running = new Running({ ...this, api, events, onGeoReplaced }, loaded.config, geo, lanes);
+    const onResult = (ok: boolean): void => this.metrics.reload(ok);
+    this.reloads = new Reloads({ configFile, overrides, events, whyNot: whyNotReload, onResult }, this.running, loaded);
+    this.succession = new Succession({
+      ...this,
+      events,
+      version,
+      alone: (work) => this.reloads.alone(work),
+      whyNot: whyNotReplace,
+      onReplaced: () => onReplaced?.(),
+    });
+    this.explain = createExplain({
+      snapshot: () => this.running.snapshot,
+      fleet: this.fleet,
+      geo: () => this.running.geo,
+    });
+  }
+
+  #newSupervisor(events: EventLog, lanes: number): Supervisor {
+    return new Supervisor({
+      lanes,
+      clock: nowMs,
+      events,
+      loopId: randomBytes(9).toString('hex'),
+      connectionCap: connectionCap(lanes),
+      onLaneLost: (reader: LaneReader) => this.metrics.fold(reader),
+      onRestart: () => this.metrics.workerRestarted(),
+      onQuiet: (version) => this.running.quiet(version),
+    });
+  }
+
+  #newMetrics(version: string): Metrics {
+    return new Metrics({
+      lanes: () => this.supervisor.lanes(),
+      names: () => this.running.compiled.names,
+      endpoints: () => this.fleet.endpoints(),
+      geo: () => this.running.geo.info(),
+      listeners: () => this.running.snapshot.listeners,
+      version,
+    });
+  }
+
+  #newFleet(events: EventLog): Fleet {
+    return new Fleet({
+      clock: nowMs,
+      random: Math.random,
+      events,
+      lanes: () => this.supervisor.lanes().map(({ reader }) => reader),
+      counters: this.metrics,
+      edge: () => this.running.config.node.location,
+      decisions: this.decisions,
+    });
+  }
+}
