@@ -30,7 +30,11 @@ export function noPhases(): Phases {
 /** Addresses of one name that are tried in one probe. */
 const MOST_ADDRESSES = 4;
 
+type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
 const quiet = (): void => undefined;
+
+const lateError = (): Error => Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
 
 /** PROXY, version 2: the sender speaks for itself. */
 const LOCAL_HEADER = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex');
@@ -54,7 +58,7 @@ export class Dialer {
   #context: SecureContext | null = null;
   /** The address that worked last is tried first. */
   #lastGood: string | null = null;
-  /** And the one that failed last at the end: a silent one takes all the time there is. */
+  /** And the one that failed last at the end. */
   #lastBad: string | null = null;
 
   /** `tls` null: never TLS, whatever the scheme (a `tcp` probe). */
@@ -76,13 +80,16 @@ export class Dialer {
 
   async #connect(limit: Limit, phases: Phases): Promise<Socket> {
     const { host, port, socketPath } = this.#to;
-    if (socketPath !== null) return this.#open({ path: socketPath }, limit, phases);
+    if (socketPath !== null) return this.#open({ path: socketPath }, limit, phases, Number.POSITIVE_INFINITY);
     const { addresses, dnsMs } = await this.#names.resolve(host, limit);
     phases.dnsMs = dnsMs;
     let failure: unknown = null;
-    for (const address of this.#inOrder(addresses)) {
+    const ordered = this.#inOrder(addresses);
+    for (const [i, address] of ordered.entries()) {
+      // A silent one must not take the time of those behind it.
+      const shareMs = i === ordered.length - 1 ? Number.POSITIVE_INFINITY : limit.timeoutMs / ordered.length;
       try {
-        const socket = await this.#open({ host: address, port }, limit, phases);
+        const socket = await this.#open({ host: address, port }, limit, phases, shareMs);
         phases.address = address;
         this.#lastGood = address;
         return socket;
@@ -101,13 +108,15 @@ export class Dialer {
     return addresses.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_ADDRESSES);
   }
 
-  async #open(to: { path: string } | { host: string; port: number }, limit: Limit, phases: Phases): Promise<Socket> {
+  async #open(to: Place, limit: Limit, phases: Phases, shareMs: number): Promise<Socket> {
     const startMs = this.#clock();
+    let timer: NodeJS.Timeout | undefined;
     try {
       const socket = await limit.run<Socket>((settle) => {
         const opening = connectTcp({ ...to, noDelay: true, autoSelectFamily: false });
         opening.on('error', settle);
         opening.once('connect', () => settle(null, opening));
+        if (shareMs !== Number.POSITIVE_INFINITY) timer = setTimeout(() => opening.destroy(lateError()), shareMs);
         return () => opening.destroy();
       });
       phases.connectMs = this.#clock() - startMs;
@@ -115,6 +124,8 @@ export class Dialer {
     } catch (error) {
       if (!(error instanceof Ended)) throw codedFailure('connect', error);
       throw error.why === 'stopped' ? error : timeoutFailure('connect', limit.timeoutMs);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
