@@ -213,7 +213,7 @@ export function watch(ex: Exchange): void {
   if (hedging === null || ex.hedged !== HEDGED.NOT || ex.hasAnswered) return;
   if (!ex.replay.isWhole || ex.head.upgrade !== '' || !retryMethods.has(ex.head.method)) return;
   const delayMs = hedging.delayMs(ex.slot);
-  if (delayMs !== NEVER) ex.armUntil(ex.plane.wheel.nowMs + delayMs);
+  if (delayMs !== NEVER) ex.armUntil(ex.books.sentMs + delayMs);
 }
 
 /** It is late: asks another endpoint, if budget and load allow it; else it is looked at again when it is later still. */
@@ -222,7 +222,8 @@ export function due(ex: Exchange, nowMs: number): void {
   const pool = ex.pool!;
   const { hedging } = pool;
   if (hedging === null || ex.hasAnswered || ex.hedged > HEDGED.DENIED) return;
-  const waitedMs = nowMs - ex.books.sentMs;
+  // While our own loop stood still nobody was late but we.
+  const waitedMs = nowMs - ex.books.sentMs - (ex.plane.wheel.stalledMs - ex.books.stalledMs);
   const moreMs = hedging.moreMs(ex.slot, waitedMs);
   if (moreMs > 0) return ex.armUntil(nowMs + moreMs);
   const nextMs = nowMs + Math.max(waitedMs / 2, TICK_MS);

@@ -60,11 +60,12 @@ export class Hedging {
   }
 
   /**
-   * How much longer the budget has one wait that has waited for `waitedMs`; 0 = it may be now, if there is a token. Who has
-   * just passed the quantile may have what is plenty, the rest is for those beyond the one that the budget can pay for.
+   * How much longer one that has waited for `waitedMs` has to; 0 = it may be now, if there is a token. Who has just passed
+   * the quantile may have what is plenty, the rest is for those beyond the one that the budget can pay for.
    */
   moreMs(slot: number, waitedMs: number): number {
-    if (this.budget.tokens > RESERVE) return 0;
+    const earlyMs = this.delayMs(slot) - waitedMs;
+    if (earlyMs > 0 || this.budget.tokens > RESERVE) return Math.max(0, earlyMs);
     const own = this.#bySlot[slot];
     const latestMs = timesQuantile(own !== undefined && isKnown(own, this.#latest) ? own : this.#all, this.#latest);
     return Math.max(0, latestMs - waitedMs);
