@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { type AbsentCase, type FaultCase, type Figure, holds, TABLES, type Table, textOf } from './case.ts';
 import { ABSENT, CASES } from './cases.ts';
 import { type Row, writeDocument } from './document.ts';
+import { listen, widened } from './noise.ts';
 import { wrapped } from './text.ts';
 
 const USAGE = 'npm run faults -- [--only PATTERN] [--quick] [--json] [--list]';
@@ -52,9 +53,14 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   for (const [i, one] of cases.entries()) {
     say(`${paint(1, `[${i + 1}/${cases.length}] ${one.fault}`)}\n${wrapped(one.injected, '  ')}`);
-    const row = await measure(one);
-    rows.push(row);
+    let row = await measure(one);
     tell(row);
+    if (isWorthAnother(row)) {
+      say(`  ${paint(33, 'missed by latency alone: once more')}`);
+      row = await measure(one);
+      tell(row);
+    }
+    rows.push(row);
   }
   for (const one of absent) tellAbsent(one);
   const misses = rows.filter(({ isHeld }) => !isHeld);
@@ -68,32 +74,43 @@ async function main(): Promise<number> {
   return misses.length === 0 ? 0 : 1;
 }
 
+/** What a neighbour on the machine may have done, a second try tells from what we did. Counts get none. */
+function isWorthAnother({ isHeld, error, figures }: Row): boolean {
+  return !isHeld && error === null && figures.every((figure) => !figure.isFirm || holds(figure));
+}
+
 async function measure(one: FaultCase): Promise<Row> {
   const { table, fault, injected, expected } = one;
   const startedMs = performance.now();
   const row = { table, fault, injected, expected };
   const took = () => (performance.now() - startedMs) / 1000;
   let timer: NodeJS.Timeout | undefined;
+  const noise = listen();
   try {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not over after ${CASE_TIMEOUT_MS / 1000} s`)), CASE_TIMEOUT_MS);
     });
     const how = { isQuick: flags.quick, say: (line: string) => say(`  … ${line}`) };
-    const figures = await Promise.race([one.run(how), late]);
-    return { ...row, figures, isHeld: figures.length > 0 && figures.every(holds), error: null, tookS: took() };
+    const measured = await Promise.race([one.run(how), late]);
+    const noiseMs = noise();
+    const figures = measured.map((figure) => widened(figure, noiseMs));
+    const isHeld = figures.length > 0 && figures.every(holds);
+    return { ...row, figures, isHeld, error: null, noiseMs, tookS: took() };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { ...row, figures: [], isHeld: false, error: why, tookS: took() };
+    return { ...row, figures: [], isHeld: false, error: why, noiseMs: noise(), tookS: took() };
   } finally {
     clearTimeout(timer);
   }
 }
 
-function tell({ expected, figures, isHeld, error, tookS }: Row): void {
+function tell({ expected, figures, isHeld, error, noiseMs, tookS }: Row): void {
   say(`  ${paint(2, 'expected')}\n${wrapped(expected, '    ')}\n  ${paint(2, 'measured')}`);
   for (const figure of figures) say(`    ${lineOf(figure)}`);
   if (error !== null) say(wrapped(error.slice(0, 1500), '    '));
-  say(`  ${isHeld ? paint(32, 'holds') : paint(31, 'MISSED')} ${paint(2, `(${tookS.toFixed(1)} s)`)}\n`);
+  say(
+    `  ${isHeld ? paint(32, 'holds') : paint(31, 'MISSED')} ${paint(2, `(${tookS.toFixed(1)} s; the machine late by ${noiseMs.toFixed(1)} ms)`)}\n`,
+  );
 }
 
 function lineOf(figure: Figure): string {
