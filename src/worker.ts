@@ -6,7 +6,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { openGeo } from '../geoip/reader.ts';
 import { nowMs } from './clock.ts';
 import { Census } from './core/census.ts';
-import { belongsTo, type ListeningSocket } from './core/handover.ts';
+import { belongsTo, type ListeningSocket, placeOf } from './core/handover.ts';
 import { LaneWriter } from './core/lane.ts';
 import type { Drain, FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from './core/messages.ts';
 import type { Router } from './core/router.ts';
@@ -79,6 +79,7 @@ function plantBug(path: string | undefined): (router: Router) => Router {
       if (target === path) throw new Error(`FERMAT_TEST_CRASH_PATH ${path} was requested`);
       if (target === `${path}?reject`) void Promise.reject(new Error(`FERMAT_TEST_CRASH_PATH ${target} was requested`));
       if (target === `${path}?hang`) for (;;);
+      if (target === `${path}?late`) for (const untilMs = nowMs() + 20; nowMs() < untilMs; );
       if (target === `${path}?stall`) for (const untilMs = nowMs() + 1000; nowMs() < untilMs; );
       return router.match(host, target, listener);
     },
@@ -97,9 +98,9 @@ function installTickets(keys: TicketKeyring): void {
   }
 }
 
-/** Two listeners are the same when they listen at the same place under the same name. */
+/** What listens at the same place is the same listener, whatever it is called now. `:0` is another port for every name. */
 function keyOf(spec: ListenerSpec): string {
-  return `${spec.name}|${spec.path ?? `${spec.host}|${spec.port}`}`;
+  return spec.path === null && spec.port === 0 ? `${spec.name}|${placeOf(spec)}` : placeOf(spec);
 }
 
 async function installListeners(
