@@ -37,17 +37,27 @@ const waiting = new Set<Request>();
 /** The last used is used next. */
 const free: Connection[] = [];
 const all = new Set<Connection>();
+/** Requests that wait for a connection, where these are numbered. */
+const queue: Request[] = [];
 
 process.on('disconnect', () => process.exit(0));
 process.on('message', (message: { id: number; do: string; plan: LoadPlan }) => {
   const answer = (value: unknown) => process.send?.({ id: message.id, answer: value });
   if (message.do === 'start') {
     plan = message.plan;
-    startMs = monotonicMs() + TURN_MS;
-    turn = setInterval(send, TURN_MS);
-    answer(startMs);
+    void start().then(answer);
   } else void end().then(answer);
 });
+
+/** Gives the moment of the first request. */
+async function start(): Promise<number> {
+  const ready = Array.from({ length: plan.connections }, () => new Connection());
+  await Promise.all(ready.map((connection) => connection.connected));
+  free.push(...ready);
+  startMs = monotonicMs() + TURN_MS;
+  turn = setInterval(send, TURN_MS);
+  return startMs;
+}
 
 function send(): void {
   const nowMs = monotonicMs();
@@ -60,7 +70,8 @@ function send(): void {
     waiting.add(request);
     const isFresh = (index * plan.freshShare) % 1 < plan.freshShare && plan.freshShare > 0;
     const connection = isFresh ? undefined : takeFree();
-    (connection ?? new Connection()).begin(request, isFresh);
+    if (connection === undefined && plan.connections > 0) queue.push(request);
+    else (connection ?? new Connection()).begin(request, isFresh);
   }
   for (const request of waiting) {
     if (nowMs - request.dueMs < plan.timeoutMs) break; // in order of their moments
@@ -115,6 +126,8 @@ async function end(): Promise<Records> {
 
 class Connection {
   isClosed = false;
+  /** Or closed before that. */
+  readonly connected: Promise<void>;
   readonly #socket: Socket;
   #request: Request | null = null;
   #pending: Buffer = Buffer.alloc(0);
@@ -127,9 +140,13 @@ class Connection {
   constructor() {
     all.add(this);
     this.#socket = connect({ port: plan.port, host: '127.0.0.1', noDelay: true });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.connected = promise;
     this.#socket.on('connect', () => {
       this.#isConnected = true;
+      resolve();
     });
+    this.#socket.on('close', resolve);
     this.#socket.on('data', (bytes: Buffer) => this.#take(bytes));
     this.#socket.on('error', () => this.#close());
     this.#socket.on('end', () => this.#close());
@@ -190,7 +207,11 @@ class Connection {
     this.#request = null;
     settle(request, Number(head.start.slice(9, 12)), fieldOf(head, 'x-fermat-endpoint'));
     if (this.#isLast || isOver || fieldOf(head, 'connection') === 'close') this.#fail(OUTCOMES.reset);
-    else free.push(this);
+    else {
+      const next = queue.shift();
+      if (next === undefined) free.push(this);
+      else this.begin(next, false);
+    }
     return false;
   }
 

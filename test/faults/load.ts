@@ -20,6 +20,8 @@ export interface LoadPlan {
   readonly body: string;
   /** 0…1: requests that come on a connection of their own; the others on kept ones. */
   readonly freshShare: number;
+  /** So many are opened before the first request, and no more: who finds none free waits for one. 0 = as many as it takes. */
+  readonly connections: number;
   /** A request without an answer is given up as lost after this. */
   readonly timeoutMs: number;
 }
@@ -71,7 +73,7 @@ export class Load {
 /** Requests to `path` of whatever listens on `port`. */
 export async function startLoad(port: number, rate: number, more: Partial<LoadPlan> = {}): Promise<Load> {
   const plan = { path: '/', host: 'example.com', fields: '', methods: ['GET'], body: 'x'.repeat(64) };
-  return new Load({ ...plan, port, rate, freshShare: 0, timeoutMs: 40_000, ...more }).start();
+  return new Load({ ...plan, port, rate, freshShare: 0, connections: 0, timeoutMs: 40_000, ...more }).start();
 }
 
 /** Now, on the clock of the records. */

@@ -65,7 +65,7 @@ async function aborts({ isQuick, say }: How): Promise<Figure[]> {
   await pause(isQuick ? 500 : WARM_UP_MS);
   // What aborts need is there before it is looked at.
   await origin.behave({ ...WELL, headMs: 200, bodyBytes: 100_000 }, WELL);
-  await abort(rig.port, n / 10);
+  await abort(rig.port, n / 2);
   await pause(2000);
   const [files, rss] = [rig.fermat.openFiles, rig.fermat.rssBytes];
   await abort(rig.port, n);
@@ -177,7 +177,7 @@ export const CLIENTS: readonly FaultCase[] = [
   {
     table: 'lifecycle',
     fault: 'client abort mid-response',
-    injected: '10,000 requests whose clients close or reset, on top of 100 requests/s',
+    injected: '10,000 requests whose clients close or reset, after 5,000 of them, on top of 100 requests/s',
     expected:
       'upstream ended within 100 ms, told as 499, nothing against the endpoint; no socket left, RSS +20 MiB at most',
     isShort: false,

@@ -26,7 +26,7 @@ function ratioOf(beforeMs: number, duringMs: number): Figure {
 
 async function descriptors({ isQuick }: How): Promise<Figure[]> {
   await using rig = await startRig({ start: { prelude: `ulimit -n ${FILES}` } });
-  await using load = await startLoad(rig.port, 50);
+  await using load = await startLoad(rig.port, 50, { connections: 20 });
   await pause(1000);
   const greedy: RawClient[] = [];
   const { pid } = rig.fermat;
@@ -160,7 +160,7 @@ export const CROWDS: readonly FaultCase[] = [
   {
     table: 'lifecycle',
     fault: 'fd exhaustion',
-    injected: `${FILES} descriptors in all (ulimit -n), ${2 * FILES} connections from one client on top of 50 requests/s`,
+    injected: `${FILES} descriptors in all (ulimit -n), ${2 * FILES} connections from one client on top of 50 requests/s over 20 connections`,
     expected:
       'at most half of the descriptors for connections; no crash, no spin; others lose nothing; accepts again within 1 s',
     isShort: false,

@@ -16,12 +16,12 @@ const ROUTES = [
   { pool: 'main' },
 ];
 
-/** In flight at once: 30 may be; low ones alone would be 60, high ones 10. */
+/** In flight at once: 50 may be; low ones alone would be 80, high ones 2. */
 async function priorities({ isQuick }: How): Promise<Figure[]> {
-  await using rig = await startRig({ config: { routes: ROUTES, limits: { requests: 30 } } });
+  await using rig = await startRig({ config: { routes: ROUTES, limits: { requests: 50 } } });
   await Promise.all(rig.origins.map((origin) => origin.behave({ ...WELL, headMs: 100 }, WELL)));
-  await using low = await startLoad(rig.port, 600, { host: 'low.test' });
-  await using high = await startLoad(rig.port, 100, { host: 'high.test' });
+  await using low = await startLoad(rig.port, 800, { host: 'low.test' });
+  await using high = await startLoad(rig.port, 20, { host: 'high.test' });
   await pause(isQuick ? 2000 : 8000);
   const answers = await Promise.all(
     Array.from({ length: 60 }, () => exchange(rig.port, get('/').replace('example.com', 'low.test'))),
@@ -93,7 +93,7 @@ export const OVERLOAD: readonly FaultCase[] = [
   {
     table: 'lifecycle',
     fault: 'overload: shedding by priority',
-    injected: '600 requests/s on a low route and 100/s on a high one, 100 ms each; limits.requests: 30',
+    injected: '800 requests/s on a low route and 20/s on a high one, 100 ms each; limits.requests: 50',
     expected: 'low ones get 503 with Retry-After in under 5 ms, high ones lose nothing; admin and metrics answer',
     isShort: true,
     run: priorities,

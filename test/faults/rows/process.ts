@@ -61,8 +61,10 @@ async function restarts({ isQuick, say }: How): Promise<Figure[]> {
     readyMs,
     p99Ms,
     maxMs,
+    outcomes,
     tcpMigrateReq,
   } = await measureRestarts(plan);
+  say(outcomes);
   return [
     firm('hot restarts', done, { atLeast: plan.restarts ?? 10 }),
     firm('reloads', reloads, { atLeast: plan.reloads ?? 10 }),
