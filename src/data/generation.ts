@@ -65,7 +65,10 @@ export function buildGeneration(
   const pools = snapshot.pools.map((spec, index): PoolRuntime => {
     const old = before?.pools.find((pool) => pool.spec.uid === spec.uid);
     const budget = newBudget(spec.retry.budgetRatio, spec.retry.budgetMin / snapshot.lanes, nowMs);
-    if (old !== undefined) budget.tokens = Math.min(budget.tokens, old.budget.tokens);
+    if (old !== undefined) {
+      budget.tokens = old.budget.tokens;
+      budget.good = old.budget.good;
+    }
     return {
       index,
       spec,

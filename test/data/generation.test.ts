@@ -1,10 +1,14 @@
-// What a worker makes of a Snapshot. Here: the second look at residency, which stands by itself should a row ever be wrong.
+// What a worker makes of a Snapshot. Here: the second look at residency, which stands by itself should a row ever be wrong, and what
+// outlives a reload.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { take } from '../../src/core/budget.ts';
+import { OUTCOME } from '../../src/core/lane.ts';
 import type { RouteSpec, Snapshot } from '../../src/core/snapshot.ts';
 import { NONE } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';
 import { buildGeneration } from '../../src/data/generation.ts';
+import { NEVER } from '../../src/data/wheel.ts';
 import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 
 const ROUTE: RouteSpec = {
@@ -58,4 +62,35 @@ test('a route with a residency knows the slots that are inside; one without has 
   expect(routes.map(({ inside }) => inside !== null)).toEqual([false, true, true, false]);
   expect(insideOf(1)).toEqual([2, 5]);
   expect(insideOf(2)).toEqual([]);
+});
+
+describe('after a reload', () => {
+  const hedge = { quantile: 0.95, budgetRatio: 0.02 };
+  const poolOf = (uid: number) => ({ ...poolSpec('shop', [0, 1], 0, { hedge }), uid });
+  const build = (uid: number, generation: number, before: ReturnType<typeof buildGeneration> | null = null) => {
+    const endpoints = [0, 1].map((slot) => endpointSpec(slot, { id: `e${slot}` }));
+    const renewed = endpoints.map((spec) => (spec.slot === 1 ? { ...spec, generation } : spec));
+    return buildGeneration(snapshotOf(renewed, [poolOf(uid)]), [], 0, (router) => router, before);
+  };
+
+  test('a pool that stays has the budget that is left, and knows its endpoints', () => {
+    const before = build(4, 1);
+    const [pool] = before.pools;
+    take(pool!.budget, 0);
+    for (const slot of [0, 1])
+      for (let ms = 1; ms <= 100; ms++) pool!.hedging!.learn(slot, OUTCOME.OK, ms * (slot + 1), ms, 0);
+    const [after] = build(4, 2, before).pools;
+    expect(after!.budget.tokens).toBe(pool!.budget.tokens);
+    expect(after!.hedging!.delayMs(0)).toBe(pool!.hedging!.delayMs(0));
+    // The slot is another endpoint's now.
+    expect(after!.hedging!.delayMs(1)).toBe(NEVER);
+  });
+
+  test('a pool that is new has a budget of its own, and knows nobody', () => {
+    const before = build(4, 1);
+    take(before.pools[0]!.budget, 0);
+    const [after] = build(5, 1, before).pools;
+    expect(after!.budget.tokens).toBe(before.pools[0]!.budget.tokens + 1);
+    expect(after!.hedging!.delayMs(0)).toBe(NEVER);
+  });
 });

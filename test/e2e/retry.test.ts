@@ -18,6 +18,7 @@ const POOLS: Record<string, Config> = {
   brief: { retry: { ...RETRY, attempts: 4 }, timeouts: { total: '600ms' } },
   limits: { retry: { ...RETRY, on: [429] } },
   fresh: { retry: RETRY },
+  outage: {},
 };
 
 beforeAll(async () => {
@@ -154,4 +155,18 @@ it('an endpoint cannot say how many attempts there were', async () => {
   firstGet(1, (request) => request.answer(200, 'well', 'X-Fermat-Attempts: 77\r\n'));
   const { answer } = await asked('once');
   expect(answer.all('x-fermat-attempts')).toEqual(['1']);
+});
+
+it('in a total outage there are at most 1.2 requests upstream for one of a client', async () => {
+  // Some good times first, so that the budget has something to give.
+  for (let i = 0; i < 100; i++) expect((await asked('outage')).answer.status).toBe(200);
+  for (const origin of origins) origin.reset();
+  firstGet(Number.POSITIVE_INFINITY, (request) => request.answer(503, 'no'));
+  const REQUESTS = 300;
+  for (let i = 0; i < REQUESTS; i += 10) {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => asked('outage')));
+    expect(answers.every(({ answer }) => answer.status === 503)).toBe(true);
+  }
+  expect(requests().length).toBeGreaterThan(REQUESTS);
+  expect(requests().length).toBeLessThanOrEqual(REQUESTS * 1.2);
 });
