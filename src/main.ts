@@ -21,7 +21,12 @@ export interface RunOptions {
 
 /** Resolves with the exit code when the node has ended: 0 after a drain, 1 when it could not run, 78 for its configuration. */
 export async function run(options: RunOptions): Promise<number> {
-  const predecessor = await Predecessor.hear();
+  let predecessor: Predecessor | null;
+  try {
+    predecessor = await Predecessor.hear();
+  } catch (error) {
+    return failed(error);
+  }
   const { configFile, listen, upstream, logLevel, adminToken } = options;
   const overrides = { listen, upstream, logLevel, adminToken };
   const loaded = loadConfig(configFile, overrides);
@@ -39,17 +44,24 @@ export async function run(options: RunOptions): Promise<number> {
   try {
     await node.start(predecessor?.handover ?? null);
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`fermat: ${problem}\n`);
-    await predecessor?.failed([problem], false);
+    await predecessor?.failed([error instanceof Error ? error.message : String(error)], false);
     await node.stop();
-    return EXIT.FAILED;
+    return failed(error);
+  }
+  if (life.isToldToStop) {
+    await predecessor?.failed(['it was told to end'], false);
+    return life.ended;
   }
   for (const { name, url } of node.listeners()) process.stdout.write(`listening ${name} on ${url}\n`);
   if (node.adminUrl !== null) process.stdout.write(`admin on ${node.adminUrl} (console ${node.adminUrl}/ui/)\n`);
   tellServiceManager(events);
   await predecessor?.ready(versionOf());
   return life.ended;
+}
+
+function failed(error: unknown): number {
+  process.stderr.write(`fermat: ${error instanceof Error ? error.message : String(error)}\n`);
+  return EXIT.FAILED;
 }
 
 /** An unexpected error, or a rejection that nobody handles: after it nothing is certain. */
@@ -64,7 +76,7 @@ function endOnErrors(events: EventLog): void {
 class Life {
   readonly ended: Promise<number>;
   #end: (code: number) => void = () => {};
-  #isToldToStop = false;
+  isToldToStop = false;
 
   constructor() {
     this.ended = new Promise((resolve) => {
@@ -75,8 +87,8 @@ class Life {
   /** The first TERM or INT drains, the second ends at once; HUP reloads, USR2 is a hot restart. */
   listen(node: FermatNode): void {
     const onStop = (): void => {
-      if (this.#isToldToStop) process.exit(EXIT.FAILED);
-      this.#isToldToStop = true;
+      if (this.isToldToStop) process.exit(EXIT.FAILED);
+      this.isToldToStop = true;
       if (!node.isRetired) this.#after(node.shutDown());
     };
     process.on('SIGTERM', onStop);
@@ -88,7 +100,7 @@ class Life {
 
   /** Another process has taken over. */
   retire(node: FermatNode): void {
-    if (!this.#isToldToStop) this.#after(node.retire());
+    if (!this.isToldToStop) this.#after(node.retire());
   }
 
   #after(end: Promise<void>): void {

@@ -144,6 +144,7 @@ async function end(steps: Drain): Promise<void> {
 
 /** Tells the control plane that the loop turns, and how late. */
 function startBeat(): void {
+  writer.beat(0, getHeapStatistics().used_heap_size); // born: its code has been read
   let dueMs = nowMs() + BEAT_MS;
   setInterval(() => {
     const now = nowMs();

@@ -107,6 +107,7 @@ export class FermatNode implements ControlApi {
       await this.stop();
       throw error instanceof ListenError ? new Error(`listener ${error.listener}: ${error.message}`) : error;
     }
+    if (this.#isEnding) return; // told so meanwhile
     this.#parts.reloads.watch();
     this.#notReady = null;
     this.#running.warn();

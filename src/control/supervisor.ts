@@ -126,14 +126,18 @@ export class Supervisor implements SeatEvents {
     }
   }
 
+  /** Whoever has died, or dies over it, is born with it. */
   async #give(snapshot: Snapshot): Promise<void> {
     this.#snapshot = snapshot;
     for (const seat of this.#seats) seat.installed = 0;
-    const [first, ...others] = this.#seats;
-    for (const seats of [[first!], others]) {
+    const [first, ...others] = this.#seats.filter((seat) => !seat.isEmpty);
+    if (first === undefined) return;
+    for (const seats of [[first], others]) {
       for (const seat of seats) seat.post({ type: 'snapshot', snapshot, ports: this.#ports });
       await Promise.all(seats.map((seat) => this.#untilInstalled(seat, snapshot.version)));
     }
+    if (this.#seats.every(({ installed }) => installed !== snapshot.version))
+      throw new Error(`every worker ended over version ${snapshot.version}`);
   }
 
   setGeo(files: readonly SharedFile[]): void {
@@ -232,8 +236,9 @@ export class Supervisor implements SeatEvents {
   async #untilInstalled(seat: Seat, version: number): Promise<void> {
     const untilMs = this.#options.clock() + INSTALL_MS;
     while (seat.installed !== version && seat.refusal === null) {
-      if (seat.isEmpty && this.#isStopping) return;
-      if (seat.isEmpty && this.#isStarting) throw new Error(`worker ${seat.index} ended before it listened`);
+      if (seat.isEmpty && this.#isStarting && !this.#isStopping)
+        throw new Error(`worker ${seat.index} ended before it listened`);
+      if (seat.isEmpty) return;
       const leftMs = untilMs - this.#options.clock();
       if (leftMs <= 0)
         throw new Error(`worker ${seat.index} did not take up version ${version} within ${INSTALL_MS / 1000} s`);
