@@ -15,6 +15,8 @@ import { NEVER } from './wheel.ts';
 
 /** How long the endpoint may keep a client waiting for `100 Continue` before Fermat says it, ms. */
 const PATIENCE_100_MS = 1000;
+/** Endpoints and the proxies before them bear slow clients for longer than this, ms. */
+const WORN_OUT_MS = 5000;
 
 /** Chooses an endpoint, unless `next` was chosen already, and asks for a connection to it. */
 export function begin(ex: Exchange, next: number = NONE): void {
@@ -121,7 +123,8 @@ function hostLine(ex: Exchange, books: Books): string {
 /** The time is up: of the exchange as a whole, or of whatever it waits for. */
 export function due(ex: Exchange, nowMs: number): void {
   if (nowMs >= ex.totalAtMs) {
-    drop(ex, ex.totalAtMs === ex.deadlineAtMs ? OUTCOME.CLIENT_GONE : OUTCOME.TIMEOUT);
+    const isOurs = ex.totalAtMs === ex.deadlineAtMs || isWornOut(ex, ex.isUpstreamFlushed);
+    drop(ex, isOurs ? OUTCOME.CLIENT_GONE : OUTCOME.TIMEOUT);
     ex.refuse(PROBLEM.responseTimeout);
   } else if (ex.state === STATE.WAITING) {
     if (ex.isResting) rested(ex);
@@ -158,12 +161,31 @@ export function queuedTooLong(ex: Exchange): void {
 /** The connection ended before the answer was whole. */
 export function lost(ex: Exchange, brokeHttp: boolean): void {
   const wasReused = ex.up?.isReused === true;
+  const isOurs = isWornOut(ex, ex.isUpstreamFlushed);
   ex.up = null;
   if (ex.state === STATE.TUNNEL) return endTunnel(ex);
   if (brokeHttp) return failed(ex, OUTCOME.BAD_RESPONSE, PROBLEM.badResponse, RETRY_CAUSE.NEVER);
   // The endpoint closed a pooled connection as we took it: a coincidence, not its failure.
   const isStale = wasReused && !ex.hasAnswered && !ex.books.sawBytes;
-  failed(ex, OUTCOME.RESET, PROBLEM.reset, isStale ? RETRY_CAUSE.STALE : RETRY_CAUSE.RESET);
+  failed(
+    ex,
+    isOurs ? OUTCOME.CLIENT_GONE : OUTCOME.RESET,
+    PROBLEM.reset,
+    isStale ? RETRY_CAUSE.STALE : RETRY_CAUSE.RESET,
+  );
+}
+
+/**
+ * The client has kept its endpoint waiting for so long, with the rest of its request (`hasTaken`: the endpoint has all there
+ * is) or by not taking the answer, that the end of the endpoint's patience says nothing of the endpoint. Else a few slow clients
+ * could have any endpoint ejected.
+ */
+function isWornOut(ex: Exchange, hasTaken: boolean): boolean {
+  const { books } = ex;
+  const { nowMs } = ex.plane.wheel;
+  // The streams of gRPC, and of whoever is answered while it speaks, are slow by nature.
+  if (ex.isRequestRead || ex.hasAnswered || ex.isCall) return books.heldMs(nowMs) >= WORN_OUT_MS;
+  return hasTaken && books.sentMs >= 0 && nowMs - books.sentMs >= WORN_OUT_MS;
 }
 
 /** The endpoint has not looked at the request: whatever its method, it may be said again, there over a new connection or elsewhere. */

@@ -36,6 +36,11 @@ export function countWaiting(change: 1 | -1): void {
   waiting += change;
 }
 
+/** `isShared` of what is read into, which costs less to ask. */
+function isSharedView(buffer: Buffer): boolean {
+  return buffer === SHARED || buffer === NARROW || buffer === NARROWEST;
+}
+
 function sharedNow(): Buffer {
   return waiting <= MANY ? SHARED : waiting <= A_CROWD ? NARROW : NARROWEST;
 }
@@ -114,7 +119,7 @@ export class ReadBuffer {
       if (isShared(last)) this.current = takeBulk();
     } else {
       if (isFlushed && !isShared(last)) giveBulk(last);
-      this.current = isBulk ? sharedNow() : SHARED;
+      this.current = sharedNow();
     }
     return this.current;
   }
@@ -153,7 +158,7 @@ export function onread(reading: Reading): {
   return {
     buffer: () => reading.next(),
     callback: (bytes, buffer) => {
-      reading.take(buffer === SHARED ? sharedView(bytes) : (buffer as Buffer).subarray(0, bytes));
+      reading.take(isSharedView(buffer as Buffer) ? sharedView(bytes) : (buffer as Buffer).subarray(0, bytes));
       return true;
     },
   };
@@ -174,7 +179,7 @@ export function readDirectly(socket: Socket, reading: Reading): void {
   handle.onread = function onRead(this: StreamHandle, arrayBuffer: ArrayBuffer | undefined): unknown {
     const bytes = streamBaseState[kReadBytesOrError]!;
     if (bytes <= 0) return others.call(this, arrayBuffer);
-    reading.take(current === SHARED ? sharedView(bytes) : current.subarray(0, bytes));
+    reading.take(isSharedView(current) ? sharedView(bytes) : current.subarray(0, bytes));
     const next = reading.next();
     if (next === current) return undefined;
     current = next;

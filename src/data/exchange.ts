@@ -130,6 +130,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   onDownstreamDrain(): void {
     if (this.state < STATE.ANSWERING) return;
     if (this.coder !== null) return this.coder.resume();
+    this.books.goOn(this.plane.wheel.nowMs);
     this.up?.expectWithin(this.idleMs);
     this.up?.resume(); // last: it may bring the end at once, and the next request
   }

@@ -102,6 +102,7 @@ export function chunk(ex: Exchange, bytes: Buffer, from: number, to: number): vo
   }
   up.pause();
   up.expectWithin(0); // it is the client who is slow now, or our compressor
+  ex.books.hold(ex.plane.wheel.nowMs);
 }
 
 function forward(ex: Exchange, bytes: Buffer, from: number, to: number): boolean {

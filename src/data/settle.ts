@@ -27,6 +27,9 @@ export class Books {
   wasStale = false;
   /** Time that the endpoint took, connects and earlier attempts included. */
   endpointMs = 0;
+  /** For how long the client has held the endpoint back by not taking its answer; and since when it does, -1 = it does not. */
+  #heldMs = 0;
+  #heldFromMs = -1;
 
   // Of the attempt under way:
   isOpen = false;
@@ -59,8 +62,25 @@ export class Books {
     this.lastProblem = null;
     this.wasStale = false;
     this.endpointMs = 0;
+    this.#heldMs = 0;
+    this.#heldFromMs = -1;
     this.isOpen = false;
     this.endpoint = null;
+  }
+
+  /** The client has no room for more of the answer: its endpoint is held back. */
+  hold(nowMs: number): void {
+    if (this.#heldFromMs < 0) this.#heldFromMs = nowMs;
+  }
+
+  goOn(nowMs: number): void {
+    if (this.#heldFromMs >= 0) this.#heldMs += nowMs - this.#heldFromMs;
+    this.#heldFromMs = -1;
+  }
+
+  /** For how long the client has held its endpoint back so far, ms. */
+  heldMs(nowMs: number): number {
+    return this.#heldMs + (this.#heldFromMs < 0 ? 0 : nowMs - this.#heldFromMs);
   }
 
   beginAttempt(ex: Exchange, endpoint: EndpointSpec, role: number, nowMs: number): void {

@@ -201,7 +201,8 @@ export class Coder extends Timed implements CompressorUser {
     this.#compressor.write(this.#take(), this.#onTaken);
     if (!this.#isFull) return;
     this.#isFull = false;
-    const { up, idleMs } = this.#ex;
+    const { up, idleMs, books, plane } = this.#ex;
+    books.goOn(plane.wheel.nowMs);
     up?.expectWithin(idleMs);
     up?.resume(); // last: it may bring more, or the end, at once
   }
