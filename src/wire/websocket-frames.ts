@@ -17,9 +17,8 @@ export class FrameTrack {
   /** Bytes of the frame's head so far, and how many it has: 2 until those are read. */
   #have = 0;
   #need = 2;
+  #maskBytes = 0;
   #length = 0;
-  /** The length byte, mask bit and all. */
-  #second = 0;
   /** A close frame has begun: its sender says nothing after it. */
   hasClose = false;
 
@@ -48,15 +47,19 @@ export class FrameTrack {
     return -1;
   }
 
-  /** One byte of a head, or as much payload as there is. Gives where it stopped. */
+  /** One byte of a head, a mask, or as much payload as there is. Gives where it stopped. */
   #step(bytes: Uint8Array, at: number, to: number): number {
     if (this.#left > 0) {
       const taken = Math.min(this.#left, to - at);
       this.#left -= taken;
       return at + taken;
     }
-    this.#head(bytes[at]!);
-    return at + 1;
+    if (this.#have < this.#need - this.#maskBytes) this.#head(bytes[at++]!);
+    if (this.#have < this.#need - this.#maskBytes) return at;
+    const skipped = Math.min(this.#need - this.#have, to - at);
+    this.#have += skipped;
+    if (this.#have === this.#need) this.#begin();
+    return at + skipped;
   }
 
   #head(byte: number): void {
@@ -65,22 +68,21 @@ export class FrameTrack {
       if ((byte & OPCODE) === CLOSE) this.hasClose = true;
     } else if (nth === 1) {
       const short = byte & LENGTH;
-      this.#second = byte;
       this.#length = short < LENGTH_16 ? short : 0;
-      this.#need = 2 + lengthBytes(byte) + ((byte & MASKED) === 0 ? 0 : 4);
-    } else if (nth < 2 + lengthBytes(this.#second)) {
+      this.#maskBytes = (byte & MASKED) === 0 ? 0 : 4;
+      this.#need = 2 + (short === LENGTH_16 ? 2 : short === LENGTH_64 ? 8 : 0) + this.#maskBytes;
+    } else {
       this.#length = this.#length * 256 + byte;
     }
-    if (this.#have < this.#need) return;
+  }
+
+  /** The head is whole. */
+  #begin(): void {
     this.#left = this.#length;
     this.#have = 0;
     this.#need = 2;
+    this.#maskBytes = 0;
   }
-}
-
-function lengthBytes(second: number): number {
-  const short = second & LENGTH;
-  return short === LENGTH_16 ? 2 : short === LENGTH_64 ? 8 : 0;
 }
 
 /** Why a close frame was sent (RFC 6455, 7.4.1). */

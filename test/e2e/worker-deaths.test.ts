@@ -104,12 +104,15 @@ describe('workers that die', () => {
     );
     const node = await start(env);
     await until(() => node.events.some(({ type }) => type === 'node.ready'), 'readiness');
-    const atMs = performance.now();
     writeFileSync(bomb, '');
     await until(() => events(node, 'worker.exit').length >= 2, 'the end of both');
     rmSync(bomb);
     await serves(node);
-    expect(performance.now() - atMs).toBeLessThan(6000);
+    expect(
+      events(node, 'worker.exit')
+        .slice(0, 2)
+        .map(({ restartInMs }) => restartInMs),
+    ).toEqual([0, 0]);
     expect(new Set(events(node, 'worker.exit').map(({ worker }) => worker))).toEqual(new Set([0, 1]));
     expect(await node.metric('fermat_worker_restarts_total')).toBe(events(node, 'worker.exit').length);
     expect(node.exit).toBeNull();
@@ -138,7 +141,7 @@ describe('workers that die', () => {
     const startMs = performance.now();
     node.writeConfig(config({ routes: [{ path: '/', respond: { status: 200, body: 'mended' } }] }));
     expect((await node.admin('/api/v1/reload', { method: 'POST' })).status).toBe(200);
-    expect(performance.now() - startMs).toBeLessThan(1500);
+    expect(performance.now() - startMs).toBeLessThan(6000); // and a dead one waits for 8 s and more
     const text = async () => (await exchange(node.port, get()).catch(() => null))?.text;
     await until(async () => (await text()) === 'mended', 'the new configuration', 10_000);
     expect(node.exit).toBeNull();
