@@ -4,6 +4,7 @@
 import { writeSync } from 'node:fs';
 import type { AccessFormat } from '../core/snapshot.ts';
 import type { Exchange } from './exchange.ts';
+import { attemptsOf } from './hedge.ts';
 
 const FLUSH_MS = 100;
 const FLUSH_CHARS = 64 * 1024;
@@ -47,7 +48,7 @@ function jsonLine(ex: Exchange, totalMs: number): string {
   const { books, head, down } = ex;
   const endpoint = books.endpoint === null ? 'null' : JSON.stringify(books.endpoint.id);
   const route = ex.route === null ? 'null' : JSON.stringify(ex.route.spec.name);
-  return `{"time":"${new Date().toISOString()}","client":"${down.peer.address}","method":${JSON.stringify(head.method)},"host":${JSON.stringify(head.authority)},"path":${JSON.stringify(head.path)},"status":${books.status},"bytes":${books.responseBytes},"durationMs":${totalMs.toFixed(3)},"route":${route},"endpoint":${endpoint},"attempts":${ex.attemptCount}}\n`;
+  return `{"time":"${new Date().toISOString()}","client":"${down.peer.address}","method":${JSON.stringify(head.method)},"host":${JSON.stringify(head.authority)},"path":${JSON.stringify(head.path)},"status":${books.status},"bytes":${books.responseBytes},"durationMs":${totalMs.toFixed(3)},"route":${route},"endpoint":${endpoint},"attempts":${attemptsOf(ex)}}\n`;
 }
 
 function combinedLine(ex: Exchange): string {

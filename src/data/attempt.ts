@@ -143,11 +143,20 @@ export function due(ex: Exchange, nowMs: number): void {
 export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   ex.up = null;
   ex.books.connectReason = reason + 1;
-  if (reason === CONNECT_FAILURE.DESCRIPTORS)
-    return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
-  const isLate = reason === CONNECT_FAILURE.TIMEOUT || reason === CONNECT_FAILURE.TLS_TIMEOUT;
-  const outcome = isLate ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED;
-  failed(ex, outcome, CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
+  failed(ex, connectOutcomeOf(reason), CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
+}
+
+/** What a connection that never came about says of its endpoint. */
+export function connectOutcomeOf(reason: ConnectFailure): Outcome {
+  switch (reason) {
+    case CONNECT_FAILURE.DESCRIPTORS:
+      return OUTCOME.CLIENT_GONE; // it is we who have none left
+    case CONNECT_FAILURE.TIMEOUT:
+    case CONNECT_FAILURE.TLS_TIMEOUT:
+      return OUTCOME.TIMEOUT;
+    default:
+      return OUTCOME.CONNECT_FAILED;
+  }
 }
 
 /** No connection came free in time: not the endpoint's failure, but another may have room. */

@@ -186,11 +186,6 @@ export class Exchange extends Timed implements UpstreamEvents {
     response.tunnelFin(this);
   }
 
-  /** Attempts in all, also the one beside another. */
-  get attemptCount(): number {
-    return this.attempts + (this.hedged === HEDGED.BEGUN ? 1 : 0);
-  }
-
   /** Nothing of the response waits to be written, so what it was read into may be read into again. */
   get isDownstreamFlushed(): boolean {
     return this.down.isFlushed;

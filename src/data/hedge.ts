@@ -14,10 +14,10 @@ import { NONE } from '../core/snapshot.ts';
 import type { Fields } from '../wire/fields.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
 import type { ResponseHead } from '../wire/response.ts';
-import { chooseBeside, sendTo } from './attempt.ts';
+import { chooseBeside, connectOutcomeOf, sendTo } from './attempt.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { Books, settleAttempt } from './settle.ts';
-import { CONNECT_FAILURE, type ConnectFailure, type Upstream, type UpstreamEvents } from './sides.ts';
+import type { ConnectFailure, Upstream, UpstreamEvents } from './sides.ts';
 import { ACQUIRED } from './upstreams.ts';
 import { NEVER, TICK_MS } from './wheel.ts';
 
@@ -108,8 +108,8 @@ export class Hedge implements UpstreamEvents {
   onConnectFailed(reason: ConnectFailure): void {
     if (this.#phase === PHASE.LEADING) return this.#ex.onConnectFailed(reason);
     this.#up = null;
-    if (reason === CONNECT_FAILURE.DESCRIPTORS) return this.#fail(OUTCOME.CLIENT_GONE, 0);
-    this.#fail(reason === CONNECT_FAILURE.TIMEOUT ? OUTCOME.TIMEOUT : OUTCOME.CONNECT_FAILED, 0);
+    this.#books.connectReason = reason + 1;
+    this.#fail(connectOutcomeOf(reason), 0);
   }
 
   onUpstreamLost(brokeHttp: boolean): void {
@@ -205,15 +205,24 @@ export class Hedge implements UpstreamEvents {
   }
 }
 
+/** Attempts of a request in all, also the one beside another. */
+export function attemptsOf(ex: Exchange): number {
+  return ex.attempts + (ex.hedged === HEDGED.BEGUN ? 1 : 0);
+}
+
 // ── when ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The request is out, whole: arms the moment at which the endpoint will be late, if another may be asked then. */
 export function watch(ex: Exchange): void {
-  const { hedging, retryMethods } = ex.pool!;
-  if (hedging === null || ex.hedged !== HEDGED.NOT || ex.hasAnswered) return;
-  if (!ex.replay.isWhole || ex.head.upgrade !== '' || !retryMethods.has(ex.head.method)) return;
+  const { hedging } = ex.pool!;
+  if (hedging === null || ex.hedged !== HEDGED.NOT || ex.hasAnswered || !isRepeatable(ex)) return;
   const delayMs = hedging.delayMs(ex.slot);
   if (delayMs !== NEVER) ex.armUntil(ex.books.sentMs + delayMs);
+}
+
+/** Two endpoints may be asked, and there is all that the second needs. */
+function isRepeatable(ex: Exchange): boolean {
+  return ex.replay.isWhole && ex.head.upgrade === '' && ex.pool!.retryMethods.has(ex.head.method);
 }
 
 /** It is late: asks another endpoint, if budget and load allow it; else it is looked at again when it is later still. */
@@ -222,6 +231,7 @@ export function due(ex: Exchange, nowMs: number): void {
   const pool = ex.pool!;
   const { hedging } = pool;
   if (hedging === null || ex.hasAnswered || ex.hedged > HEDGED.DENIED) return;
+  if (!isRepeatable(ex)) return; // what was due is the 100 that its client does not wait for any more
   // While our own loop stood still nobody was late but we.
   const waitedMs = nowMs - ex.books.sentMs - (ex.plane.wheel.stalledMs - ex.books.stalledMs);
   const moreMs = hedging.moreMs(ex.slot, waitedMs);

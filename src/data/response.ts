@@ -10,6 +10,7 @@ import * as compress from './compress.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { httpStatusOf, outcomeOf, rpcStatusOf } from './grpc.ts';
 import { planResponse } from './headers.ts';
+import { attemptsOf } from './hedge.ts';
 import { countRetry, RETRY_RESULT } from './retry.ts';
 import { outcomeOfStatus, settleAttempt } from './settle.ts';
 import { Tunnel } from './tunnel.ts';
@@ -82,7 +83,7 @@ function retryAfterOf(answer: ResponseHead): number {
 
 /** Attempts at an endpoint that were begun for this request, those beside another counted, too. */
 export function attemptsLine(ex: Exchange): string {
-  return `X-Fermat-Attempts: ${ex.attemptCount}\r\n`;
+  return `X-Fermat-Attempts: ${attemptsOf(ex)}\r\n`;
 }
 
 function timingLines(ex: Exchange): string {
