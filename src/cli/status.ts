@@ -57,6 +57,7 @@ function linesOf({ node, endpoints }: Status): string[] {
   const listeners = node.listeners.map(({ url }) => url).join(', ');
   return [
     `${styled('bold', node.id)}  ${where}  ·  fermat ${node.version}  ·  up ${agoText(node.startedAt, nowMs)}  ·  ${listeners}`,
+    ...(node.shedding.length === 0 ? [] : [styled('red', `requests are turned away: ${node.shedding.join(', ')}`)]),
     '',
     ...(endpoints.length === 0 ? ['no endpoints'] : tableOf(columnsAt(nowMs), endpoints)),
   ];
