@@ -177,6 +177,25 @@ describe('nothing is asked twice', () => {
     expect(late().length).toBe(1);
   });
 
+  it.each([
+    ['POST', 10],
+    ['PUT', 200_000],
+  ])('because nobody said 100, when it must not be (%s of %i bytes)', async (method, bytes) => {
+    scripts(async (request) => {
+      await request.whole();
+      await delay(1500); // beyond the patience of a client that waits for a 100
+      request.answer(200, 'first');
+    }, says('second'));
+    using client = await rawClient(fermat.port);
+    await client.send(
+      `${method} /late HTTP/1.1\r\nHost: plain\r\nExpect: 100-continue\r\nContent-Length: ${bytes}\r\n\r\n`,
+    );
+    await until(() => late().length === 1, 'the request at its endpoint');
+    await client.send('x'.repeat(bytes));
+    expect((await client.answer(method)).text).toBe('first');
+    expect(late().map((request) => request.bodyBytes)).toEqual([bytes]);
+  });
+
   it('when the body was too large to be kept', async () => {
     scripts(async (request) => {
       await request.whole();
