@@ -97,10 +97,13 @@ export class Gate {
     }
   }
 
-  /** A request has ended that took `ms` to its first byte, or to its failure; negative = that says nothing. */
-  learn(ms: number, nowMs: number): void {
+  /**
+   * A request has ended that took `ms` to its first byte, or to its failure; negative = that says nothing. A failure says
+   * something only when it was slow: an endpoint that turns requests away at once is not what it is when it is well.
+   */
+  learn(ms: number, nowMs: number, isGood: boolean): void {
     const g = this.#gradient;
-    if (g === null || ms < 0) return;
+    if (g === null || ms < 0 || (!isGood && !(ms >= g.baseMs))) return;
     observe(g, ms, this.#plane.lane.inflight[this.#spec.slot]! - this.#length + 1, nowMs);
     this.#limit = g.limit;
   }

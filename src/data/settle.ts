@@ -210,7 +210,7 @@ function tellGate(
   const group = ex.generation.groups[slot]!;
   const { nowMs } = ex.plane.wheel;
   const isUnanswered = outcome === OUTCOME.TIMEOUT && firstByteMs < 0 && books.sentMs >= 0;
-  group.gate.learn(isUnanswered ? nowMs - books.sentMs : firstByteMs, nowMs);
+  group.gate.learn(isUnanswered ? nowMs - books.sentMs : firstByteMs, nowMs, outcome < OUTCOME.TOO_MANY);
   if (group.gate.length > 0) group.settled(status === 101);
 }
 

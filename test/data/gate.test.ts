@@ -1,11 +1,14 @@
 // Who may ask an endpoint now, and who waits: a gate by itself, on the in-flight counts of a real plane.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LaneWriter, newLane } from '../../src/core/lane.ts';
-import type { PoolSpec } from '../../src/core/snapshot.ts';
+import { newBudget } from '../../src/core/budget.ts';
+import { LaneWriter, newLane, OUTCOME, type Outcome } from '../../src/core/lane.ts';
+import { NONE, type PoolSpec } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';
+import type { Exchange } from '../../src/data/exchange.ts';
 import { Gate } from '../../src/data/gate.ts';
 import { Plane } from '../../src/data/plane.ts';
+import { Books, settleAttempt } from '../../src/data/settle.ts';
 import type { UpstreamEvents } from '../../src/data/sides.ts';
 import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 
@@ -89,17 +92,49 @@ describe('a gate', () => {
   it('finds its limit out where nobody knows what the endpoint can take, and forgets it only when another is asked for', () => {
     const gate = gateOf({ requestsPerEndpoint: 'auto', connectionsPerEndpoint: 200 });
     expect(gate.limit).toBe(100); // of two workers
-    let nowMs = 0;
+    let { nowMs } = plane.wheel;
     plane.lane.inflight[SPEC.slot] = 5;
-    for (; nowMs < 1000; nowMs += 10) gate.learn(10, nowMs);
+    for (let i = 0; i < 100; i++, nowMs += 10) gate.learn(10, nowMs, true);
     plane.lane.inflight[SPEC.slot] = 90;
-    for (; nowMs < 2000; nowMs += 10) gate.learn(200, nowMs);
+    for (let i = 0; i < 100; i++, nowMs += 10) gate.learn(200, nowMs, true);
     const { limit } = gate;
     expect(limit).toBeLessThan(50);
     gate.install({ ...POOL, requestsPerEndpoint: 'auto', connectionsPerEndpoint: 200, queue: 3 });
     expect(gate.limit).toBe(limit);
     gate.install({ ...POOL, requestsPerEndpoint: 10, connectionsPerEndpoint: 200 });
     expect(gate.limit).toBe(5);
+  });
+
+  it('does not take quick failures for the pace of an endpoint that is well', () => {
+    const pool = { ...POOL, requestsPerEndpoint: 'auto', connectionsPerEndpoint: 200 } as const;
+    const gate = new Gate(plane, SPEC, pool);
+    const ex = {
+      plane,
+      pool: { spec: pool, budget: newBudget(0.2, 0, 0), hedging: null },
+      generation: { groups: [{ gate }] },
+      head: { method: 'GET' },
+    } as unknown as Exchange;
+    const books = new Books();
+    /** Thirty at once, each of which takes `ms` and comes to `outcome`. */
+    const answers = (outcome: Outcome, status: number, ms: number, forMs: number): void => {
+      plane.lane.inflight[SPEC.slot] = 30;
+      for (const untilMs = plane.wheel.nowMs + forMs; plane.wheel.nowMs < untilMs; plane.wheel.nowMs += 5) {
+        books.beginAttempt(ex, SPEC, NONE, plane.wheel.nowMs - ms);
+        books.sentMs = plane.wheel.nowMs - ms;
+        books.firstByteMs = plane.wheel.nowMs;
+        settleAttempt(ex, outcome, status, books);
+      }
+    };
+    answers(OUTCOME.OK, 200, 60, 1000);
+    expect(gate.limit).toBe(100);
+    answers(OUTCOME.STATUS_5XX, 503, 1, 2000);
+    answers(OUTCOME.TOO_MANY, 429, 1, 2000);
+    for (let i = 0; i < 20; i++) {
+      answers(OUTCOME.OK, 200, 60, 100);
+      expect(gate.limit).toBe(100);
+    }
+    for (let i = 0; i < 20; i++) answers(OUTCOME.STATUS_5XX, 500, 2000, 100); // slow ones do tell
+    expect(gate.limit).toBeLessThan(50);
   });
 
   it('leaves an endpoint that says what it can take to the selector', () => {
