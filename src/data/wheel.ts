@@ -45,6 +45,8 @@ export class Wheel {
   onTurn: ((nowMs: number) => void) | null = null;
   /** Until then nothing is due, for the loop has only just come back. */
   #graceMs = 0;
+  /** Since when what is due waits for that; -1 = it does not. */
+  #heldFromMs = -1;
   #due: Timed | null = null;
   #timer: NodeJS.Timeout | null = null;
   #lastTick: number;
@@ -76,7 +78,15 @@ export class Wheel {
   turn(): void {
     const nowMs = this.stamp();
     this.onTurn?.(nowMs);
-    if (nowMs >= this.#graceMs) this.advance(nowMs);
+    if (nowMs < this.#graceMs && this.#mayHold(nowMs)) return;
+    this.#heldFromMs = -1;
+    this.advance(nowMs);
+  }
+
+  /** Not for ever: where the loop stands still again and again, time-outs are late, but they are. */
+  #mayHold(nowMs: number): boolean {
+    if (this.#heldFromMs < 0) this.#heldFromMs = nowMs;
+    return nowMs - this.#heldFromMs <= MAX_GRACE_MS;
   }
 
   #noteStall(nowMs: number): void {

@@ -306,6 +306,20 @@ describe('a loop that stood still', () => {
     expect(wheel.stalledMs).toBe(1000 - TICK_MS - STALL_MS - TICK_MS);
   });
 
+  it('again and again (a share of a processor that is used up) still has its time-outs, if late', () => {
+    const { wheel, at, turnAt } = turned();
+    const alarm = new Alarm();
+    wheel.arm(alarm, 200);
+    // Runs for the first 20 of every 100 ms.
+    for (let ms = 0; ms < 3000; ms += 100) {
+      turnAt(ms);
+      at(ms + 20);
+      wheel.stamp();
+    }
+    expect(alarm.firedAtMs).toHaveLength(1);
+    expect(alarm.firedAtMs[0]).toBeLessThan(1500);
+  });
+
   it('is noticed by whoever reads first, before the next tick', () => {
     const { wheel, at } = turned();
     at(500);
