@@ -8,6 +8,7 @@ import type { ListenerSpec } from '../core/snapshot.ts';
 
 /** The kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
+const KEEP_ALIVE_S = 60;
 
 export class Sockets {
   readonly #servers: Server[] = [];
@@ -71,6 +72,7 @@ export class Sockets {
       server.listen(where, BACKLOG, () => {
         server.off('error', reject);
         server.on('error', () => {}); // EMFILE at accept: the connection waits in the backlog
+        keepAlive(server);
         resolve(server);
       });
     });
@@ -80,6 +82,17 @@ export class Sockets {
 function portOf(server: Server): number {
   const address = server.address();
   return address !== null && typeof address === 'object' ? address.port : 0;
+}
+
+/**
+ * What nobody speaks on for KEEP_ALIVE_S (a stream of events, a watch, a tunnel) is asked whether its client is still there; ten
+ * seconds later it is not. Set on the listening socket, whose connections inherit it for nothing.
+ */
+function keepAlive(server: Server): void {
+  const { _handle: handle } = server as unknown as {
+    readonly _handle: { setKeepAlive?(isOn: boolean, afterS: number): number };
+  };
+  handle.setKeepAlive?.(true, KEEP_ALIVE_S);
 }
 
 /** Node keeps it to its handles. -1 = closed. */

@@ -1,6 +1,7 @@
 // Clients that are slow on purpose, over HTTP/1.1, TLS and HTTP/2 alike: each has its time, however it spends it, and the endpoint
 // it keeps waiting is not blamed for what comes of that.
 
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
 import {
@@ -104,6 +105,27 @@ describe('a connection on which nothing is asked', () => {
     expect(code).toBe(E.NO_ERROR);
     expect(tookMs).toBeGreaterThan(IDLE_MS - 100);
     expect(tookMs).toBeLessThan(IDLE_MS + LATE_MS);
+  });
+});
+
+describe('a client that is gone without a word', () => {
+  it('is asked by the kernel whether it is there, though nothing else is timed', async () => {
+    origin.script = () => {};
+    using client = await rawClient(fermat.port);
+    await client.send(get());
+    const request = await origin.nth(1);
+    // Of our side of the connection: which timer runs (2 = keep-alive), and when it is due, in ticks of 10 ms.
+    const [local, remote] = [fermat.port, client.socket.localPort!].map((port) =>
+      port.toString(16).toUpperCase().padStart(4, '0'),
+    );
+    const line = readFileSync('/proc/net/tcp', 'latin1').match(
+      new RegExp(`:${local} \\S+:${remote} 01 \\S+ (\\w\\w):(\\w+)`),
+    );
+    expect(line?.[1]).toBe('02');
+    expect(Number.parseInt(line![2]!, 16)).toBeGreaterThan(5000);
+    expect(Number.parseInt(line![2]!, 16)).toBeLessThanOrEqual(6000);
+    request.answer();
+    expect((await client.answer()).status).toBe(200);
   });
 });
 

@@ -81,8 +81,10 @@ const limits = z
       .default(0)
       .describe('0 = no limit, else 413'),
     headTimeout: duration().default('10s').describe('First byte to end of head, 408'),
-    idleTimeout: duration().default('60s').describe('Keep-alive without a request'),
-    bodyTimeout: duration().default('30s').describe('A request body without progress, 408'),
+    idleTimeout: duration().default('60s').describe('Keep-alive without a request; an answer that is not taken'),
+    bodyTimeout: duration()
+      .default('30s')
+      .describe('A request body without progress, 408; less than 100 bytes/s is none'),
     connections: whole(0, 1e9).default(0).describe('Per node; 0 = by file descriptors'),
     connectionsPerClient: whole(0, 1e9).default(0).describe('Per client, an IPv4 address or an IPv6 /64; 0 = no limit'),
     requests: whole(0, 1e9).default(0).describe('In flight at once, per node; more: 503; 0 = no limit'),
