@@ -9,8 +9,13 @@
 import type { Drain } from '../core/messages.ts';
 import type { Plane } from './plane.ts';
 
-/** What idle clients get between the last answer with `Connection: close` and being closed, ms; half of a shorter time-out. */
+/**
+ * What idle clients get, after nothing is accepted any more, before they are closed; ms, and half of a shorter time-out at most.
+ * A request that crosses the close on its way is lost to clients that do not repeat it, so where another process serves
+ * already, and nobody waits for the end of this one, there is more time to say `Connection: close` instead.
+ */
 const IDLE_GRACE_MS = 1000;
+const HANDED_OVER_GRACE_MS = 5000;
 /** Idle connections are closed at this pace, each ms, and all of them in this part of the time-out. */
 const IDLE_PER_MS = 0.5;
 const IDLE_SHARE = 0.25;
@@ -29,15 +34,15 @@ export async function drain(plane: Plane, listeners: Iterable<Accepting>, steps:
   await after(delayMs);
   for (const listener of listeners) listener.close(isHandedOver);
   const untilMs = plane.clock() + timeoutMs;
-  void closeIdle(plane, timeoutMs);
+  void closeIdle(plane, timeoutMs, isHandedOver ? HANDED_OVER_GRACE_MS : IDLE_GRACE_MS);
   void closeTunnels(plane, timeoutMs);
   while (plane.connectionCount > 0 && plane.clock() < untilMs) await after(TICK_MS);
   plane.destroy();
   await after(TICK_MS); // what was cut closes its books
 }
 
-async function closeIdle(plane: Plane, timeoutMs: number): Promise<void> {
-  await after(Math.min(IDLE_GRACE_MS, timeoutMs / 2));
+async function closeIdle(plane: Plane, timeoutMs: number, graceMs: number): Promise<void> {
+  await after(Math.min(graceMs, timeoutMs / 2));
   const all = plane.connections();
   const windowMs = Math.min(all.length / IDLE_PER_MS, timeoutMs * IDLE_SHARE);
   await spread(plane, all, windowMs, (connection) => connection.closeIdle());
