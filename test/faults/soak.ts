@@ -1,9 +1,11 @@
 // npm run soak -- --minutes N: mixed traffic, faults, reloads and worker kills for as long as told, and at the end as at the start:
-// memory, descriptors, sockets, threads, and nothing in flight. Ends with 1 when something was left over.
+// memory, descriptors, sockets, threads, and nothing in flight. With --aborts N so many requests that their clients abort, after
+// that. Ends with 1 when something was left over.
 
 import { parseArgs } from 'node:util';
 import { tableOf } from '../../bench/support/report.ts';
 import { until } from '../support/until.ts';
+import { measureAborts } from './aborts.ts';
 import type { Phase } from './load.ts';
 import { pause } from './rig.ts';
 import { CYCLE, FAULT_MS, SoakRig, type Tallies } from './soak/rig.ts';
@@ -24,13 +26,14 @@ const SLACK = 4;
 const { values: flags } = parseArgs({
   options: {
     minutes: { type: 'string', default: '30' },
+    aborts: { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
-const minutes = Number(flags.minutes);
-if (flags.help || !(minutes > 0)) {
-  console.log('npm run soak -- [--minutes 30] [--json]');
+const [minutes, aborts] = [Number(flags.minutes), Number(flags.aborts)];
+if (flags.help || !(minutes > 0) || !(aborts >= 0)) {
+  console.log('npm run soak -- [--minutes 30] [--aborts 100000] [--json]');
   process.exit(flags.help ? 0 : 2);
 }
 const say = (line: string) => {
@@ -65,7 +68,8 @@ async function soak(): Promise<number> {
     clearInterval(sampler);
     const { plain, tallies } = await rig.endTraffic();
     const atEnd = await restOf(rig, startMs);
-    return report(rig, { samples, faults, plain, tallies, atRest, atEnd });
+    const aborted = aborts > 0 ? await abortChecks() : [];
+    return report(rig, { samples, faults, plain, tallies, atRest, atEnd }, aborted);
   } finally {
     await rig.stop();
   }
@@ -111,7 +115,7 @@ interface Findings {
   readonly atEnd: Sample;
 }
 
-function report(rig: SoakRig, findings: Findings): number {
+function report(rig: SoakRig, findings: Findings, aborted: readonly Check[]): number {
   const { samples, faults, plain, tallies, atRest, atEnd } = findings;
   const cycleMs = CYCLE * FAULT_MS;
   const of = (value: (sample: Sample) => number) =>
@@ -130,6 +134,7 @@ function report(rig: SoakRig, findings: Findings): number {
     same('client connections at rest', 0, atEnd.connections, 0),
     same('in flight at rest', 0, atEnd.inflight, 0),
     alive(rig),
+    ...aborted,
   ];
   const misses = checks.filter(({ isHeld }) => !isHeld);
   if (flags.json) {
@@ -170,6 +175,19 @@ function report(rig: SoakRig, findings: Findings): number {
       .join(', ')}`,
   );
   return misses.length === 0 ? 0 : 1;
+}
+
+/** On a process of its own. Memory is judged by the second half: the first makes pools and heaps as large as they are to be. */
+async function abortChecks(): Promise<Check[]> {
+  say(`${aborts} aborted requests`);
+  const left = await measureAborts(aborts);
+  const grown = `${left.rssSecondHalfMiB.toFixed(1)} MiB`;
+  return [
+    same(`descriptors after ${left.aborted} aborts`, 0, left.filesLeft, SLACK),
+    same('… connections and requests', 0, left.connectionsLeft + left.inflightLeft, 0),
+    same('… counted against endpoints', 0, left.failures + left.unhealthy, 0),
+    { name: '… RSS, second half', start: '', end: grown, expected: '≤ 20 MiB', isHeld: left.rssSecondHalfMiB <= 20 },
+  ];
 }
 
 function trendCheck(name: string, trend: Trend): Check {
