@@ -92,9 +92,10 @@ export class Hedge implements UpstreamEvents {
     else this.#up = upstream;
   }
 
-  /** A hedge that waits is called off with the answer of the other, at the latest. */
+  /** Others wait there for their only attempt; and if the first one failed, nobody would have timed the wait of this one. */
   onQueued(): void {
     if (this.#phase === PHASE.LEADING) this.#ex.onQueued();
+    else this.#fail(OUTCOME.CLIENT_GONE, 0);
   }
 
   onUpstreamReady(upstream: Upstream): void {
