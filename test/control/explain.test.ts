@@ -42,7 +42,15 @@ function pool(name: string, whenAllDown: 'try' | 'fail' = 'try'): PoolSpec {
     millisPerUsdPerMillion: 0,
     slowStartMs: 0,
     whenAllDown,
-    timeouts: { connectMs: 1, firstByteMs: 1, bodyIdleMs: 1, tunnelIdleMs: 1, idleMs: 1, connectionAgeMs: 0, totalMs: 0 },
+    timeouts: {
+      connectMs: 1,
+      firstByteMs: 1,
+      bodyIdleMs: 1,
+      tunnelIdleMs: 1,
+      idleMs: 1,
+      connectionAgeMs: 0,
+      totalMs: 0,
+    },
     retry: {
       attempts: 1,
       onConnect: true,

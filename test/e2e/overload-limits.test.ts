@@ -87,12 +87,17 @@ describe('requests in flight', () => {
     expect(refused.field('connection')).toBeNull(); // the connection is none too many
     held.shift()!.answer();
     await Promise.any(holders.map((client) => client.answer()));
+    // The last byte of an answer may be here a moment before its request is counted out.
     const client = await connected('127.0.2.1');
-    await client.send(ask('high'));
-    await until(() => held.length === 20, 'the next request');
+    await until(async () => {
+      await client.send(ask('high'));
+      await until(() => held.length === 20 || client.pending.length > 0, 'the next request, or a refusal');
+      if (held.length < 20) expect((await client.answer()).status).toBe(503);
+      return held.length === 20;
+    }, 'the next request to be served');
     release();
     expect((await client.answer()).status).toBe(200);
-    expect(await fermat.metric('fermat_shed_total', 'route="high/"', 'reason="requests"')).toBe(1);
+    expect(await fermat.metric('fermat_shed_total', 'route="high/"', 'reason="requests"')).toBeGreaterThan(0);
   });
 
   it('at the node: low routes leave a fifth of them to others, normal ones a tenth to high ones', async () => {
@@ -139,6 +144,7 @@ describe('requests in flight', () => {
     for (let round = 0; round < 4; round++) {
       for (const client of await hold('high', 10)) client.reset();
       await until(() => held.every((request) => request.connection.isClosed), 'the aborts at the endpoint');
+      await until(async () => (await fermat.metric('fermat_connections')) === 0, 'the end of all connections');
       held.length = 0;
     }
     await hold('high', 20);

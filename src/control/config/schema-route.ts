@@ -75,7 +75,10 @@ export const route = z.strictObject({
     .describe('preserve = the client’s, endpoint = the endpoint’s own, else as written'),
   requestHeaders: headerEdits('request'),
   responseHeaders: headerEdits('response'),
-  serverTiming: z.boolean().default(false).describe('Adds Server-Timing, X-Fermat-Endpoint and X-Fermat-Attempts to responses'),
+  serverTiming: z
+    .boolean()
+    .default(false)
+    .describe('Adds Server-Timing, X-Fermat-Endpoint and X-Fermat-Attempts to responses'),
   priority: z
     .enum(PRIORITIES)
     .default('normal')
