@@ -85,7 +85,9 @@ const limits = z
     bodyTimeout: duration()
       .default('30s')
       .describe('A request body without progress, 408; less than 100 bytes/s is none'),
-    connections: whole(0, 1e9).default(0).describe('Per node; 0 = as many as file descriptors allow, which are never more'),
+    connections: whole(0, 1e9)
+      .default(0)
+      .describe('Per node; 0 = as many as file descriptors allow, which are never more'),
     connectionsPerClient: whole(0, 1e9).default(0).describe('Per client, an IPv4 address or an IPv6 /64; 0 = no limit'),
     requests: whole(0, 1e9).default(0).describe('In flight at once, per node; more: 503; 0 = no limit'),
     requestsPerClient: whole(0, 1e9).default(0).describe('In flight at once, per client; more: 429; 0 = no limit'),
