@@ -108,8 +108,9 @@ export class Admission {
       const share = shareOf(pool.requests, rank, this.#highPools.has(pool.uid));
       if (census.requestsIn(pool.uid) >= share) return this.shed(ex, SHED.POOL);
     }
-    if (limits.requestsPerClient > 0) {
-      const key = this.#keyOf(ex);
+    const client = limits.requestsPerClient > 0 ? clientAddress(ex) : '';
+    if (client !== '') {
+      const key = this.#keyOf(ex, client);
       if (census.requestsOf(key) >= limits.requestsPerClient) return this.shed(ex, SHED.CLIENT);
       census.countRequestOf(key, 1);
       ex.ticket |= TICKET.CLIENT;
@@ -126,8 +127,7 @@ export class Admission {
   }
 
   /** Mostly the next request of a connection is the same client's. */
-  #keyOf(ex: Exchange): number {
-    const address = clientAddress(ex);
+  #keyOf(ex: Exchange, address: string): number {
     if (ex.clientKey !== 0 && ex.keyedAddress === address) return ex.clientKey;
     ex.keyedAddress = address;
     ex.clientKey = Census.keyOf(address);

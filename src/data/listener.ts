@@ -84,10 +84,10 @@ export class Listener implements Door {
       destination: isTcp ? (canonicalIp(socket.localAddress ?? '') ?? '') : '',
       destinationPort: this.port,
     };
-    // A balancer's own address is no client: whoever it names is counted, when the name is known.
-    const isBalancer = spec.proxyProtocol !== 'off' && generation.trusted.has(ends.source);
+    // Who is trusted to name its clients is none itself, and who has no address is nobody's neighbour.
+    const isBalancer = generation.trusted.has(ends.source);
     const key = Census.keyOf(ends.source);
-    if (!this.#census.enter(key, 0, isBalancer ? 0 : limits.connectionsPerClient)) {
+    if (!this.#census.enter(key, 0, isBalancer || ends.source === '' ? 0 : limits.connectionsPerClient)) {
       socket.destroy();
       return;
     }
