@@ -78,20 +78,27 @@ export class Succession {
     try {
       const sockets = await supervisor.hold();
       if (this.#isAbandoned) throw new Error('this process is ending');
-      this.#successor = new Successor({
+      const estate = {
         version,
         sockets,
         admin: running.adminSocket,
         tickets: tickets.packed(),
         names: names.known(),
         memory: fleet.memory(),
-      });
+      };
+      this.#successor = new Successor(estate, (pid) => this.#lost(pid));
       return await this.#successor.outcome;
     } catch (error) {
       return { ok: false, isConfig: false, problems: [error instanceof Error ? error.message : String(error)] };
     } finally {
       this.#successor = null;
     }
+  }
+
+  /** It is too late to go on: our sockets are closed. */
+  #lost(pid: number): void {
+    const message = `process ${pid} has ended while ${process.pid} still drains: nobody accepts connections`;
+    this.#parts.events.emit('error', 'node.replace', message, { pid });
   }
 
   #failed(why: string, { code, problems }: Pick<ReplaceResult, 'code' | 'problems'>): ReplaceResult {

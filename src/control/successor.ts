@@ -22,10 +22,15 @@ export class Successor {
   readonly #child: ChildProcess;
   /** Never rejects. */
   readonly outcome: Promise<Outcome>;
+  readonly #onLost: (pid: number) => void;
   #settle: (outcome: Outcome) => void = () => {};
 
-  /** Its output goes where ours goes. It is no part of our session: what ends us does not end it. */
-  constructor(estate: Estate) {
+  /**
+   * Its output goes where ours goes. It is no part of our session: what ends us does not end it. `onLost`: it was ready, and has
+   * ended before us.
+   */
+  constructor(estate: Estate, onLost: (pid: number) => void) {
+    this.#onLost = onLost;
     const { sockets, admin } = estate;
     const fds = [...sockets.map(({ fd }) => fd), ...(admin === null ? [] : [admin.fd])];
     const [command, args] = commandLine();
@@ -62,7 +67,8 @@ export class Successor {
       clearTimeout(timer);
       child.removeAllListeners();
       child.on('error', () => {}); // of a channel that the other side has closed
-      if (!ok) child.kill('SIGKILL'); // it may hold our sockets, and accept from them
+      if (ok) child.once('exit', () => this.#onLost(child.pid!));
+      else child.kill('SIGKILL'); // it may hold our sockets, and accept from them
       if (child.connected) child.disconnect();
       child.unref();
     });

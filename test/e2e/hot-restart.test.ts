@@ -259,6 +259,25 @@ describe('when it goes wrong, the running one goes on', () => {
   );
 
   it(
+    'and says so when its successor dies before it has ended itself',
+    async () => {
+      await start(simpleConfig([origin.url], {}, { shutdown: { drainDelay: '0s', timeout: '10s' } }));
+      origin.script = () => {};
+      using stuck = await rawClient(fermat.port);
+      await stuck.send(get());
+      await until(() => origin.requests.length > 0, 'a request that keeps it');
+      const pid = await hotRestart(fermat);
+      process.kill(pid, 'SIGKILL');
+      await until(
+        () => types('node.replace').some(({ level, pid: lost }) => level === 'error' && lost === pid),
+        'the news',
+      );
+      expect(fermat.exit).toBeNull();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'to its end, when it is told to end: nobody takes over any more',
     async () => {
       await start(simpleConfig([origin.url]));
