@@ -72,6 +72,16 @@ describe('time', () => {
     expect((await client.get()).body).toBe('slow');
   });
 
+  it('leaves a connection alone on which something is asked, also when that is answered at once', async () => {
+    using client = await h2Client(rig.port);
+    const lastHop = [[':method', 'OPTIONS'], ...getFields().slice(1), ['max-forwards', '0']] as const;
+    for (let i = 0; i < 8; i++) {
+      await delay(IDLE_MS / 2);
+      expect((await client.over(client.request(lastHop))).status).toBe(200);
+    }
+    expectAbout(await msUntil(client.ended()), IDLE_MS);
+  });
+
   const UNFINISHED: [what: string, first: Buffer, more: Buffer | null][] = [
     ['a preface', PREFACE.subarray(0, 10), null],
     ['a header section', Buffer.concat([PREFACE, settings(), frame(T.HEADERS, 0, 1, writeFields(getFields()))]), null],

@@ -153,6 +153,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     const fault = code === HPACK.TOO_LARGE ? FAULT.HEAD_TOO_LARGE : stream.read(this.block, !isEnd);
     if (fault !== NO_FAULT) return this.#refuse(stream, streamId, fault, isEnd);
     this.streams.set(streamId, stream);
+    this.#vigil.request(false, 0); // it may be over before anybody looks
     if (this.plane.endsConnections) this.beginDrain();
     stream.arrive(streamId, this.sender.initialWindow, !isEnd);
     this.#asleep.push(stream);
