@@ -18,6 +18,7 @@ import { NEVER } from './wheel.ts';
 
 /** A closed tunnel's other side may take this long to say its last bytes, ms. */
 const TUNNEL_LINGER_MS = 2000;
+const DAY_MS = 86_400_000;
 /** Interim heads of one request. Nobody holds them back for a slow client, so an endpoint without measure is not to fill memory. */
 const MAX_INTERIM_BYTES = 256 * 1024;
 
@@ -73,12 +74,14 @@ function isStream(answer: ResponseHead): boolean {
   return at >= 0 && (answer.valueStartsWith(at, 'text/event-stream') || answer.valueStartsWith(at, 'application/grpc'));
 }
 
-/** Retry-After in delta-seconds; a date is rare and says no more than "later". 0 = none; a day at most. */
+/** Retry-After, in seconds or as a date, ms from now. 0 = none; a day at most. */
 function retryAfterOf(answer: ResponseHead): number {
   const at = answer.find(FIELD.RETRY_AFTER);
   if (at < 0) return 0;
   const value = answer.value(at);
-  return /^[0-9]{1,9}$/.test(value) ? Math.min(Number(value), 86_400) * 1000 : 0;
+  if (/^[0-9]{1,9}$/.test(value)) return Math.min(Number(value) * 1000, DAY_MS);
+  const ms = value.endsWith(' GMT') ? Date.parse(value) - Date.now() : 0;
+  return ms > 0 ? Math.min(ms, DAY_MS) : 0;
 }
 
 /** Attempts at an endpoint that were begun for this request, those beside another counted, too. */

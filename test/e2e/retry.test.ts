@@ -101,6 +101,17 @@ describe('Retry-After of an endpoint', () => {
     expect(requests().length).toBe(1);
   });
 
+  it.each([
+    ['a date to come is passed on', 60, 503],
+    ['a date gone by is no wait', -60, 200],
+  ])('that is %s', async (_, seconds, status) => {
+    const date = new Date(Date.now() + seconds * 1000).toUTCString();
+    firstGet(1, (request) => request.answer(503, 'later', `Retry-After: ${date}\r\n`));
+    const { answer, ms } = await asked('once');
+    expect([answer.status, requests().length]).toEqual([status, status === 200 ? 2 : 1]);
+    expect(ms).toBeLessThan(500);
+  });
+
   it('holds nothing up when the client goes meanwhile', async () => {
     firstGet(1, (request) => request.answer(503, 'later', 'Retry-After: 1\r\n'));
     const client = await rawClient(fermat.port);
