@@ -95,8 +95,8 @@ class Member {
         return !isSipping;
       },
     };
-    const socket =
-      plan.way === 'tls' ? overTls(where, onread, isSipping) : connect({ ...where, onread, noDelay: true });
+    const options = { ...where, onread, noDelay: true };
+    const socket = plan.way === 'tls' ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
     this.#socket = socket;
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -145,26 +145,4 @@ class Member {
     if (this.#plan.way === 'tls') this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
-}
-
-/** A TLSSocket on a socket takes no `onread`: it is stopped behind each read, of up to 64 KiB. */
-function overTls(
-  where: { port: number; host: string; localAddress: string },
-  onread: { buffer: Buffer; callback: (bytes: number) => boolean },
-  isSipping: boolean,
-): Socket {
-  const raw = connect({ ...where, noDelay: true });
-  const socket = connectTls({
-    socket: raw,
-    rejectUnauthorized: false,
-    ALPNProtocols: ['http/1.1'],
-  });
-  raw.on('error', () => socket.destroy());
-  socket.on('data', (bytes: Buffer) => {
-    onread.callback(bytes.length);
-    if (isSipping) {
-      socket.pause();
-    }
-  });
-  return socket;
 }

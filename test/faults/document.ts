@@ -1,11 +1,14 @@
-// docs/faults.md, from the figures of a full run: the tables of faults with expected and measured side by side.
+// What was measured, kept in bench/results/faults.json row by row, and docs/faults.md written from it: the tables of faults with
+// expected and measured side by side. A run of some rows replaces those; a row says itself when it was measured, and of what.
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { machineOf } from '../../bench/support/machine.ts';
-import { type AbsentCase, type Figure, TABLES, type Table, textOf } from './case.ts';
+import { type Machine, machineOf } from '../../bench/support/machine.ts';
+import { type Figure, TABLES, type Table, textOf } from './case.ts';
+import { ABSENT, CASES } from './cases.ts';
 
-const FILE = fileURLToPath(new URL('../../docs/faults.md', import.meta.url));
+const RESULTS = fileURLToPath(new URL('../../bench/results/faults.json', import.meta.url));
+const DOCUMENT = fileURLToPath(new URL('../../docs/faults.md', import.meta.url));
 
 export interface Row {
   readonly table: Table;
@@ -21,45 +24,70 @@ export interface Row {
   readonly tookS: number;
 }
 
-/** Gives the path. */
-export function writeDocument(rows: readonly Row[], absent: readonly AbsentCase[], tookS: number): string {
-  writeFileSync(FILE, documentOf(rows, absent, tookS));
-  return FILE;
+interface Kept extends Row {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly commit: string;
 }
 
-function documentOf(rows: readonly Row[], absent: readonly AbsentCase[], tookS: number): string {
-  const { cpu, cores, system, node, commit } = machineOf();
+interface Results {
+  readonly machine: Machine;
+  readonly rows: readonly Kept[];
+}
+
+/** Puts a row in the place of its earlier self and writes both files. Gives the path of the document. */
+export function keep(row: Row): string {
+  const machine = machineOf();
+  const kept: Kept = { ...row, at: new Date().toISOString(), commit: machine.commit };
+  const earlier = new Map(read().map((one) => [keyOf(one), one]));
+  earlier.set(keyOf(row), kept);
+  // In the order of the tables; rows that are no more are dropped.
+  const rows = CASES.flatMap((one) => earlier.get(keyOf(one)) ?? []);
+  writeFileSync(RESULTS, `${JSON.stringify({ machine, rows } satisfies Results, null, 2)}\n`);
+  writeFileSync(DOCUMENT, documentOf({ machine, rows }));
+  return DOCUMENT;
+}
+
+const keyOf = ({ table, fault }: { table: string; fault: string }) => `${table}: ${fault}`;
+
+function read(): readonly Kept[] {
+  try {
+    return (JSON.parse(readFileSync(RESULTS, 'utf8')) as Results).rows;
+  } catch {
+    return []; // the first run
+  }
+}
+
+function documentOf({ machine: { cpu, cores, system, node }, rows }: Results): string {
   const held = rows.filter(({ isHeld }) => isHeld).length;
+  const dates = rows.map(({ at }) => at.slice(0, 16)).sort();
+  const commits = [...new Set(rows.map(({ commit }) => commit))].join(', ');
+  const tookS = rows.reduce((sum, row) => sum + row.tookS, 0);
   const parts = [
     '# Faults: what happens, and what was measured',
     'Written by `npm run faults`, which starts the real process before scripted origins, injects each fault while an open-loop ' +
       'client counts every request with its outcome and its latency from the moment it was due, and compares. Settings that ' +
-      'differ from the defaults are named in the row. Limits stand behind the figures. Everything runs on one machine: latencies ' +
-      'are upper bounds, counts are exact. Limits of latencies are widened by what the machine was late itself at p99, as a timer in an ' +
-      'idle process tells (the last column), and a row that missed by a latency alone was measured once more.',
-    `${held} of ${rows.length} rows hold, ${absent.length} are not there yet. ${new Date().toISOString().slice(0, 16)}Z, ` +
-      `${cpu}, ${cores} cores, ${system}, Node ${node}, commit ${commit}, ${Math.round(tookS)} s. ` +
-      '`npm run faults -- --only PATTERN` runs a part, `--quick` a short form of all.',
+      'differ from the defaults are named in the row; limits stand behind the figures. Everything runs on one machine: latencies ' +
+      'are upper bounds, counts are exact. Limits of latencies are widened by how late the machine itself was at p99, as a timer ' +
+      'in an idle process tells (the last column), and a row that missed by a latency alone was measured once more.',
+    `${held} of ${CASES.length} rows hold, ${ABSENT.length} are not there yet. ${dates[0]}Z to ${dates.at(-1)}Z, ${cpu}, ` +
+      `${cores} cores, ${system}, Node ${node}, commit ${commits}; ${Math.round(tookS / 60)} minutes in all. ` +
+      '`npm run faults -- --only PATTERN` measures some rows anew, `--quick` tries all in short and keeps nothing.',
   ];
-  for (const [table, title] of Object.entries(TABLES)) parts.push(`## ${title}\n${tableOf(table, rows, absent)}`);
+  for (const [table, title] of Object.entries(TABLES)) parts.push(`## ${title}\n${tableOf(table, rows)}`);
   return `${parts.join('\n\n')}\n`;
 }
 
-function tableOf(table: string, rows: readonly Row[], absent: readonly AbsentCase[]): string {
+function tableOf(table: string, rows: readonly Kept[]): string {
   const lines = ['| fault | expected | measured | | late by |', '|---|---|---|---|---|'];
   for (const row of rows.filter((one) => one.table === table)) {
     const measured = row.error ?? row.figures.map(textOf).join('; ');
+    const verdict = row.isHeld ? 'holds' : '**missed**';
     lines.push(
-      lineOf(
-        `**${row.fault}**<br>${row.injected}`,
-        row.expected,
-        measured,
-        row.isHeld ? 'holds' : '**missed**',
-        `${row.noiseMs.toFixed(1)} ms`,
-      ),
+      lineOf(`**${row.fault}**<br>${row.injected}`, row.expected, measured, verdict, `${row.noiseMs.toFixed(1)} ms`),
     );
   }
-  for (const { fault, expected, absent: why } of absent.filter((one) => one.table === table)) {
+  for (const { fault, expected, absent: why } of ABSENT.filter((one) => one.table === table)) {
     lines.push(lineOf(`**${fault}**`, expected, `not there yet: ${why}`, '–', '–'));
   }
   return lines.join('\n');

@@ -103,7 +103,7 @@ async function vanished({ isQuick }: How): Promise<Figure[]> {
   const told = await course({
     rig: { pool: { timeouts: { connect: '1s' } } },
     warmUpMs: isQuick ? 1000 : WARM_UP_MS,
-    faultMs: isQuick ? 2500 : 12_000,
+    faultMs: isQuick ? 2500 : 10_000,
     afterMs: isQuick ? 0 : COOL_DOWN_MS,
     inject: (rig) => rig.origins[0]!.vanish(),
     recover: (rig) => rig.origins[0]!.resume(),
@@ -112,11 +112,11 @@ async function vanished({ isQuick }: How): Promise<Figure[]> {
   const settled = during.between(faultAtMs + FIRST_MS);
   return [
     ...common(told),
-    firm('requests that waited for it', during.slowerThan(500)),
-    timed('longest', during.maxMs, 'ms', { atMost: 1100 + before.quantileMs(0.99) }),
+    timed('requests that waited for it', during.slowerThan(900), '', { atMost: 10 }),
+    timed('longest', during.maxMs, 'ms', { atMost: 1200 + before.quantileMs(0.99) }),
     timed('p99 before', before.quantileMs(0.99), 'ms'),
     timed('p99 from 2 s on', settled.quantileMs(0.99), 'ms', { atMost: 1.5 * before.quantileMs(0.99) + 5 }),
-    timed('last request tried it after', told.lastTriedMs / 1000, 's', { atMost: 1.5 }),
+    timed('last request tried it after', told.lastTriedMs / 1000, 's'),
     ...(isQuick ? [] : [timed('back in rotation after', backS(told), 's', { atMost: 10 })]),
   ];
 }
@@ -157,7 +157,8 @@ export const GONE: readonly FaultCase[] = [
     table: 'endpoint',
     fault: 'blackhole (SYN dropped)',
     injected: 'one of 3 endpoints resets what it has and drops every SYN, 200 requests/s; connect: 1s',
-    expected: '0 lost; at most 1 s + normal for those who meet it; p99 as before 2 s later; back within 10 s',
+    expected:
+      '0 lost; at most 1 s + normal for those who meet it, 10 of them at most; p99 as before 2 s later; back within 10 s',
     isShort: true,
     run: vanished,
   },

@@ -91,7 +91,7 @@ async function amplification(name: string, traffic: Behaviour | null, { isQuick,
   const before = await attempts(rig);
   if (traffic === null) await Promise.all(rig.origins.map((origin) => origin.refuse()));
   else await Promise.all(rig.origins.map((origin) => origin.behave(traffic)));
-  await pause(isQuick ? 2000 : 10_000);
+  await pause(isQuick ? 2000 : 8000);
   const all = await load.end();
   const requests = all.requests - RATE; // those of the first second
   return firm(

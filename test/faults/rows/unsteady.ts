@@ -59,7 +59,7 @@ async function recovering(): Promise<Figure[]> {
   await rig.when(0, ({ healthy }) => !healthy, 'to be unhealthy');
   await rig.origins[0]!.restart();
   const startedAtMs = nowMs();
-  await pause(22_000);
+  await pause(17_000);
   const all = await load.end();
   const backAtMs = all.between(startedAtMs).firstAtMs((_, by) => by === 'e0');
   const shareIn = (fromS: number, toS: number) =>
