@@ -45,6 +45,7 @@ export async function run(options: RunOptions): Promise<number> {
     await node.start(predecessor?.handover ?? null);
   } catch (error) {
     await predecessor?.failed([error instanceof Error ? error.message : String(error)], false);
+    if (life.isToldToStop) return life.ended;
     await node.stop();
     return failed(error);
   }

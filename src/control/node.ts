@@ -82,7 +82,11 @@ export class FermatNode implements ControlApi {
    * Resolves when every listener accepts connections. Rejects with a sentence for people, having ended what it began.
    * `handover`: from a process that runs, and goes on until this resolves.
    */
-  async start(handover: Handover | null = null): Promise<void> {
+  start(handover: Handover | null = null): Promise<void> {
+    return this.#parts.reloads.alone(() => this.#start(handover)); // who asks for a reload meanwhile gets it afterwards
+  }
+
+  async #start(handover: Handover | null): Promise<void> {
     const { snapshot, compiled, geo } = this.#running;
     const inherited = handover === null ? [] : claim(handover.sockets, snapshot.listeners);
     const ours = snapshot.listeners.filter((spec) => inherited.some((socket) => belongsTo(socket, spec)));

@@ -104,6 +104,7 @@ export class Supervisor implements SeatEvents {
     try {
       // The first one alone: it is the one that learns which ports `:0` gives.
       for (const seats of [this.#seats.slice(0, 1), this.#seats.slice(1)]) {
+        if (this.#isStopping) throw new Error('it was told to end');
         for (const seat of seats) this.#spawn(seat);
         await Promise.all(seats.map((seat) => this.#untilInstalled(seat, snapshot.version)));
       }
