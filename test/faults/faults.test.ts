@@ -6,7 +6,7 @@ import { type FaultCase, type Figure, holds, TABLES, textOf } from './case.ts';
 import { ABSENT, CASES } from './cases.ts';
 
 const TIMEOUT_MS = 120_000;
-const AT_ONCE = 3;
+const AT_ONCE = 2;
 
 const waiting: (() => void)[] = [];
 let running = 0;

@@ -18,6 +18,7 @@ const MIB = 1 << 20;
 /** More than all socket buffers between an origin and a client take in. */
 const LARGE_BYTES = 16 * MIB;
 const LARGE_PATH = '/large';
+const SETTLE_MS = 4000;
 /** Connections to endpoints are pooled for so long without use, so that what is left over shows. */
 const POOLED = '1s';
 
@@ -148,7 +149,7 @@ class Crowd implements AsyncDisposable {
     this.#plan = { port, way, heads, readers, path: LARGE_PATH };
   }
 
-  /** Resolves a second after all have come. */
+  /** Resolves when all have come, and what the kernel's buffers take in has been sent: gigabytes. */
   async gather(): Promise<void> {
     await this.#peer.ask<CrowdCounts>({ do: 'gather', plan: this.#plan });
     await until(
@@ -159,7 +160,7 @@ class Crowd implements AsyncDisposable {
       'the crowd',
       20_000,
     );
-    await pause(1000);
+    await pause(SETTLE_MS);
   }
 
   async leave(): Promise<void> {
