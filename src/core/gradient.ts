@@ -2,13 +2,14 @@
 // little to do. Like a TCP congestion window, but steered by latency: once a queue builds up inside the endpoint, more
 // requests make each of them slower and none of them earlier.
 //
-//   gradient = clamp(TOLERANCE · base / median of the window, 0.5, 1)         limit ← gradient · limit + headroom
+//   gradient = clamp(TOLERANCE · base / mean of the window, 0.5, 1)         limit ← gradient · limit + headroom
 //
-// Source: Netflix concurrency-limits (Gradient2Limit: tolerance, app-limited growth) and Envoy's gradient controller (median
-// of a window, headroom √limit, a new base when the limit lies at its minimum). `base` differs from both: Gradient2 takes a
+// Source: Netflix concurrency-limits (Gradient2Limit: mean, tolerance, app-limited growth) and Envoy's gradient controller
+// (windows, headroom √limit, a new base when the limit lies at its minimum). `base` differs from both: Gradient2 takes a
 // long average, which an overload of minutes pulls up; Envoy strangles the traffic from time to time to measure. Here it falls
-// with the quickest window at once, and rises slowly in windows that used little of the limit, where no queue is our doing.
-// An endpoint that has become slower for good is found at the minimum of the limit: what is measured there is the new base.
+// with quicker windows, and rises slowly in those that used little of the limit, where no queue is our doing. An endpoint that
+// has become slower for good is found where fewer requests at once are no quicker, or at the minimum of the limit: what is
+// measured there is the new base. The mean, since where quick and slow requests are about as many a median is either by chance.
 
 /** How much slower than `base` is no sign of a queue yet. */
 const TOLERANCE = 1.5;
@@ -21,6 +22,12 @@ const WINDOW_SAMPLES = 10;
 const MAX_SAMPLES = 128;
 /** Of itself: how far the base goes towards a slower window that we did not crowd. */
 const BASE_RISE = 0.02;
+/** … and towards a quicker one: the luck of one window is no base. */
+const BASE_FALL = 0.1;
+/** So much fewer at once should be as much quicker, were there a queue … */
+const LESS = 0.7;
+/** … and if they are not in so many windows in a row, there is none. */
+const VAIN_WINDOWS = 5;
 /** So many windows in a row at the minimum, and the base is measured anew. */
 const FLOOR_WINDOWS = 5;
 export const MIN_LIMIT = 3;
@@ -37,6 +44,10 @@ export interface Gradient {
   /** Most requests in flight within the window. */
   peak: number;
   atFloor: number;
+  /** Since latency is too high: the most requests at once, the highest latency then, and how many windows with fewer were as slow. */
+  crowd: number;
+  crowdMs: number;
+  inVain: number;
 }
 
 /** Begins at `max`: nobody is limited before there is a reason to. */
@@ -51,6 +62,9 @@ export function newGradient(max: number, nowMs: number): Gradient {
     count: 0,
     peak: 0,
     atFloor: 0,
+    crowd: 0,
+    crowdMs: 0,
+    inVain: 0,
   };
 }
 
@@ -60,17 +74,19 @@ export function observe(g: Gradient, ms: number, inflight: number, nowMs: number
   g.samples[g.count % MAX_SAMPLES] = ms;
   g.count++;
   if (g.count < WINDOW_SAMPLES || nowMs - g.sinceMs < WINDOW_MS) return;
-  turn(g, medianOf(g));
+  turn(g, meanOf(g));
   g.sinceMs = nowMs;
   g.count = 0;
   g.peak = 0;
 }
 
-function turn(g: Gradient, medianMs: number): void {
+function turn(g: Gradient, meanMs: number): void {
   const usesHalf = g.peak >= g.limit / 2;
-  if (!(medianMs >= g.baseMs)) g.baseMs = medianMs;
-  else if (!usesHalf) g.baseMs = Math.min(medianMs, g.baseMs * (1 + BASE_RISE));
-  const gradient = Math.max(MIN_GRADIENT, Math.min(1, (TOLERANCE * g.baseMs + GRAIN_MS) / (medianMs + GRAIN_MS)));
+  if (Number.isNaN(g.baseMs)) g.baseMs = meanMs;
+  else if (meanMs < g.baseMs) g.baseMs += BASE_FALL * (meanMs - g.baseMs);
+  else if (!usesHalf) g.baseMs = Math.min(meanMs, g.baseMs * (1 + BASE_RISE));
+  const gradient = Math.max(MIN_GRADIENT, Math.min(1, (TOLERANCE * g.baseMs + GRAIN_MS) / (meanMs + GRAIN_MS)));
+  learnFromLess(g, meanMs, gradient < 1);
   const headroom = Math.sqrt(g.limit);
   // A limit that is far above what is used would have to fall for long before it mattered.
   const from = gradient < 1 ? Math.min(g.limit, 2 * g.peak) : g.limit;
@@ -78,12 +94,35 @@ function turn(g: Gradient, medianMs: number): void {
   if (next < g.limit || usesHalf) g.limit = Math.max(MIN_LIMIT, Math.min(g.max, Math.round(next)));
   g.atFloor = g.limit === MIN_LIMIT ? g.atFloor + 1 : 0;
   if (g.atFloor < FLOOR_WINDOWS) return;
-  g.baseMs = medianMs;
+  g.baseMs = meanMs;
   g.atFloor = 0;
 }
 
-function medianOf(g: Gradient): number {
+/**
+ * Fewer at once, and none the quicker: then it is no queue that takes the time. The endpoint has become slower, or is asked for
+ * other things, and its base is measured anew.
+ */
+function learnFromLess(g: Gradient, meanMs: number, isSlow: boolean): void {
+  if (!isSlow) {
+    g.crowd = 0;
+    g.crowdMs = 0;
+    g.inVain = 0;
+  } else if (g.peak > LESS * g.crowd) {
+    g.crowd = Math.max(g.crowd, g.peak);
+    g.crowdMs = Math.max(g.crowdMs, meanMs);
+    g.inVain = 0;
+  } else if (meanMs < LESS * g.crowdMs) g.inVain = 0;
+  else if (++g.inVain === VAIN_WINDOWS) {
+    g.baseMs = meanMs;
+    g.crowd = 0;
+    g.crowdMs = 0;
+    g.inVain = 0;
+  }
+}
+
+function meanOf(g: Gradient): number {
   const n = Math.min(g.count, MAX_SAMPLES);
-  const sorted = g.samples.subarray(0, n).sort();
-  return sorted[n >> 1]!;
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += g.samples[i]!;
+  return sum / n;
 }

@@ -42,6 +42,36 @@ describe('a limit that is found out', () => {
     expect(Math.min(...limits)).toBeGreaterThan(300);
   });
 
+  it.each([2, 2.5, 3, 10])('is none again to one that has become %f times as slow for good', (times) => {
+    const g = newGradient(MAX, 0);
+    const random = newRandom(4);
+    const quick = load(g, { places: 5000, baseMs: 20 }, 300, 5000, 0, random);
+    const slow = load(g, { places: 5000, baseMs: 20 * times }, 300, 10_000, quick.nowMs, random);
+    expect(Math.min(...slow.limits.slice(slow.limits.length / 2))).toBeGreaterThanOrEqual(300);
+  });
+
+  it.each([0.1, 0.5, 0.9])('is none to one that is asked for quick things (a part of %f) and slow ones', (part) => {
+    const g = newGradient(MAX, 0);
+    const random = newRandom(5);
+    const ends: { readonly atMs: number; readonly ms: number }[] = [];
+    const neededAtOnce = 0.5 * (2 * part + 200 * (1 - part)); // 500 a second
+    let least = MAX;
+    let nextMs = 0;
+    for (let nowMs = 0; nowMs < 30_000; nowMs++) {
+      for (; nextMs <= nowMs; nextMs += 2) {
+        const ms = random() < part ? 2 : 200;
+        if (ends.length < g.limit) ends.push({ atMs: nowMs + ms, ms });
+      }
+      for (let i = ends.length - 1; i >= 0; i--) {
+        if (ends[i]!.atMs > nowMs) continue;
+        observe(g, ends[i]!.ms, ends.length, nowMs);
+        ends.splice(i, 1);
+      }
+      if (nowMs > 10_000) least = Math.min(least, g.limit);
+    }
+    expect(least).toBeGreaterThan(neededAtOnce);
+  });
+
   it('keeps the latency of one that is asked for too much near what it is when it is not', () => {
     const g = newGradient(MAX, 0);
     const random = newRandom(2);

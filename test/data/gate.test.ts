@@ -133,7 +133,7 @@ describe('a gate', () => {
       answers(OUTCOME.OK, 200, 60, 100);
       expect(gate.limit).toBe(100);
     }
-    for (let i = 0; i < 20; i++) answers(OUTCOME.STATUS_5XX, 500, 2000, 100); // slow ones do tell
+    for (let i = 0; i < 6; i++) answers(OUTCOME.STATUS_5XX, 500, 2000, 100); // slow ones do tell
     expect(gate.limit).toBeLessThan(50);
   });
 
