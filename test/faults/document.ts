@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type Machine, machineOf } from '../../bench/support/machine.ts';
 import { type Figure, TABLES, type Table, textOf } from './case.ts';
 import { ABSENT, CASES } from './cases.ts';
+import { soakSection } from './soak/summary.ts';
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/faults.json', import.meta.url));
 const DOCUMENT = fileURLToPath(new URL('../../docs/faults.md', import.meta.url));
@@ -75,6 +76,8 @@ function documentOf({ machine: { cpu, cores, system, node }, rows }: Results): s
       '`npm run faults -- --only PATTERN` measures some rows anew, `--quick` tries all in short and keeps nothing.',
   ];
   for (const [table, title] of Object.entries(TABLES)) parts.push(`## ${title}\n${tableOf(table, rows)}`);
+  const soak = soakSection();
+  if (soak !== '') parts.push(soak);
   return `${parts.join('\n\n')}\n`;
 }
 

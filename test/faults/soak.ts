@@ -10,10 +10,13 @@ import type { Phase } from './load.ts';
 import { pause } from './rig.ts';
 import { CYCLE, FAULT_MS, SoakRig, type Tallies } from './soak/rig.ts';
 import { type Sample, sampleOf } from './soak/sample.ts';
+import { type Check, keepSoak } from './soak/summary.ts';
 import { isRising, type Trend, trendOf } from './soak/trend.ts';
 
 const MIB = 1 << 20;
 const SAMPLE_MS = 2000;
+/** Shorter ones are tries. */
+const KEPT_MINUTES = 10;
 /** Before the first look: code compiled, pools and caches filled, every fault seen once. */
 const WARM_UP_S = 45;
 /** Idle connections of either side have gone after this: 4 s upstream, clients have closed theirs. */
@@ -40,14 +43,6 @@ const say = (line: string) => {
   if (!flags.json) console.log(line);
 };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-
-interface Check {
-  readonly name: string;
-  readonly start: string;
-  readonly end: string;
-  readonly expected: string;
-  readonly isHeld: boolean;
-}
 
 process.exitCode = await soak();
 process.exit();
@@ -163,17 +158,13 @@ function report(rig: SoakRig, findings: Findings, aborted: readonly Check[]): nu
     isHeld ? 'holds' : 'MISSED',
   ]);
   say(`\n${tableOf(['', 'start', 'end', 'expected', ''], rows)}`);
-  say(
-    `\nFaults: ${Object.entries(faults)
-      .map(([name, n]) => `${name} ${n}`)
-      .join(', ')}`,
-  );
-  say(`Plain requests: ${plain.requests} (${plain.outcomes})`);
-  say(
-    `Others: ${Object.entries(tallies)
-      .map(([kind, { begun, failed }]) => `${kind} ${begun}${failed > 0 ? ` (${failed} met a fault)` : ''}`)
-      .join(', ')}`,
-  );
+  const plainly = `${plain.requests} (${plain.outcomes})`;
+  const others = Object.entries(tallies)
+    .map(([kind, { begun, failed }]) => `${kind} ${begun}${failed > 0 ? ` (${failed} met a fault)` : ''}`)
+    .join(', ');
+  const kinds = Object.entries(faults).map(([name, n]) => `${name} ${n}`);
+  say(`\nFaults: ${kinds.join(', ')}\nPlain requests: ${plainly}\nOthers: ${others}`);
+  if (minutes >= KEPT_MINUTES) say(`Kept: ${keepSoak({ minutes, checks, faults, plain: plainly, others })}`);
   return misses.length === 0 ? 0 : 1;
 }
 
