@@ -169,6 +169,7 @@ export function tunnelFromClient(ex: Exchange, bytes: Buffer, from: number, to: 
 
 /** The client has said its last byte: the endpoint gets it, and a little time to answer. */
 export function tunnelFin(ex: Exchange): void {
+  if (ex.tunnel !== null) ex.tunnel.hasFin = true;
   ex.up?.end(null);
   ex.up?.expectWithin(TUNNEL_LINGER_MS);
 }

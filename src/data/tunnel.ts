@@ -17,6 +17,8 @@ export class Tunnel {
   #isLeaving = false;
   #isClientTold = false;
   #isEndpointTold = false;
+  /** The client has said its last byte: behind it nothing can be said for it. */
+  hasFin = false;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -74,7 +76,7 @@ export class Tunnel {
 
   #tellEndpoint(): void {
     this.#isEndpointTold = true;
-    if (this.#fromClient.hasClose) return;
+    if (this.#fromClient.hasClose || this.hasFin) return;
     const frame = closeFrame(CLOSE_CODE.GOING_AWAY, randomBytes(4));
     this.#exchange.up?.chunk(frame, 0, frame.length);
   }
