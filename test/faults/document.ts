@@ -36,26 +36,31 @@ interface Results {
   readonly rows: readonly Kept[];
 }
 
-/** Puts a row in the place of its earlier self and writes both files. Gives the path of the document. */
-export function keep(row: Row): string {
+/** Puts a row in the place of its earlier self, and writes the document anew. */
+export function keep(row: Row): void {
   const machine = machineOf();
   const kept: Kept = { ...row, at: new Date().toISOString(), commit: machine.commit };
-  const earlier = new Map(read().map((one) => [keyOf(one), one]));
+  const earlier = new Map((read()?.rows ?? []).map((one) => [keyOf(one), one]));
   earlier.set(keyOf(row), kept);
   // In the order of the tables; rows that are no more are dropped.
   const rows = CASES.flatMap((one) => earlier.get(keyOf(one)) ?? []);
   writeFileSync(RESULTS, `${JSON.stringify({ machine, rows } satisfies Results, null, 2)}\n`);
-  writeFileSync(DOCUMENT, documentOf({ machine, rows }));
-  return DOCUMENT;
+  writeDocument();
+}
+
+/** From what is kept; nothing without it. */
+export function writeDocument(): void {
+  const results = read();
+  if (results !== null) writeFileSync(DOCUMENT, documentOf(results));
 }
 
 const keyOf = ({ table, fault }: { table: string; fault: string }) => `${table}: ${fault}`;
 
-function read(): readonly Kept[] {
+function read(): Results | null {
   try {
-    return (JSON.parse(readFileSync(RESULTS, 'utf8')) as Results).rows;
+    return JSON.parse(readFileSync(RESULTS, 'utf8')) as Results;
   } catch {
-    return []; // the first run
+    return null; // the first run
   }
 }
 

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { tableOf } from '../../bench/support/report.ts';
 import { until } from '../support/until.ts';
 import { measureAborts } from './aborts.ts';
+import { writeDocument } from './document.ts';
 import type { Phase } from './load.ts';
 import { pause } from './rig.ts';
 import { CYCLE, FAULT_MS, SoakRig, type Tallies } from './soak/rig.ts';
@@ -164,7 +165,10 @@ function report(rig: SoakRig, findings: Findings, aborted: readonly Check[]): nu
     .join(', ');
   const kinds = Object.entries(faults).map(([name, n]) => `${name} ${n}`);
   say(`\nFaults: ${kinds.join(', ')}\nPlain requests: ${plainly}\nOthers: ${others}`);
-  if (minutes >= KEPT_MINUTES) say(`Kept: ${keepSoak({ minutes, checks, faults, plain: plainly, others })}`);
+  if (minutes >= KEPT_MINUTES) {
+    say(`Kept: ${keepSoak({ minutes, checks, faults, plain: plainly, others })}`);
+    writeDocument();
+  }
   return misses.length === 0 ? 0 : 1;
 }
 
