@@ -11,6 +11,8 @@ import { handleOf, type StreamHandle, streams } from './handle.ts';
 
 /** One read takes up to this much. Larger reads were measured and gave nothing: the kernel hands out what has arrived. */
 export const BULK_BYTES = 64 * 1024;
+/** What may wait in an accepted socket's own queue before no more is read for it: a TLS record's worth. */
+export const MAX_QUEUED_BYTES = 16 * 1024;
 /** Bulk buffers kept for the next large body, per worker; of smaller ones as many as take the same room. */
 const MAX_FREE = 64;
 /** What is read into the shared buffer fits into a bulk buffer with the framing before and behind it. */
@@ -195,7 +197,7 @@ export function adopt(accepted: Socket, reading: Reading): Socket {
   const shell = accepted as unknown as { _handle: unknown };
   const handle = shell._handle;
   shell._handle = null;
-  const options = { handle, allowHalfOpen: true, onread: onread(reading) };
+  const options = { handle, allowHalfOpen: true, onread: onread(reading), writableHighWaterMark: MAX_QUEUED_BYTES };
   const socket = new Socket(options as ConstructorParameters<typeof Socket>[0]);
   readDirectly(socket, reading);
   return socket;

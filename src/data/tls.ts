@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import { CertificateIndex } from '../core/certificate.ts';
 import { NONE, type TlsListenerSpec } from '../core/snapshot.ts';
-import { onread, type Reading, readDirectly } from './buffers.ts';
+import { MAX_QUEUED_BYTES, onread, type Reading, readDirectly } from './buffers.ts';
 import type { PeerTls } from './sides.ts';
 
 /** A ClientHello may be sent again within a connection, and each costs us a signature: refused (TLS 1.2; 1.3 has none). */
@@ -133,13 +133,14 @@ export class ServerTlsSocket extends TLSSocket {
   certificate = 0;
 
   constructor(contexts: TlsContexts, accepted: Handle, reading: Reading) {
-    const options: ServerTlsOptions & { allowHalfOpen: boolean; onread: unknown } = {
+    const options: ServerTlsOptions & { allowHalfOpen: boolean; onread: unknown; highWaterMark: number } = {
       isServer: true,
       secureContext: contexts.first,
       requestCert: contexts.wantsClientCert,
       rejectUnauthorized: contexts.wantsClientCert,
       allowHalfOpen: true,
       onread: onread(reading),
+      highWaterMark: MAX_QUEUED_BYTES,
       accepted,
     };
     if (contexts.alpn !== null) options.ALPNProtocols = contexts.alpn;

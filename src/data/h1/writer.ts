@@ -42,7 +42,8 @@ export class MessageWriter implements Pending {
 
   /** More may be handed over. Whenever this was false, `onDrain` follows once it is true again. */
   get hasRoom(): boolean {
-    return this.pendingWrites === 0 && !this.#socket.writableNeedDrain;
+    const socket = this.#socket;
+    return this.pendingWrites === 0 && (!socket.writableNeedDrain || socket.writableLength === 0);
   }
 
   /** Everything handed over has left for the kernel. */
