@@ -3,7 +3,14 @@
 
 import { startAdmin } from '../../src/control/admin.ts';
 import { createEventLog } from '../../src/control/events.ts';
-import type { CandidateView, ControlApi, EndpointView, Refusal, ReloadResult, ReplaceResult } from '../../src/control/types.ts';
+import type {
+  CandidateView,
+  ControlApi,
+  EndpointView,
+  Refusal,
+  ReloadResult,
+  ReplaceResult,
+} from '../../src/control/types.ts';
 
 export interface FakeApi extends ControlApi {
   reason: string | null;
