@@ -21,10 +21,10 @@ const FRAMING_BYTES = 512;
 export const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES - FRAMING_BYTES);
 /**
  * As many exchanges of a worker may wait for their clients before less is read for each: a large read is dear to hold, small ones
- * are dear to make (half the size: a quarter more CPU). A crowd of a thousand that does not read holds 20 MiB, not 64.
+ * are dear to make (half the size: a quarter more CPU). A crowd of a thousand that does not read holds 17 MiB, not 64.
  */
-const MANY = 64;
-const A_CROWD = 256;
+const MANY = 32;
+const A_CROWD = 128;
 const HALF_BYTES = BULK_BYTES / 2;
 const QUARTER_BYTES = BULK_BYTES / 4;
 const NARROW: Buffer = SHARED.subarray(0, HALF_BYTES - FRAMING_BYTES);
