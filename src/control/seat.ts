@@ -91,10 +91,19 @@ export class Seat {
   #note(message: FromWorker): void {
     if (message.type === 'installed') this.installed = message.version;
     else if (message.type === 'refused')
-      this.refusal = new ListenError(message.listener, message.code, message.message);
+      this.#refused(new ListenError(message.listener, message.code, message.message));
     else if (message.type === 'quiet') this.quiet = message.version;
     else if (message.type === 'sockets') this.sockets = message.sockets;
     else if (message.type === 'drained') this.isDrained = true;
+  }
+
+  /** Of a worker that nobody waits for (another one died) nobody would learn that it does not listen: it ends as well. */
+  #refused(error: ListenError): void {
+    if (this.#waiting.size > 0) this.refusal = error;
+    else {
+      this.#events.onError(this, error);
+      void this.end();
+    }
   }
 
   /** An empty lane for whoever sits here next. */
