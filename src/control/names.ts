@@ -51,6 +51,9 @@ interface Name {
   readonly waiting: Set<() => void>;
 }
 
+/** Changes nothing. */
+const UNSAID: Family = { addresses: [], error: new Error('not asked') };
+
 export class Names {
   readonly #options: NamesOptions;
   readonly #dns: Dns;
@@ -191,7 +194,8 @@ export class Names {
     name.failures = 0;
     this.#take(name, answer.four, answer.six);
     void answer.late?.then((six) => {
-      if (this.#isCurrent(name)) this.#take(name, answer.four, six);
+      // Only what came late: a newer answer may have been given for the rest meanwhile.
+      if (this.#isCurrent(name)) this.#take(name, UNSAID, six);
     });
     this.#askIn(name, answer.ttlMs);
   }
