@@ -134,7 +134,7 @@ function dialTls(target: DialTarget, dialling: Dialling, preamble: string, watch
   const { spec, pool, tlsSession } = target;
   const options: ConnectionOptions = {
     ...placeOf(target),
-    servername: pool.tls.serverName ?? (isIP(spec.host) === 0 ? spec.host : ''),
+    servername: pool.tls.serverName ?? (isIP(spec.host) === 0 ? spec.host.replace(/\.$/, '') : ''),
     ALPNProtocols: [spec.scheme === 'h2' ? 'h2' : 'http/1.1'],
     rejectUnauthorized: pool.tls.verify,
     secureContext: target.secureContext(),
