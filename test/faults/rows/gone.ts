@@ -90,7 +90,7 @@ async function killed({ isQuick }: How): Promise<Figure[]> {
   const first = during.between(faultAtMs, faultAtMs + FIRST_MS);
   const figures = [
     ...common(told),
-    firm('failed connects', told.connectFailures, { atMost: MOST_CONNECTS }),
+    timed('failed connects', told.connectFailures, '', { atMost: MOST_CONNECTS }),
     timed('last request tried it after', told.lastTriedMs / 1000, 's', { atMost: 1 }),
     timed('p99 of the first 2 s, beyond that before', first.quantileMs(0.99) - before.quantileMs(0.99), 'ms', {
       atMost: 5,
