@@ -7,7 +7,7 @@ import { openGeo } from '../geoip/reader.ts';
 import { nowMs } from './clock.ts';
 import { Census } from './core/census.ts';
 import { belongsTo, type ListeningSocket, placeOf } from './core/handover.ts';
-import { LaneWriter } from './core/lane.ts';
+import { LaneWriter } from './core/lane-writer.ts';
 import type { Drain, FromWorker, SharedFile, TicketKeyring, ToWorker, WorkerBirth } from './core/messages.ts';
 import type { Router } from './core/router.ts';
 import type { ListenerSpec, Snapshot } from './core/snapshot.ts';

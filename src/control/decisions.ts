@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { nowMs } from '../clock.ts';
 import { distanceKm } from '../core/geo.ts';
-import type { LaneReader } from '../core/lane.ts';
+import type { LaneReader } from '../core/lane-reader.ts';
 import type { LatLon, Snapshot } from '../core/snapshot.ts';
 import type { Entry } from './decisions/entry.ts';
 import { Journal } from './decisions/journal.ts';

@@ -4,8 +4,9 @@
 
 import { type CohortPath, EDGE_COHORT } from '../core/cohort.ts';
 import { probed as probedHealth } from '../core/health.ts';
-import { type LaneReader, type Outcome, SAMPLE } from '../core/lane.ts';
+import type { LaneReader } from '../core/lane-reader.ts';
 import { probedOutlier } from '../core/outlier.ts';
+import { type Outcome, SAMPLE } from '../core/sample.ts';
 import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';

@@ -5,7 +5,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import { nowMs } from '../clock.ts';
-import { bucketsOf, type LaneReader } from '../core/lane.ts';
+import { bucketsOf } from '../core/cells.ts';
+import type { LaneReader } from '../core/lane-reader.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import { expiriesOf } from './metrics/expiries.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { nowMs } from '../clock.ts';
-import type { LaneReader } from '../core/lane.ts';
+import type { LaneReader } from '../core/lane-reader.ts';
 import type { Loaded, Overrides } from './config/load.ts';
 import { Decisions } from './decisions.ts';
 import { createExplain } from './explain.ts';

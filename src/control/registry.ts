@@ -2,7 +2,7 @@
 // reloads, and what was ever named keeps its uid. Slots are few and reused, uids are many and never: statistics live by slot,
 // metrics by uid. The one writer of both; nothing here is known to the workers.
 
-import { OTHER } from '../core/lane.ts';
+import { OTHER } from '../core/cells.ts';
 import {
   type EndpointSpec,
   type LatLon,

@@ -3,7 +3,8 @@
 
 import { Worker } from 'node:worker_threads';
 import type { ListeningSocket } from '../core/handover.ts';
-import { LaneReader, newLane } from '../core/lane.ts';
+import { newLane } from '../core/lane.ts';
+import { LaneReader } from '../core/lane-reader.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '../core/messages.ts';
 import { Deaths } from './deaths.ts';
 import { Pulse } from './pulse.ts';

@@ -1,7 +1,8 @@
 // Says when workers begin to turn requests away, why, and when that is over: once each, however many requests and workers it
 // is. What they do is theirs to decide (data/admission.ts); here it is read from their lanes and told.
 
-import { type LaneReader, SHED_REASONS } from '../core/lane.ts';
+import { SHED_REASONS } from '../core/cells.ts';
+import type { LaneReader } from '../core/lane-reader.ts';
 import type { EventLog } from './types.ts';
 
 const WHY: Readonly<Record<(typeof SHED_REASONS)[number], string>> = {

@@ -5,7 +5,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { clearCensus, newCensus } from '../core/census.ts';
 import { type ListeningSocket, shareOut } from '../core/handover.ts';
-import type { LaneReader } from '../core/lane.ts';
+import type { LaneReader } from '../core/lane-reader.ts';
 import type { Drain, FromWorker, ProxyRefusal, SharedFile, TicketKeyring } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { backoffMs, DeathAlarm } from './deaths.ts';

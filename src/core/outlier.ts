@@ -2,7 +2,7 @@
 // and keeps its sentence. Whether it may be ejected (never the last that answers) depends on the whole pool: mayEject().
 // Latency never ejects, it only weighs; what a client causes never counts, or one client could eject them all.
 
-import { OUTCOME, type Outcome } from './lane.ts';
+import { OUTCOME, type Outcome } from './sample.ts';
 import type { OutlierSpec } from './snapshot.ts';
 
 export type EjectReason = 'connect' | 'reset' | 'timeout' | 'status' | 'ratio' | 'success-rate';

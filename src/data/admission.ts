@@ -3,8 +3,8 @@
 // routes under it, normal ones leave them a tenth. While nothing is limited and nobody is shed, one look at
 // `isOpen` is all.
 
+import { CELL, EVENT, SHED } from '../core/cells.ts';
 import { Census } from '../core/census.ts';
-import { CELL, EVENT, SHED } from '../core/lane.ts';
 import { NONE, type Snapshot } from '../core/snapshot.ts';
 import { PROBLEM, type Problem, SHED_PROBLEM } from './errors.ts';
 import type { Exchange } from './exchange.ts';

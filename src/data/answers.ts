@@ -1,7 +1,7 @@
 // Answers that no endpoint gives: `respond` routes, OPTIONS and TRACE at their last hop, and what went wrong, in the terms of
 // plain HTTP or of gRPC.
 
-import { METHODS } from '../core/lane.ts';
+import { METHODS } from '../core/cells.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
 import { type Problem, renderProblem, wantsJson } from './errors.ts';

@@ -1,7 +1,8 @@
 // One attempt to have a request answered: choose an endpoint, get a connection, send; and what happens when that fails.
 // Functions over the exchange: an attempt has no life of its own, its account is in Books and settled exactly once.
 
-import { OUTCOME, type Outcome, SHED } from '../core/lane.ts';
+import { SHED } from '../core/cells.ts';
+import { OUTCOME, type Outcome } from '../core/sample.ts';
 import { NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';

@@ -3,7 +3,7 @@
 // is room. A pick that is not written down pays for two compares. Nothing is allocated.
 
 import { DECISION, DECISION_FIELDS, trialAgeMs } from '../core/decision.ts';
-import type { LaneWriter } from '../core/lane.ts';
+import type { LaneWriter } from '../core/lane-writer.ts';
 import { type PickContext, ROLE, type Selector } from '../core/selector.ts';
 import { MAX_LANES, NONE, type RouteSpec } from '../core/snapshot.ts';
 import { CANDIDATE_INTS, CI, ROW, rowShapeAt } from '../core/table.ts';

@@ -1,7 +1,7 @@
 // Whether an answer is compressed on its way to the client, and with what (RFC 9110 8.4, 12.5.3). The rules are here; the header
 // lines are made in compress/fields.ts, the bytes in compress/coder.ts. Routes that do not compress never come here.
 
-import { CELL, COMPRESS_MISS } from '../core/lane.ts';
+import { CELL, COMPRESS_MISS } from '../core/cells.ts';
 import type { RouteSpec } from '../core/snapshot.ts';
 import { preferredCoding } from '../wire/accept.ts';
 import { FRAMING } from '../wire/body.ts';

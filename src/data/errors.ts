@@ -104,7 +104,7 @@ function shed(details: string, message: string): Problem {
   return { ...problem(503, 'overload', 'http_request_denied', message, 1), details };
 }
 
-/** By SHED code (core/lane.ts). */
+/** By SHED code (core/cells.ts). */
 export const SHED_PROBLEM: readonly Problem[] = [
   shed('loop', 'this proxy has more to do than it can'),
   shed('memory', 'this proxy is short of memory'),

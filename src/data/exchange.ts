@@ -6,7 +6,7 @@
 //     └───▶ attempt ─▶ waiting for a connection ─▶ sent ─▶ head ─▶ body ─▶ done        a retryable failure ─▶ attempt
 //                                                       └─▶ tunnel ─▶ done
 
-import { OUTCOME } from '../core/lane.ts';
+import { OUTCOME } from '../core/sample.ts';
 import { NONE } from '../core/snapshot.ts';
 import type { Fields } from '../wire/fields.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';

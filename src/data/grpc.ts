@@ -2,7 +2,7 @@
 // status in the trailers tells how an endpoint does. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 // gRPC-Web is no gRPC here: its clients want HTTP's own answers, and read no trailers.
 
-import { OUTCOME, type Outcome } from '../core/lane.ts';
+import { OUTCOME, type Outcome } from '../core/sample.ts';
 import { addLine, FIELD, Fields } from '../wire/fields.ts';
 import type { Message } from '../wire/framing.ts';
 import type { RequestHead } from '../wire/request.ts';

@@ -7,7 +7,7 @@
 //                   └── time-out, queue full ──▶ closed        └── fails, time-out, makes room ──▶ closed
 
 import type { Socket } from 'node:net';
-import { CELL, HANDSHAKE_RESULTS } from '../core/lane.ts';
+import { CELL, HANDSHAKE_RESULTS } from '../core/cells.ts';
 import { Tap } from './buffers.ts';
 import { clientCertOf } from './client-cert.ts';
 import type { ClientConnectionHandle, Plane } from './plane.ts';

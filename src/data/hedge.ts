@@ -9,7 +9,8 @@
 // uses it again. There is no third attempt beside the two.
 
 import { giveBack, take } from '../core/budget.ts';
-import { CELL, EVENT, OUTCOME, type Outcome } from '../core/lane.ts';
+import { CELL, EVENT } from '../core/cells.ts';
+import { OUTCOME, type Outcome } from '../core/sample.ts';
 import { NONE } from '../core/snapshot.ts';
 import type { Fields } from '../wire/fields.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
@@ -25,7 +26,7 @@ import { NEVER, TICK_MS } from './wheel.ts';
 export const HEDGED = { NOT: 0, DENIED: 1, BEGUN: 2, LEADING: 3 } as const;
 export type Hedged = (typeof HEDGED)[keyof typeof HEDGED];
 
-/** Indexes of HEDGE_RESULTS (core/lane.ts). */
+/** Indexes of HEDGE_RESULTS (core/cells.ts). */
 export const HEDGE_RESULT = { WON: 0, LOST: 1, BUDGET: 2 } as const;
 
 const PHASE = { IDLE: 0, RACING: 1, LEADING: 2 } as const;

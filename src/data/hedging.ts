@@ -3,8 +3,8 @@
 // Source: Dean and Barroso, "The tail at scale", CACM 2013: hedged requests, deferred to a quantile.
 
 import { type Budget, newBudget } from '../core/budget.ts';
-import { OUTCOME, type Outcome } from '../core/lane.ts';
 import { newTimes, type Times, timesAdd, timesQuantile } from '../core/quantile.ts';
+import { OUTCOME, type Outcome } from '../core/sample.ts';
 import type { HedgeSpec } from '../core/snapshot.ts';
 import { NEVER } from './wheel.ts';
 

@@ -2,10 +2,10 @@
 // sockets to another. Who may connect is decided here, before a byte is read; what it speaks, in entrance.ts.
 
 import type { Socket } from 'node:net';
+import { CELL } from '../core/cells.ts';
 import { Census } from '../core/census.ts';
 import { type ListeningSocket, placeOf } from '../core/handover.ts';
 import { canonicalIp } from '../core/ip.ts';
-import { CELL } from '../core/lane.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
 import { type Door, enter } from './entrance.ts';

@@ -4,8 +4,9 @@
 
 import { LRUCache } from 'lru-cache';
 import type { GeoReader } from '../../geoip/reader.ts';
+import { CELL } from '../core/cells.ts';
 import { type CohortPath, cohortPath, pathOf } from '../core/cohort.ts';
-import { CELL, type LaneWriter } from '../core/lane.ts';
+import type { LaneWriter } from '../core/lane-writer.ts';
 
 /** Addresses remembered per worker. */
 const ADDRESSES = 16_384;

@@ -2,8 +2,9 @@
 // changed only by a new Snapshot, a new GeoIP database or a drain.
 
 import type { GeoReader } from '../../geoip/reader.ts';
+import { CELL, OTHER } from '../core/cells.ts';
 import { Census, newCensus } from '../core/census.ts';
-import { CELL, type LaneWriter, OTHER } from '../core/lane.ts';
+import type { LaneWriter } from '../core/lane-writer.ts';
 import type { Addresses, ProxyRefusal } from '../core/messages.ts';
 import type { Router } from '../core/router.ts';
 import type { PickContext } from '../core/selector.ts';

@@ -1,7 +1,7 @@
 // Answers of `mode: redirect`: 307 to the endpoint that is best from where the client is. Nothing is asked of the endpoint,
 // so there is no attempt, nothing in flight and no sample; which one it was is counted. Which one it is: core/redirect.ts.
 
-import { CELL } from '../core/lane.ts';
+import { CELL } from '../core/cells.ts';
 import { type EndpointSpec, type LatLon, NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
 import { noEndpointOf, PROBLEM } from './errors.ts';

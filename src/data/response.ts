@@ -1,6 +1,6 @@
 // What an endpoint's answer does to an exchange: interim heads, the final head, body, end; and the tunnel after a 101.
 
-import { OUTCOME } from '../core/lane.ts';
+import { OUTCOME } from '../core/sample.ts';
 import { FRAMING } from '../wire/body.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';

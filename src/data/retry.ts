@@ -3,7 +3,7 @@
 // pauses beyond the first, so that they do not come all at once.
 
 import { take } from '../core/budget.ts';
-import { CELL } from '../core/lane.ts';
+import { CELL } from '../core/cells.ts';
 import * as attempt from './attempt.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { HEDGED } from './hedge.ts';
@@ -13,7 +13,7 @@ import { NEVER } from './wheel.ts';
 export const RETRY_CAUSE = { NEVER: 0, CONNECT: 1, STALE: 2, RESET: 3, TIMEOUT: 4, STATUS: 5, REFUSED: 6 } as const;
 export type RetryCause = (typeof RETRY_CAUSE)[keyof typeof RETRY_CAUSE];
 
-/** Indexes of RETRY_RESULTS (core/lane.ts). */
+/** Indexes of RETRY_RESULTS (core/cells.ts). */
 export const RETRY_RESULT = { SUCCESS: 0, FAILURE: 1, BUDGET: 2 } as const;
 
 export function mayRetry(ex: Exchange, cause: RetryCause): boolean {

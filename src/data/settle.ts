@@ -2,8 +2,9 @@
 // request's own counters when it is over. Everything goes to the worker's lane: array stores, nothing else.
 
 import { judge } from '../core/budget.ts';
+import { bucketsOf, CELL, OTHER } from '../core/cells.ts';
 import { EDGE_COHORT } from '../core/cohort.ts';
-import { bucketsOf, CELL, OTHER, OUTCOME, type Outcome, SAMPLE } from '../core/lane.ts';
+import { OUTCOME, type Outcome, SAMPLE } from '../core/sample.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
 import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';

@@ -110,7 +110,7 @@ export interface UpstreamEvents {
   flush(): void;
 }
 
-/** Why a connection never came about. Their names in the metrics: CONNECT_REASONS of core/lane.ts. */
+/** Why a connection never came about. Their names in the metrics: CONNECT_REASONS of core/cells.ts. */
 export const CONNECT_FAILURE = {
   REFUSED: 0,
   TIMEOUT: 1,

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Journal } from '../../src/control/decisions/journal.ts';
-import { OUTCOME, SAMPLE } from '../../src/core/lane.ts';
+import { OUTCOME, SAMPLE } from '../../src/core/sample.ts';
 import { ROLE } from '../../src/core/selector.ts';
 import { CD } from '../../src/core/table.ts';
 import { Decided } from '../support/decided.ts';

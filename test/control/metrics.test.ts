@@ -1,16 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Metrics, type MetricsSources } from '../../src/control/metrics.ts';
 import type { EndpointView } from '../../src/control/types.ts';
-import {
-  CELL,
-  DURATION_BUCKETS_S,
-  LaneReader,
-  LaneWriter,
-  METHODS,
-  newLane,
-  OTHER,
-  OVERHEAD_BUCKETS_S,
-} from '../../src/core/lane.ts';
+import { CELL, DURATION_BUCKETS_S, METHODS, OTHER, OVERHEAD_BUCKETS_S } from '../../src/core/cells.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 
 const GET = METHODS.indexOf('GET');
 const code = (status: number, method = GET) => (method << 10) | status;

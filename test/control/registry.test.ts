@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { Config } from '../../src/control/config/config.ts';
 import { loadConfig } from '../../src/control/config/load.ts';
 import { Registry } from '../../src/control/registry.ts';
-import { OTHER } from '../../src/core/lane.ts';
+import { OTHER } from '../../src/core/cells.ts';
 import { MAX_SLOTS, NONE, type Snapshot } from '../../src/core/snapshot.ts';
 
 /** A configuration of one pool per argument, whose endpoints are `id=host` or just a host. */

@@ -3,7 +3,10 @@
 import { describe, expect, it } from 'vitest';
 import { Shedding } from '../../src/control/shedding.ts';
 import type { EventLog } from '../../src/control/types.ts';
-import { LaneReader, LaneWriter, newLane, SHED } from '../../src/core/lane.ts';
+import { SHED } from '../../src/core/cells.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 
 function world(): { told: string[]; lanes: { reader: LaneReader }[]; writers: LaneWriter[]; shedding: Shedding } {
   const told: string[] = [];

@@ -2,20 +2,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  bucketsOf,
-  CELL,
-  DURATION_BUCKETS_S,
-  LANE_BYTES,
-  LaneReader,
-  LaneWriter,
-  METHODS,
-  newLane,
-  OTHER,
-  OVERHEAD_BUCKETS_S,
-  SAMPLE,
-  SAMPLE_FIELDS,
-} from '../../src/core/lane.ts';
+import { bucketsOf, CELL, DURATION_BUCKETS_S, METHODS, OTHER, OVERHEAD_BUCKETS_S } from '../../src/core/cells.ts';
+import { LANE_BYTES, newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
+import { SAMPLE, SAMPLE_FIELDS } from '../../src/core/sample.ts';
 import { METHODS as WIRE_METHODS } from '../../src/wire/method.ts';
 
 function newPair(): { writer: LaneWriter; reader: LaneReader } {

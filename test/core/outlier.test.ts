@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { OUTCOME } from '../../src/core/lane.ts';
 import {
   eject,
   mayEject,
@@ -9,6 +8,7 @@ import {
   successRateOutliers,
   waited,
 } from '../../src/core/outlier.ts';
+import { OUTCOME } from '../../src/core/sample.ts';
 
 const spec = { consecutive: 5, intervalMs: 10_000, ejectionMs: 30_000, maxEjectionMs: 300_000, maxEjectedRatio: 0.5 };
 const T = 1_000_000;

@@ -1,7 +1,7 @@
 // What a worker dials when an endpoint is called by name, and how failures of a connect are named.
 
 import { describe, expect, it } from 'vitest';
-import { CONNECT_REASONS } from '../../src/core/lane.ts';
+import { CONNECT_REASONS } from '../../src/core/cells.ts';
 import { AddressBook } from '../../src/data/addresses.ts';
 import { failureOf } from '../../src/data/h1/failure.ts';
 import { CONNECT_FAILURE } from '../../src/data/sides.ts';

@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { DECISION } from '../../src/core/decision.ts';
-import { LaneReader, LaneWriter, newLane } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import { Decided, type DecidedOptions } from '../support/decided.ts';
 
 interface Taken {

@@ -2,7 +2,9 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newBudget } from '../../src/core/budget.ts';
-import { LaneWriter, newLane, OUTCOME, type Outcome } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
+import { OUTCOME, type Outcome } from '../../src/core/sample.ts';
 import { NONE, type PoolSpec } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';
 import type { Exchange } from '../../src/data/exchange.ts';

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { take } from '../../src/core/budget.ts';
-import { OUTCOME } from '../../src/core/lane.ts';
+import { OUTCOME } from '../../src/core/sample.ts';
 import type { RouteSpec, Snapshot } from '../../src/core/snapshot.ts';
 import { NONE } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';

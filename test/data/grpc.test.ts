@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OUTCOME } from '../../src/core/lane.ts';
+import { OUTCOME } from '../../src/core/sample.ts';
 import { PROBLEM } from '../../src/data/errors.ts';
 import {
   httpStatusOf,

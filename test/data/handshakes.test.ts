@@ -3,7 +3,7 @@
 import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CELL, HANDSHAKE_RESULTS } from '../../src/core/lane.ts';
+import { CELL, HANDSHAKE_RESULTS } from '../../src/core/cells.ts';
 import { Handshakes } from '../../src/data/handshakes.ts';
 import type { Plane } from '../../src/data/plane.ts';
 import { TlsContexts } from '../../src/data/tls.ts';

@@ -1,7 +1,8 @@
 // Which fields reach the endpoint, by who the client is.
 
 import { describe, expect, it } from 'vitest';
-import { LaneWriter, newLane } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import type { RouteSpec } from '../../src/core/snapshot.ts';
 import type { RouteRuntime } from '../../src/data/generation.ts';
 import {

@@ -2,7 +2,8 @@
 
 import { expect, it } from 'vitest';
 import { newBudget } from '../../src/core/budget.ts';
-import { LaneWriter, newLane } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { Hedge } from '../../src/data/hedge.ts';
 import { Books } from '../../src/data/settle.ts';

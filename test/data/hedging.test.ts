@@ -1,7 +1,7 @@
 // When a second attempt is due: what is learned, what is believed, and what the budget makes of it.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { OUTCOME } from '../../src/core/lane.ts';
+import { OUTCOME } from '../../src/core/sample.ts';
 import { Hedging } from '../../src/data/hedging.ts';
 import { NEVER } from '../../src/data/wheel.ts';
 

@@ -5,8 +5,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { loadGeoFile } from '../../geoip/load.ts';
 import { type GeoReader, openGeo } from '../../geoip/reader.ts';
+import { CELL, GEOIP_RESULTS } from '../../src/core/cells.ts';
 import { EDGE_COHORT, pathOf } from '../../src/core/cohort.ts';
-import { CELL, GEOIP_RESULTS, LaneReader, LaneWriter, newLane } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import { Locator, NOWHERE, Whereabouts } from '../../src/data/locate.ts';
 
 const CITY = join(import.meta.dirname, '../fixtures/geoip/GeoLite2-City-Test.mmdb');

@@ -3,7 +3,8 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LaneWriter, newLane } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import type { PoolSpec } from '../../src/core/snapshot.ts';
 import { NamedGroup } from '../../src/data/named.ts';
 import { Plane } from '../../src/data/plane.ts';

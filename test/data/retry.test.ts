@@ -2,7 +2,10 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { newBudget } from '../../src/core/budget.ts';
-import { CELL, LaneReader, LaneWriter, newLane, RETRY_RESULTS } from '../../src/core/lane.ts';
+import { CELL, RETRY_RESULTS } from '../../src/core/cells.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import type { RetrySpec } from '../../src/core/snapshot.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { backOffMs, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from '../../src/data/retry.ts';

@@ -1,7 +1,8 @@
 // Pools of real connections to a real origin, lent to users that only note what they are told.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LaneWriter, newLane } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
 import type { EndpointSpec, PoolSpec } from '../../src/core/snapshot.ts';
 import { Plane } from '../../src/data/plane.ts';
 import { CONNECT_FAILURE, type Upstream, type UpstreamEvents } from '../../src/data/sides.ts';

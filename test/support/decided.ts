@@ -2,7 +2,10 @@
 // control plane's end of the lane.
 
 import { Decisions } from '../../src/control/decisions.ts';
-import { LaneReader, LaneWriter, newLane, OUTCOME, SAMPLE } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
+import { OUTCOME, SAMPLE } from '../../src/core/sample.ts';
 import { type PickContext, Selector, seeded } from '../../src/core/selector.ts';
 import { type EndpointSpec, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../../src/core/snapshot.ts';
 import {

@@ -4,7 +4,10 @@
 import { Fleet, type FleetCounters } from '../../src/control/fleet.ts';
 import type { EventLog, FermatEvent, ProbeResult, ProbeSpec } from '../../src/control/types.ts';
 import type { CohortPath } from '../../src/core/cohort.ts';
-import { LaneReader, LaneWriter, newLane, OUTCOME, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../src/core/lane.ts';
+import { newLane } from '../../src/core/lane.ts';
+import { LaneReader } from '../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../src/core/lane-writer.ts';
+import { OUTCOME, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../src/core/sample.ts';
 import { type PickContext, Selector, seeded } from '../../src/core/selector.ts';
 import type { EndpointSpec, LatLon, PoolSpec, Snapshot } from '../../src/core/snapshot.ts';
 import { MAX_SLOTS, NONE } from '../../src/core/snapshot.ts';

@@ -3,7 +3,10 @@
 
 import { Fleet } from '../../../src/control/fleet.ts';
 import type { CandidateView, ProbeResult } from '../../../src/control/types.ts';
-import { LaneReader, LaneWriter, newLane, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/lane.ts';
+import { newLane } from '../../../src/core/lane.ts';
+import { LaneReader } from '../../../src/core/lane-reader.ts';
+import { LaneWriter } from '../../../src/core/lane-writer.ts';
+import { type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/sample.ts';
 import { type PickContext, Selector, seeded } from '../../../src/core/selector.ts';
 import { type LatLon, MAX_SLOTS, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, ROW } from '../../../src/core/table.ts';

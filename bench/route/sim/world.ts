@@ -1,7 +1,7 @@
 // One run: nodes, servers and ways under one calendar, until everything that was asked has been answered. Who picks is the
 // product's own policy, a peer's or an oracle; all else is the same for all. Scenarios change it while it runs (scenarios.ts).
 
-import { OUTCOME, type Outcome } from '../../../src/core/lane.ts';
+import { OUTCOME, type Outcome } from '../../../src/core/sample.ts';
 import { seeded } from '../../../src/core/selector.ts';
 import { NONE } from '../../../src/core/snapshot.ts';
 import { Calendar } from './calendar.ts';

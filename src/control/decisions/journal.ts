@@ -4,7 +4,8 @@
 
 import { nowMs } from '../../clock.ts';
 import { DECISION, liveScoresOf } from '../../core/decision.ts';
-import { type LaneReader, SAMPLE } from '../../core/lane.ts';
+import type { LaneReader } from '../../core/lane-reader.ts';
+import { SAMPLE } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import { shapeOf, TableReader } from '../../core/table.ts';
 import { copyRow, type Entry, entryOf, type RowCopy, type Settled } from './entry.ts';

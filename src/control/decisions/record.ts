@@ -4,7 +4,7 @@
 
 import { cohortName } from '../../core/cohort.ts';
 import { comparedOf, liveScoresOf, type PickState, propensitiesOf } from '../../core/decision.ts';
-import { OUTCOME } from '../../core/lane.ts';
+import { OUTCOME } from '../../core/sample.ts';
 import { ROLE, ROLE_NAMES } from '../../core/selector.ts';
 import type { EndpointSpec, PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD, FLAG, ROW } from '../../core/table.ts';

@@ -2,7 +2,7 @@
 // requests of the same pool and cohort in the same seconds is one that the band lost by the difference. Fed with every sample,
 // since explorations are few; bounded in cohorts.
 
-import { OUTCOME, SAMPLE } from '../../core/lane.ts';
+import { OUTCOME, SAMPLE } from '../../core/sample.ts';
 import { ROLE } from '../../core/selector.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 

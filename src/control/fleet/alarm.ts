@@ -1,7 +1,7 @@
 // What cannot wait for the next tick: attempts that fail, and answers that are late several times in a row. Looked for in the
 // samples as they come, at a glance; what they mean is found out by the tick.
 
-import { OUTCOME, SAMPLE } from '../../core/lane.ts';
+import { OUTCOME, SAMPLE } from '../../core/sample.ts';
 import type { Known } from './known.ts';
 
 /** So many failures since the last tick, or late answers of one endpoint in a row. */

@@ -5,8 +5,8 @@
 import { type CohortPath, cohortPath, EDGE_COHORT } from '../../core/cohort.ts';
 import { type CohortMemory, Cohorts } from '../../core/cohorts.ts';
 import { type Lent, writeDirectory } from '../../core/directory.ts';
-import { OUTCOME, SAMPLE } from '../../core/lane.ts';
 import { type Home, newHome, type Ranked, type Ranking, rank } from '../../core/rank.ts';
+import { OUTCOME, SAMPLE } from '../../core/sample.ts';
 import { cohortScoreMs } from '../../core/score/cohort.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD, MODE, type TableShape, type TableWriter } from '../../core/table.ts';

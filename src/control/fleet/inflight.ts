@@ -1,6 +1,6 @@
 // Live in-flight between the lanes and the table: a worker adds its own count of this moment to the others' as of the tick.
 
-import type { LaneReader } from '../../core/lane.ts';
+import type { LaneReader } from '../../core/lane-reader.ts';
 import type { TableWriter } from '../../core/table.ts';
 
 /** Per slot, what all workers have in flight. */

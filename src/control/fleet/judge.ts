@@ -1,7 +1,6 @@
 // Verdicts from traffic: who is ejected and for how long, and how fast requests come. The rules are core's (outlier.ts);
 // here they are applied to the pools, and the teller is told. Probes' verdicts are the fleet's own.
 
-import type { Outcome } from '../../core/lane.ts';
 import {
   type EjectReason,
   eject,
@@ -11,6 +10,7 @@ import {
   waited,
   windowOf,
 } from '../../core/outlier.ts';
+import type { Outcome } from '../../core/sample.ts';
 import type { Known } from './known.ts';
 import type { PoolState } from './ranking.ts';
 import { type Teller, whyOf } from './teller.ts';

@@ -1,7 +1,7 @@
 // What requests teach of an endpoint: samples as they come, and what a tick makes of them: server term, unloaded level, usual
 // load, limits. Functions over Known; the rules are core's.
 
-import { OUTCOME, type Outcome } from '../../core/lane.ts';
+import { OUTCOME, type Outcome } from '../../core/sample.ts';
 import { sizesAfter } from '../../core/score/cost.ts';
 import { errorsAfter } from '../../core/score/errors.ts';
 import { peakAfter } from '../../core/score/peak.ts';

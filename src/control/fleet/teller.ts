@@ -1,7 +1,7 @@
 // Tells the world what the fleet found: events for people, counts for the metrics. Decides nothing.
 
-import { OUTCOME, type Outcome } from '../../core/lane.ts';
 import type { EjectReason } from '../../core/outlier.ts';
+import { OUTCOME, type Outcome } from '../../core/sample.ts';
 import type { EventLog } from '../types.ts';
 import type { Known } from './known.ts';
 import type { RowState } from './ranking.ts';

@@ -1,7 +1,8 @@
 // When the fleet ticks: every 250 ms, at once when somebody's health changed, and within 50 ms when requests fail or their
 // answers are late. What a tick does is the fleet's business. Owns the timers.
 
-import { type LaneReader, SAMPLE } from '../../core/lane.ts';
+import type { LaneReader } from '../../core/lane-reader.ts';
+import { SAMPLE } from '../../core/sample.ts';
 import { Alarm } from './alarm.ts';
 import type { Known } from './known.ts';
 

@@ -13,10 +13,10 @@ import {
   HEDGE_RESULTS,
   METHODS,
   OTHER,
-  OUTCOME,
   RETRY_RESULTS,
   SHED_REASONS,
-} from '../../core/lane.ts';
+} from '../../core/cells.ts';
+import { OUTCOME } from '../../core/sample.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
 import { COMPRESS_CODINGS } from '../../core/snapshot.ts';
 import type { Labels } from './totals.ts';
@@ -133,7 +133,7 @@ const DIRECTIONS: readonly string[] = Object.keys(COMPRESS_DIRECTION).map((name)
 const MISSES: readonly string[] = Object.keys(COMPRESS_MISS).map((name) => name.toLowerCase());
 const OUTCOMES: readonly string[] = Object.keys(OUTCOME).map((name) => name.toLowerCase());
 
-/** Labels of a cell; the meaning of a, b, c is in core/lane.ts. Never throws: what has no name is `other`. */
+/** Labels of a cell; the meaning of a, b, c is in core/cells.ts. Never throws: what has no name is `other`. */
 export function labelsOf(names: Names, kind: number, a: number, b: number, c: number): Labels {
   // The cell that takes what the full directory could not name.
   const isOverflow = a === OTHER && b === OTHER && c === 0;

@@ -2,7 +2,8 @@
 // series; what dead workers had counted is kept apart and added on top, so that no counter ever goes back.
 // Nothing of Prometheus here: that is families.ts and ../metrics.ts.
 
-import { bucketsOf, CELL, type LaneReader } from '../../core/lane.ts';
+import { bucketsOf, CELL } from '../../core/cells.ts';
+import type { LaneReader } from '../../core/lane-reader.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -7,7 +7,8 @@
 // Bounded both ways: the endpoint is held back when MAX_WAITING_BYTES wait for the compressor, the compressor when the client is
 // slow. What comes in is copied: compressing costs a hundred times as much, and the reader's memory stays the reader's.
 
-import { CELL, COMPRESS_DIRECTION, COMPRESS_MISS, OUTCOME } from '../../core/lane.ts';
+import { CELL, COMPRESS_DIRECTION, COMPRESS_MISS } from '../../core/cells.ts';
+import { OUTCOME } from '../../core/sample.ts';
 import { FRAMING } from '../../wire/body.ts';
 import type { Fields } from '../../wire/fields.ts';
 import type { ResponseHead } from '../../wire/response.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Alarm } from '../../../src/control/fleet/alarm.ts';
 import { newKnown } from '../../../src/control/fleet/known.ts';
-import { OUTCOME, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/lane.ts';
+import { OUTCOME, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/sample.ts';
 import { endpointSpec } from '../../support/world.ts';
 
 function known() {

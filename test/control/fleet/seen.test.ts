@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Known, newKnown } from '../../../src/control/fleet/known.ts';
 import { learnFromTraffic, settleBatch } from '../../../src/control/fleet/seen.ts';
-import { OUTCOME, type Outcome } from '../../../src/core/lane.ts';
 import { newOutlier, settled } from '../../../src/core/outlier.ts';
+import { OUTCOME, type Outcome } from '../../../src/core/sample.ts';
 import { endpointSpec, PROBE, poolSpec } from '../../support/world.ts';
 
 /** A second of answers in `ms`, tick by tick. */
