@@ -1,6 +1,7 @@
-// Ranks the candidates of one row, on the tick: which stand in the band, which in the overflow, and whether home moves.
-// The selector only draws from what is ranked here. Scores come in ready (core/score); state of the row is its Home.
+// Ranks the candidates of one row, on the tick: who may be picked at all, which stand in the band, which in the overflow.
+// The selector only draws from what is ranked here. Scores come in ready (core/score); whether home moves is home.ts's.
 
+import { type Home, hold, type SwitchReason, settleHome } from './home.ts';
 import { NONE, type PolicyName } from './snapshot.ts';
 import { MODE, type Mode } from './table.ts';
 
@@ -33,26 +34,6 @@ export interface RankSpec {
   readonly bandMs: number;
 }
 
-/** The incumbent of a row: where its traffic lives, so that noise does not move it. */
-export interface Home {
-  /** Key of Ranked.home, or null before the first ranking. */
-  key: string | null;
-  sinceMs: number;
-  /** Its usual score: a slow average, against which a sudden rise is told. NaN at first. */
-  usualMs: number;
-  usualAtMs: number;
-  /** Since when another has been clearly better; NaN = none is. */
-  aheadSinceMs: number;
-  /** Moves for latency's sake, fading: the flapping that widens the margin. */
-  flaps: number;
-  /** Until when it is free to move: the measurements are only just coming in, or it was left in a hurry. */
-  freeUntilMs: number;
-  /** Where it was before a move for latency's sake: not free to go back there. */
-  left: string | null;
-}
-
-export type SwitchReason = 'start' | 'health' | 'recovery' | 'degraded' | 'faster';
-
 /** What the row is to hold. `order` lists positions of the input, in the table's order. */
 export interface Ranking {
   readonly order: readonly number[];
@@ -72,30 +53,8 @@ const OVERFLOW = 3;
 const EXPLORE_RATIO = 1.5;
 /** By this part of the band's width it is harder to leave than to enter. */
 const STAY_RATIO = 0.5;
-const DWELL_MS = 10_000;
-/** A challenger must have been ahead for this long: two ticks. */
-const AHEAD_MS = 250;
-const DEGRADED_RATIO = 1.5;
-/** A home left in a hurry: the load that comes along shakes the new one too, and only then it shows which is the best. */
-const HURRY_MS = 3000;
-const USUAL_TAU_MS = 30_000;
-const FLAP_TAU_MS = 60_000;
-const MAX_FLAPS = 3;
 /** Priors this close are one place. */
 const SAME_PLACE_MS = 1;
-
-export function newHome(nowMs: number, freeMs: number): Home {
-  return {
-    key: null,
-    sinceMs: nowMs,
-    usualMs: Number.NaN,
-    usualAtMs: nowMs,
-    aheadSinceMs: Number.NaN,
-    flaps: 0,
-    freeUntilMs: nowMs + freeMs,
-    left: null,
-  };
-}
 
 /** Ranks, and moves `home` when it is time. `demandPerS`: requests/s that come to the row. O(n log n). */
 export function rank(
@@ -206,108 +165,4 @@ function nearestFirst(candidates: readonly Ranked[], chosen: number[]): number {
   if (chosen.length === 0) return 0;
   const nearest = priorOf(chosen[0]!);
   return chosen.filter((i) => priorOf(i) <= nearest + SAME_PLACE_MS).length;
-}
-
-/** What a challenger has to be better by. Doubles with every recent move for latency's sake. ms. */
-function marginMs(scoreMs: number, spec: RankSpec, home: Home): number {
-  return Math.max(scoreMs * spec.bandRatio, spec.bandMs) * 2 ** Math.min(Math.floor(home.flaps), MAX_FLAPS);
-}
-
-/**
- * Lets home move, or not: only to one that has been better by the margin on two ticks, ten seconds after the last move.
- * That damps challengers that improved; a home that got worse itself is left at once, and health waits for nothing.
- * `chosen` is sorted by score.
- */
-function settleHome(
-  candidates: readonly Ranked[],
-  chosen: readonly number[],
-  spec: RankSpec,
-  home: Home,
-  nowMs: number,
-): SwitchReason | null {
-  const isFree = nowMs < home.freeUntilMs;
-  const best = candidates[chosen.find((i) => !(isFree && candidates[i]!.home === home.left)) ?? chosen[0]!]!;
-  const incumbentAt = chosen.find((i) => candidates[i]!.home === home.key);
-  if (incumbentAt === undefined) {
-    const reason = home.key === null || isFree ? 'start' : 'health';
-    move(home, best, nowMs, false);
-    return reason;
-  }
-  const incumbent = candidates[incumbentAt]!;
-  const usualMs = home.usualMs;
-  track(home, incumbent.scoreMs, nowMs);
-  if (incumbent.home === best.home || best.scoreMs >= incumbent.scoreMs - marginMs(incumbent.scoreMs, spec, home)) {
-    home.aheadSinceMs = Number.NaN;
-    return null;
-  }
-  const reason = reasonToMove(best, incumbent, usualMs, spec, home, nowMs);
-  if (reason === null) return null;
-  if (isFree) resettle(home, best, nowMs);
-  else move(home, best, nowMs, reason === 'faster' || reason === 'degraded');
-  if (reason === 'degraded') home.freeUntilMs = nowMs + HURRY_MS;
-  return reason;
-}
-
-function reasonToMove(
-  best: Ranked,
-  incumbent: Ranked,
-  usualMs: number,
-  spec: RankSpec,
-  home: Home,
-  nowMs: number,
-): SwitchReason | null {
-  if (nowMs < home.freeUntilMs) return 'start';
-  if (best.isReturning) return 'recovery';
-  if (incumbent.scoreMs > usualMs * DEGRADED_RATIO + spec.bandMs) return 'degraded';
-  if (Number.isNaN(home.aheadSinceMs)) home.aheadSinceMs = nowMs;
-  const isLong = nowMs - home.aheadSinceMs >= AHEAD_MS && nowMs - home.sinceMs >= DWELL_MS;
-  return isLong ? 'faster' : null;
-}
-
-/** A move while it is free: the same move, better informed. */
-function resettle(home: Home, to: Ranked, nowMs: number): void {
-  home.key = to.home;
-  home.usualMs = to.scoreMs;
-  home.usualAtMs = nowMs;
-  home.aheadSinceMs = Number.NaN;
-}
-
-function move(home: Home, to: Ranked, nowMs: number, isForLatency: boolean): void {
-  home.left = isForLatency ? home.key : null;
-  const faded = home.flaps * Math.exp(-(nowMs - home.sinceMs) / FLAP_TAU_MS);
-  home.flaps = isForLatency ? faded + 1 : faded;
-  // The first move is no flapping; only one that follows another within a minute widens the margin.
-  if (isForLatency && faded < 0.3) home.flaps = 0.9;
-  home.key = to.home;
-  home.sinceMs = nowMs;
-  home.usualMs = to.scoreMs;
-  home.usualAtMs = nowMs;
-  home.aheadSinceMs = Number.NaN;
-}
-
-/** Falls are the new usual at once; rises only over half a minute. */
-function track(home: Home, scoreMs: number, nowMs: number): void {
-  const gain = 1 - Math.exp(-(nowMs - home.usualAtMs) / USUAL_TAU_MS);
-  home.usualMs = scoreMs > home.usualMs ? home.usualMs + (scoreMs - home.usualMs) * gain : scoreMs;
-  home.usualAtMs = nowMs;
-}
-
-/**
- * A challenger that has to wait stands just outside the band of home: at the head of the overflow, should home be full. Not
- * the home that was left: what it can still carry is its to carry, at the price its live score names.
- */
-function hold(
-  candidates: readonly Ranked[],
-  chosen: readonly number[],
-  spec: RankSpec,
-  home: Home,
-  holdMs: Float64Array,
-): void {
-  const incumbent = candidates[chosen.find((i) => candidates[i]!.home === home.key) ?? chosen[0]!]!;
-  const least = incumbent.scoreMs - marginMs(incumbent.scoreMs, spec, home);
-  const outside = incumbent.scoreMs * (1 + spec.bandRatio) + spec.bandMs + 0.01;
-  for (const i of chosen) {
-    const c = candidates[i]!;
-    if (c.home !== home.key && c.home !== home.left && c.scoreMs < least) holdMs[i] = outside - c.scoreMs;
-  }
 }

@@ -4,7 +4,8 @@
 
 import type { PickState } from '../../core/decision.ts';
 import { priorMs } from '../../core/geo.ts';
-import { type Home, newHome, type Ranked, type Ranking, rank } from '../../core/rank.ts';
+import { type Home, newHome } from '../../core/home.ts';
+import { type Ranked, type Ranking, rank } from '../../core/rank.ts';
 import { costMs } from '../../core/score/cost.ts';
 import type { PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD, MODE, ROW, ROW_INTS } from '../../core/table.ts';

@@ -5,7 +5,8 @@
 import { type CohortPath, cohortPath, EDGE_COHORT } from '../../core/cohort.ts';
 import { type CohortMemory, Cohorts } from '../../core/cohorts.ts';
 import { type Lent, writeDirectory } from '../../core/directory.ts';
-import { type Home, newHome, type Ranked, type Ranking, rank } from '../../core/rank.ts';
+import { type Home, newHome } from '../../core/home.ts';
+import { type Ranked, type Ranking, rank } from '../../core/rank.ts';
 import { OUTCOME, SAMPLE } from '../../core/sample.ts';
 import { cohortScoreMs } from '../../core/score/cohort.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';

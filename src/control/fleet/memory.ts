@@ -3,8 +3,8 @@
 // since the clock counts from the start of the machine. What does not fit is left out: then it is learned anew.
 
 import type { CohortMemory } from '../../core/cohorts.ts';
+import { type Home, newHome } from '../../core/home.ts';
 import { type EjectReason, newOutlier } from '../../core/outlier.ts';
-import { type Home, newHome } from '../../core/rank.ts';
 import type { ProbeResult } from '../types.ts';
 import type { FleetCohorts } from './cohorts.ts';
 import type { Known } from './known.ts';

@@ -1,7 +1,8 @@
 // The rows of one pool on the tick: terms become scores, scores an order per row, and that is written into the table. The
 // rules are core's (score/*, rank.ts); here they only meet the data.
 
-import { type Home, newHome, type Ranked, type Ranking, rank, type SwitchReason } from '../../core/rank.ts';
+import { type Home, newHome, type SwitchReason } from '../../core/home.ts';
+import { type Ranked, type Ranking, rank } from '../../core/rank.ts';
 import { applyCohort } from '../../core/score/cohort.ts';
 import { MAX_SLOTS, NONE, type PoolSpec, type RowSpec } from '../../core/snapshot.ts';
 import {

@@ -36,7 +36,7 @@ export class Teller {
   }
 
   /**
-   * Most traffic of a pool lives elsewhere now: in a region, or at an endpoint without one. `reason` is core/rank.ts's: health
+   * Most traffic of a pool lives elsewhere now: in a region, or at an endpoint without one. `reason` is core/home.ts's: health
    * (the old home is no candidate), recovery, degraded (it got worse), faster (the new one has long been better).
    */
   switched(row: RowState, pool: string, before: string | null, reason: string): void {
