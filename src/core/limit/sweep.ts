@@ -1,0 +1,49 @@
+// The control plane's looks at the table of buckets: what is over is freed, what has been touched is found. Both walk a slice or
+// a bitmap, so that a look costs microseconds whatever the table holds.
+
+import { EMPTY, TAKEN } from '../key-hash.ts';
+import { B, BUCKET_INTS, BUCKETS, type RateTable, RULE_BITS, RULE_MASK } from './table.ts';
+
+/** Frees the buckets that owe nothing in [from, from + count) and gives how many still do. Wraps; `count` ≤ BUCKETS. */
+export function sweep(table: RateTable, from: number, count: number, nowMs: number): number {
+  let owing = 0;
+  for (let i = 0; i < count; i++) {
+    const at = ((from + i) % BUCKETS) * BUCKET_INTS;
+    const hi = table.buckets[at + B.HI]!;
+    if (hi === EMPTY || hi === TAKEN) continue;
+    if (table.owedMs(at, nowMs) > 0) owing++;
+    else table.free(at);
+  }
+  return owing;
+}
+
+/** Calls `visit` with the offset of every bucket that was touched since the last call, `most` at most; the rest is for the next. */
+export function eachTouched(table: RateTable, most: number, visit: (at: number) => void): void {
+  const { touched } = table;
+  let left = most;
+  for (let word = 0; word < touched.length && left > 0; word++) {
+    if (touched[word] === 0) continue;
+    let bits = Atomics.exchange(touched, word, 0);
+    while (bits !== 0) {
+      const bit = 31 - Math.clz32(bits & -bits);
+      bits &= bits - 1;
+      visit((word * 32 + bit) * BUCKET_INTS);
+      left--;
+    }
+  }
+}
+
+export function ruleOf(table: RateTable, at: number): number {
+  return table.buckets[at + B.RULE]! & RULE_MASK;
+}
+
+/** When control looked at the bucket last, as a small number of its own that wraps; 0 = never. */
+export function lookedOf(table: RateTable, at: number): number {
+  return table.buckets[at + B.RULE]! >>> RULE_BITS;
+}
+
+/** Does nothing when the bucket has become another limit's. `look` ≥ 1, < 2^22. */
+export function setLooked(table: RateTable, at: number, look: number): void {
+  const before = table.buckets[at + B.RULE]!;
+  Atomics.compareExchange(table.buckets, at + B.RULE, before, (look << RULE_BITS) | (before & RULE_MASK));
+}
