@@ -3,7 +3,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FrameReader, H2_ERROR, READ } from '../../../src/wire/h2/frames.ts';
+import { FrameReader, READ } from '../../../src/wire/h2/frame-reader.ts';
+import { H2_ERROR } from '../../../src/wire/h2/frames.ts';
 import { F, frame, goaway, padded, ping, priority, reset, settings, T, u32, windowUpdate } from '../../support/h2.ts';
 
 const MAX_BLOCK = 1000;
