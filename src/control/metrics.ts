@@ -10,6 +10,7 @@ import type { LaneReader } from '../core/lane-reader.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import { expiriesOf } from './metrics/expiries.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
+import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { type Labels, type Series, Totals } from './metrics/totals.ts';
 import type { EndpointView } from './types.ts';
@@ -23,6 +24,7 @@ export interface MetricsSources {
   readonly geo: () => { readonly built: string | null } | null;
   readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
   readonly version: string;
+  readonly redis: () => RedisSource;
 }
 
 interface Sample {
@@ -58,6 +60,7 @@ export class Metrics {
   readonly #lastReload: Gauge;
   readonly #workerRestarts: Counter;
   readonly #questions: Counter<'result'>;
+  readonly redis: RedisFamilies;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
@@ -98,6 +101,7 @@ export class Metrics {
     this.#lastReload.set(1);
     this.#workerRestarts = this.#counter('fermat_worker_restarts_total', 'Workers that died and were replaced.', []);
     this.#questions = this.#counter('fermat_dns_queries_total', 'Names of endpoints asked for.', ['result']);
+    this.redis = new RedisFamilies(this.#registry, sources.redis);
     this.#addProcessMetrics();
   }
 

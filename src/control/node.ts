@@ -99,6 +99,7 @@ export class FermatNode implements ControlApi {
     this.#running.giveTickets();
     this.#running.keepNames();
     if (handover !== null) this.#parts.names.recall(handover.names);
+    this.#parts.redis.use(this.#config.state.redis);
     this.#parts.tickets.start();
     this.#parts.fleet.start();
     this.#parts.prober.install(snapshot, compiled.probes);
@@ -165,6 +166,7 @@ export class FermatNode implements ControlApi {
     this.#parts.tickets.stop();
     this.#parts.fleet.stop();
     this.#parts.names.close();
+    this.#parts.redis.destroy();
     await Promise.all([this.#parts.supervisor.stop(), this.#parts.prober.stop(), this.#running.admin?.close()]);
   }
 

@@ -12,6 +12,7 @@ import type { GeoDb } from './geodb.ts';
 import { Metrics } from './metrics.ts';
 import { Names } from './names.ts';
 import { Prober } from './prober.ts';
+import { RedisLink } from './redis/link.ts';
 import { Reloads } from './reloads.ts';
 import { Running } from './running.ts';
 import { Succession } from './succession.ts';
@@ -49,6 +50,8 @@ export class Parts {
   readonly fleet: Fleet;
   readonly names: Names;
   readonly prober: Prober;
+  /** Connects when the node starts. */
+  readonly redis: RedisLink;
   readonly running: Running;
   readonly reloads: Reloads;
   readonly succession: Succession;
@@ -61,6 +64,7 @@ export class Parts {
     this.supervisor = this.#newSupervisor(events, lanes);
     this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
     this.metrics = this.#newMetrics(version);
+    this.redis = new RedisLink(null, { events, clock: nowMs, random: Math.random, meter: this.metrics.redis });
     this.decisions = new Decisions({
       node: () => this.running.config.node.id,
       edge: () => this.running.config.node.location,
@@ -119,6 +123,7 @@ export class Parts {
       geo: () => this.running.geo.info(),
       listeners: () => this.running.snapshot.listeners,
       version,
+      redis: () => this.redis,
     });
   }
 

@@ -12,6 +12,7 @@ import { GeoDb } from './geodb.ts';
 import type { Handover } from './handover.ts';
 import { hostsOf, type Names } from './names.ts';
 import type { Prober } from './prober.ts';
+import type { RedisLink } from './redis/link.ts';
 import { type Compiled, Registry } from './registry.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { TicketKeys } from './tickets.ts';
@@ -23,6 +24,7 @@ export interface RunningParts {
   readonly fleet: Fleet;
   readonly names: Names;
   readonly prober: Prober;
+  readonly redis: RedisLink;
   readonly supervisor: Supervisor;
   readonly tickets: TicketKeys;
   /** Newer databases are in use; they may say that endpoints are elsewhere. */
@@ -158,6 +160,7 @@ export class Running {
     this.#compiled = compiled;
     this.keepNames();
     prober.install(compiled.snapshot, compiled.probes);
+    this.#parts.redis.use(config.state.redis);
     this.warn();
   }
 

@@ -167,12 +167,13 @@ describe('what is written from the schema', () => {
     expect(readFileSync('docs/configuration.md', 'utf8')).toBe(configurationPage());
   });
 
-  test('the page tells what is not there yet', () => {
+  test('the page tells of every form that a value may have', () => {
     const line = (key: string) =>
       configurationPage()
         .split('\n')
         .find((row) => row.startsWith(`| \`${key}\``));
-    expect(line('state.redis')).toContain('So far only null.');
+    expect(line('state.redis')).toContain('or the keys below, or null');
+    expect(line('state.redis.sentinel.nodes')).toContain('Sentinels');
     expect(line('limits.head')).toContain('`"32KiB"`');
   });
 });

@@ -150,9 +150,39 @@ describe('one mistake, one line at its place', () => {
     ],
     ['a tag nobody knows', 'workers: !!float32 1', `${NEXT}:10 (syntax): Unresolved tag`],
     [
-      'Redis, which is for later',
-      'state: { redis: "redis://u:hush@h" }',
-      `${NEXT}:17 state.redis: not supported yet, expected null, got a value not shown`,
+      'something else than Redis',
+      'state: { redis: "http://u:hush@h" }',
+      `${NEXT}:17 state.redis: not a Redis URL, expected redis://… or rediss://…, as in redis://user:password@host:6379/0, got a value not shown`,
+    ],
+    [
+      'a key of Redis that does not exist',
+      'state: { redis: { urls: "redis://h" } }',
+      `${NEXT}:19 state.redis.urls: unknown key (did you mean url?)`,
+    ],
+    [
+      'a bad value of Redis',
+      'state: { redis: { url: "redis://h", timeout: 5 } }',
+      `${NEXT}:46 state.redis.timeout: a duration without a unit`,
+    ],
+    [
+      'Redis without a server',
+      'state: { redis: { prefix: a } }',
+      `${NEXT}:17 state.redis: names no server, expected one of url, nodes (with cluster: true) and sentinel`,
+    ],
+    [
+      'two ways to Redis',
+      'state: { redis: { url: "redis://h", nodes: ["h:1"], cluster: true } }',
+      `${NEXT}:17 state.redis: names servers in two ways`,
+    ],
+    [
+      'many servers that are no Cluster',
+      'state: { redis: { nodes: ["h:1", "i:2"] } }',
+      `${NEXT}:26 state.redis.nodes: servers without cluster`,
+    ],
+    [
+      'a database of a Cluster',
+      'state: { redis: { url: "redis://h/3", cluster: true } }',
+      `${NEXT}:17 state.redis: database 3 of a Cluster`,
     ],
   ];
   test.each(cases)('%s', (_, yaml, line) => {
@@ -577,6 +607,10 @@ routes: [{ pool: a }]\n`);
     const shown = redact(config) as { admin: { token: string } };
     expect(JSON.stringify(shown)).not.toContain('hush');
     expect(shown.admin.token).toBe('***');
+    const redis = (yaml: string) => JSON.stringify(redact(configOf(`${BASE}state: { redis: ${yaml} }\n`)));
+    expect(redis('"redis://u:hush@h"')).toContain('redis://***@h');
+    expect(redis('{ url: "redis://u:hush@h", password: hush }')).not.toContain('hush');
+    expect(redis('{ sentinel: { name: m, nodes: ["h:1"], password: hush }, password: hush }')).not.toContain('hush');
     const again = configOf(JSON.stringify(shown));
     expect({ ...again, admin: null, effective: null }).toEqual({ ...config, admin: null, effective: null });
   });

@@ -15,6 +15,7 @@ const TOOLS: readonly { readonly commands: readonly string[]; readonly package: 
   { commands: ['nginx'], package: 'nginx' },
   { commands: ['haproxy'], package: 'haproxy' },
   { commands: ['faketime'], package: 'faketime' },
+  { commands: ['redis-server'], package: 'redis-server' },
 ];
 /** Daemons are kept in places that a user's PATH may leave out. */
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];

@@ -11,8 +11,10 @@ import { type HashOn, type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } fr
 import type { ProbeSpec } from '../types.ts';
 import { type Findings, readListenerTls } from './certificates.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
+import { overlayOf } from './overlay.ts';
 import type { Problem } from './problems.ts';
 import { codeOf } from './read.ts';
+import { redisOf } from './redis.ts';
 import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
 import {
   parseAddress,
@@ -41,9 +43,10 @@ export function build(file: FileConfig, base: string): Built {
     const tls = tlsOf(name, pool, base, problems, files);
     return poolOf(name, pool, tls);
   });
+  const nodeId = file.node.id ?? hostname();
   const config: Config = {
     node: {
-      id: file.node.id ?? hostname(),
+      id: nodeId,
       region: file.node.region ?? null,
       location: locationOf(file.node),
       resolvers: file.node.resolvers.map((text) => parseResolver(text)!),
@@ -55,7 +58,8 @@ export function build(file: FileConfig, base: string): Built {
     geoipDatabases: databases,
     pools,
     routes: routesOf(file.routes),
-    state: file.state,
+    overlay: overlayOf(file, nodeId, base, found),
+    state: { redis: redisOf(file.state.redis, base, problems, files) },
     admin: { address: parseAddress(file.admin.address), token: file.admin.token },
     shutdown: { drainDelayMs: ms(file.shutdown.drainDelay), timeoutMs: ms(file.shutdown.timeout) },
     logging: file.logging,
@@ -216,6 +220,7 @@ function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
       pool: route.pool ?? null,
       mode: route.mode,
       residency: route.residency,
+      overlay: route.overlay,
       respond: route.respond ?? null,
       stripPrefix: route.stripPrefix,
       hostHeader:

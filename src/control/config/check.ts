@@ -6,9 +6,11 @@ import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { isLoopback } from '../admin/gate.ts';
 import { modeProblems } from './modes.ts';
+import { overlayProblems } from './overlay.ts';
 import { probeProblems } from './probed.ts';
 import { type Path, type Problem, pathText } from './problems.ts';
 import { proxyProblems } from './proxied.ts';
+import { redisProblems } from './redis.ts';
 import { didYouMean } from './suggest.ts';
 import { isFramingHeader, isToken, parseAddress, parseDuration, parseEndpointUrl, routeHost } from './values.ts';
 
@@ -29,6 +31,8 @@ export function crossProblems(tree: unknown): Problem[] {
     ...proxyProblems(listeners, pools, list(root.trustedProxies).length > 0),
     ...sameRoutes(routes),
     ...adminProblems(mapping(root.admin)),
+    ...overlayProblems(root, mapping(root.node).id),
+    ...redisProblems(mapping(root.state).redis),
   ];
 }
 

@@ -8,9 +8,12 @@ import type {
   LimitsSpec,
   ListenerSpec,
   PoolSpec,
+  RateLimitSpec,
   RouteSpec,
 } from '../../core/snapshot.ts';
 import type { ProbeSpec } from '../types.ts';
+import type { OverlayConfig } from './overlay.ts';
+import type { RedisConfig } from './redis.ts';
 import type { FileConfig } from './schema.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -28,7 +31,9 @@ export interface Config {
   readonly geoipDatabases: readonly string[];
   readonly pools: readonly PoolConfig[];
   readonly routes: readonly RouteConfig[];
-  readonly state: { readonly redis: string | null };
+  /** null = this edge has nothing to do with others. */
+  readonly overlay: OverlayConfig | null;
+  readonly state: { readonly redis: RedisConfig | null };
   readonly admin: AdminConfig;
   readonly shutdown: { readonly drainDelayMs: number; readonly timeoutMs: number };
   readonly logging: { readonly level: LogLevel; readonly access: AccessFormat };
@@ -63,7 +68,10 @@ export interface PoolConfig extends Omit<PoolSpec, 'uid' | 'row' | 'endpoints'> 
   readonly probe: ProbeSpec;
 }
 
-export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool' | 'row'> {
+export type RateLimitConfig = Omit<RateLimitSpec, 'index' | 'identity'>;
+
+export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool' | 'row' | 'rateLimits'> {
+  readonly rateLimits: readonly RateLimitConfig[];
   /** Name of a pool; null when `respond` answers. */
   readonly pool: string | null;
 }

@@ -56,9 +56,15 @@ function rowsOf(path: string, { properties = {}, required = [] }: Json, rows: st
   for (const [key, schema] of Object.entries(properties)) {
     const at = `${path}.${key}`;
     const inner = innerOf(at, schema);
-    if (inner === null) rows.push(rowOf(at, schema, required.includes(key)));
-    else rowsOf(inner.path, inner.schema, rows);
+    const hasText = formsOf(schema).some(({ $comment }) => $comment !== undefined);
+    if (inner === null || hasText) rows.push(rowOf(at, schema, required.includes(key)));
+    if (inner !== null) rowsOf(inner.path, inner.schema, rows);
   }
+}
+
+/** Of a value that may be written in several ways. */
+function formsOf({ anyOf = [] }: Json): readonly Json[] {
+  return anyOf.flatMap((form) => (form.anyOf === undefined ? [form] : formsOf(form)));
 }
 
 /** Where the keys of an object, a list of objects or a map of objects are; null for a plain value. */
@@ -68,7 +74,7 @@ function innerOf(path: string, schema: Json): { readonly path: string; readonly 
   if (element?.properties !== undefined) return { path: `${path}[]`, schema: element };
   const value = schema.additionalProperties;
   if (typeof value === 'object' && value.properties !== undefined) return { path: `${path}.NAME`, schema: value };
-  const filled = schema.anyOf?.find(({ properties }) => properties !== undefined);
+  const filled = formsOf(schema).find(({ properties }) => properties !== undefined);
   return filled === undefined ? null : { path, schema: filled };
 }
 
@@ -85,6 +91,7 @@ function rowOf(path: string, schema: Json, isRequired: boolean): string {
 
 function valueText(schema: Json): string {
   if (schema.$comment !== undefined) return schema.$comment.replace(' with ms, s, m or h, such as 250ms or 2s', '');
+  if (schema.properties !== undefined) return 'the keys below';
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   if (schema.anyOf !== undefined) return schema.anyOf.map(valueText).join(', or ');
   if (schema.items !== undefined) return `list: ${valueText(schema.items)}`;

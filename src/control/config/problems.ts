@@ -49,7 +49,8 @@ export function gotText(tree: unknown, path: Path): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a mapping';
   const key = path.at(-1);
-  if (key === 'token' || key === 'redis') return 'a value not shown';
+  if (key === 'token' || key === 'password' || key === 'secret' || key === 'redis' || (path[0] === 'state' && key === 'url'))
+    return 'a value not shown';
   if (typeof value !== 'string') return String(value);
   const shown = value.replace(/\/\/[^/]*@/, '//***@');
   return JSON.stringify(shown.length > 60 ? `${shown.slice(0, 57)}…` : shown);
@@ -67,9 +68,18 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 export function problemsOf(issues: readonly z.core.$ZodIssue[], keysAt: (path: Path) => readonly string[]): Problem[] {
   return issues.flatMap((issue) => {
     const path = issue.path as Path;
+    if (issue.code === 'invalid_union') return problemsOf(nearest(issue), keysAt);
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, keysAt(path)));
     return [valueProblem(issue, path)];
   });
+}
+
+/** Of the forms that a value may have, what is wrong with the one that it is an attempt at. */
+function nearest({ errors, path, input }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] {
+  const isOfType = (issues: readonly z.core.$ZodIssue[]) =>
+    !issues.some((issue) => issue.code === 'invalid_type' && issue.path.length === 0);
+  const issues = errors.find(isOfType) ?? errors[0] ?? [];
+  return issues.map((issue) => ({ input, ...issue, path: [...path, ...issue.path] }) as z.core.$ZodIssue);
 }
 
 function unknownKey(path: Path, key: string, known: readonly string[]): Problem {

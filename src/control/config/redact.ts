@@ -18,8 +18,25 @@ export function redact(config: Config): unknown {
         { ...pool, endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: withoutUserinfo(endpoint.url) })) },
       ]),
     ),
-    state: { redis: effective.state.redis === null ? null : withoutUserinfo(effective.state.redis) },
+    state: { ...effective.state, redis: withoutSecrets(effective.state.redis) },
+    overlay:
+      effective.overlay === null
+        ? null
+        : { ...effective.overlay, secret: effective.overlay.secret === null ? null : REDACTED },
     admin: { ...effective.admin, token: effective.admin.token === null ? null : REDACTED },
+  };
+}
+
+function withoutSecrets(redis: Config['effective']['state']['redis']): unknown {
+  if (redis === null) return null;
+  if (typeof redis === 'string') return withoutUserinfo(redis);
+  const hidden = (secret: string | null): string | null => (secret === null ? null : REDACTED);
+  const { url, password, sentinel } = redis;
+  return {
+    ...redis,
+    url: url === null ? null : withoutUserinfo(url),
+    password: hidden(password),
+    sentinel: sentinel === null ? null : { ...sentinel, password: hidden(sentinel.password) },
   };
 }
 

@@ -8,8 +8,10 @@ import { MAX_LANES } from '../../core/snapshot.ts';
 import { LOG_LEVELS } from './config.ts';
 import { duration, leaf, name, size, text, whole } from './leaf.ts';
 import { file, location, region } from './schema-common.ts';
+import { overlay } from './schema-overlay.ts';
 import { pool } from './schema-pool.ts';
 import { route } from './schema-route.ts';
+import { state } from './schema-state.ts';
 
 import { parseAddress, parseResolver, parseUnix } from './values.ts';
 
@@ -135,15 +137,8 @@ export const fileSchema = z
       .describe('Where addresses are'),
     pools: z.record(z.string(), pool).default({}).describe('Name: pool'),
     routes: z.array(route).min(1).describe('Host: exact, then longest *.suffix, then none; then longest path'),
-    state: z
-      .strictObject({
-        redis: text('redis://… or rediss://…', (value) => (/^rediss?:\/\/./.test(value) ? null : 'not a Redis URL'))
-          .nullable()
-          .default(null)
-          .describe('null = in memory, this node alone'),
-      })
-      .prefault({})
-      .describe('What nodes share'),
+    overlay,
+    state,
     admin: z
       .strictObject({
         address: text('host:port, or "" for none', (value) =>
@@ -201,13 +196,15 @@ interface Definition {
   readonly element?: unknown;
   readonly valueType?: unknown;
   readonly innerType?: unknown;
+  readonly options?: readonly unknown[];
 }
 
 /** Defaults and nulls taken off. */
 function bare(schema: unknown): Definition {
   let def = (schema as { readonly def?: Definition } | undefined)?.def ?? {};
   while (def.innerType !== undefined) def = (def.innerType as { readonly def: Definition }).def;
-  return def;
+  // Of several forms, the one with keys.
+  return def.options?.map(bare).find(({ shape }) => shape !== undefined) ?? def;
 }
 
 function childOf(def: Definition, part: string | number): unknown {

@@ -10,9 +10,7 @@ interface Rule {
   readonly asks: (value: unknown) => boolean;
 }
 
-const isSet = (value: unknown) => value !== null && value !== undefined;
-
-const RULES: readonly Rule[] = [{ path: ['state', 'redis'], expected: 'null', asks: isSet }];
+const RULES: readonly Rule[] = [];
 
 export function unsupportedIn(tree: unknown): Problem[] {
   return RULES.flatMap(({ path, expected, asks }) =>

@@ -122,6 +122,35 @@ function endpointAt(scheme: EndpointUrl['scheme'], hostPort: string): EndpointUr
   return { scheme, host, port, socketPath: null, authority, id: `${name}:${port}`, url };
 }
 
+export interface RedisUrl {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly db: number | null;
+  readonly isTls: boolean;
+}
+
+/** `redis://[[user]:password@]host[:port][/db]`, and `rediss://` for TLS; user and password percent-encoded. */
+export function parseRedisUrl(text: string): RedisUrl | null {
+  const match = /^(rediss?):\/\/(?:([^:@/?#\s]*)(?::([^/?#\s]*))?@)?([^@/?#\s]+)(?:\/(\d{1,5})?)?$/.exec(text);
+  if (match === null) return null;
+  const place = endpointAt('http', match[4]!);
+  if (typeof place === 'string') return null;
+  try {
+    return {
+      host: place.host,
+      port: /:\d+$/.test(match[4]!) ? place.port : 6379,
+      username: match[2] ? decodeURIComponent(match[2]) : null,
+      password: match[3] ? decodeURIComponent(match[3]) : null,
+      db: match[5] === undefined ? null : Number(match[5]),
+      isTls: match[1] === 'rediss',
+    };
+  } catch {
+    return null; // a stray % in what should be percent-encoded
+  }
+}
+
 /** RFC 9110 section 5.6.2; also what a method is made of. */
 export function isToken(text: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(text);
