@@ -30,6 +30,8 @@ export interface Snapshot {
   readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
   readonly access: AccessFormat;
+  /** Ways over other edges; null or absent = none. */
+  readonly overlay?: OverlaySpec | null;
 }
 
 export type AccessFormat = 'off' | 'json' | 'combined';
@@ -97,6 +99,30 @@ export interface RowSpec {
   readonly members: readonly number[];
   /** Countries and region names that all members are in; empty = anywhere. */
   readonly residency: readonly string[];
+  /** Whether ways over other edges are among the members; absent = off. */
+  readonly overlay?: OverlayMode;
+}
+
+/** Of a route: whether its requests may go over another edge: never, where the direct path is down, or where that is faster. */
+export const OVERLAY_MODES = ['off', 'failover', 'fastest'] as const;
+export type OverlayMode = (typeof OVERLAY_MODES)[number];
+
+/** What this node has to do with other edges. */
+export interface OverlaySpec {
+  /** Name of the listener that belongs to peers alone. */
+  readonly listener: string;
+  /** Ids of the peers that are believed on it. */
+  readonly peers: readonly string[];
+  /** Towards peers; null = plain connections. */
+  readonly tls: Pick<TlsSpec, 'ca' | 'cert' | 'key'> | null;
+  /** Hops are signed with it; null = the certificates alone say who is who. */
+  readonly secret: string | null;
+  /** Signatures that were seen (core/overlay/replays.ts); null without a secret. */
+  readonly replays: SharedArrayBuffer | null;
+  /** Endpoints that peers may send requests to, by what a hop calls them → index into `Snapshot.endpoints`. */
+  readonly served: Readonly<Record<string, number>>;
+  /** Metric identity of what peers send: it is counted as a route of this name. */
+  readonly routeUid: number;
 }
 
 export interface RouteSpec {
@@ -117,6 +143,8 @@ export interface RouteSpec {
   /** redirect = 307 to the chosen endpoint, ranked from the client's place. */
   readonly mode: 'forward' | 'redirect';
   readonly residency: readonly string[];
+  /** Absent = off. */
+  readonly overlay?: OverlayMode;
   readonly respond: RespondSpec | null;
   readonly stripPrefix: boolean;
   readonly hostHeader:
@@ -129,6 +157,37 @@ export interface RouteSpec {
   readonly priority: Priority;
   /** Codings that answers may be compressed with, in our order of preference; empty = as they are. */
   readonly compress: readonly CompressCoding[];
+  /** All must let a request through. */
+  readonly rateLimits: readonly RateLimitSpec[];
+}
+
+/** What names whom a request is of. Header names lower case; segments of the path count from 1. */
+export type KeySpec =
+  | { readonly kind: 'client' | 'route' }
+  | { readonly kind: 'header' | 'cookie'; readonly name: string }
+  | { readonly kind: 'path'; readonly segment: number };
+
+export interface RateLimitSpec {
+  /** Its number in the table of buckets (core/limit/table.ts). */
+  readonly index: number;
+  /** As clients see it. */
+  readonly name: string;
+  /** The same at every node that has the same limit, and at no other: route, name and numbers. */
+  readonly identity: string;
+  readonly ratePerS: number;
+  /** Requests that may come at once. */
+  readonly burst: number;
+  /** How long an empty bucket takes to fill, whole seconds, ≥ 1. */
+  readonly fillS: number;
+  readonly key: KeySpec;
+  /** fleet = all nodes that share a Redis, together. */
+  readonly scope: 'fleet' | 'node';
+  /** Of requests without a key: limit = all of them share a bucket. */
+  readonly onMissingKey: 'limit' | 'pass' | 'refuse';
+  /** Of scope fleet, while Redis is away: an even share for each node, or nothing. */
+  readonly redisDown: 'local' | 'closed';
+  /** Answers that pass tell the client how it stands. */
+  readonly headers: boolean;
 }
 
 /** In the order in which they are shed. */
@@ -274,4 +333,20 @@ export interface EndpointSpec {
   readonly capacity: number;
   readonly egressUsdPerGb: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** The way leads over another edge: host, port and scheme are that edge's. Absent = it is direct. */
+  readonly via?: ViaSpec;
+}
+
+export interface ViaSpec {
+  /** Id of the edge. */
+  readonly peer: string;
+  /** The endpoint itself: its id, and its index in `Snapshot.endpoints`. */
+  readonly endpoint: string;
+  readonly target: number;
+  /** Name of the pool. */
+  readonly pool: string;
+  /** What a hop calls the endpoint. */
+  readonly key: string;
+  /** The operator's price of a request that goes this way, ms. */
+  readonly costMs: number;
 }

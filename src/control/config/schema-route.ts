@@ -1,9 +1,10 @@
 // The form of one route in the file: what it matches, where it leads, and what it changes on the way.
 
 import { z } from 'zod';
-import { COMPRESS_CODINGS, PRIORITIES } from '../../core/snapshot.ts';
+import { COMPRESS_CODINGS, OVERLAY_MODES, PRIORITIES } from '../../core/snapshot.ts';
 import { name, text, whole } from './leaf.ts';
 import { residence } from './schema-common.ts';
+import { rateLimit } from './schema-limit.ts';
 import { didYouMean } from './suggest.ts';
 import { isAuthority, isFieldValue, isFramingHeader, isToken, routeHost } from './values.ts';
 
@@ -87,9 +88,16 @@ export const route = z.strictObject({
     .array(residence)
     .default([])
     .describe('Only endpoints in one of these countries or regions; none is a 503, never an endpoint outside'),
+  overlay: z
+    .enum(OVERLAY_MODES)
+    .default('off')
+    .describe(
+      'Requests may go over another edge: off, failover = where the direct path is down, fastest = where it is better',
+    ),
   compress: z
     .array(z.enum(COMPRESS_CODINGS))
     .default([])
     .describe('Codings for clients that accept them, in this order of preference, e.g. [zstd, br, gzip]; [] = off'),
+  rateLimit,
   respond: respond.optional(),
 });
