@@ -2,29 +2,27 @@
 // when somebody's health changed) the pools are ranked and a new version of the table goes out to the workers. Health and
 // score rules are core's; this file decides when they are applied and tells the world what came of it.
 
-import { type CohortPath, EDGE_COHORT } from '../core/cohort.ts';
+import type { CohortPath } from '../core/cohort.ts';
 import { probed as probedHealth } from '../core/health.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import { probedOutlier } from '../core/outlier.ts';
 import { type Outcome, SAMPLE } from '../core/sample.ts';
-import { forgiveAbsence } from '../core/score/errors.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
-import { cohortCandidates } from './fleet/cohort-view.ts';
+import { type Candidates, NO_CANDIDATES, rowCandidates } from './fleet/candidates.ts';
 import { FleetCohorts } from './fleet/cohorts.ts';
 import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
-import { type Known, newKnown, place } from './fleet/known.ts';
-import { type FleetMemory, memoryOf, readMemory, recallPools } from './fleet/memory.ts';
+import { type FleetMemory, readMemory } from './fleet/memory.ts';
 import { learnFromProbe, letsPass } from './fleet/probed.ts';
-import { isInBand, type PoolState, poolStateOf, type RowState, rankPool, writePool } from './fleet/ranking.ts';
+import { isInBand, type RowState, rankPool, writePool } from './fleet/ranking.ts';
+import { Roster } from './fleet/roster.ts';
 import { learnFromTraffic, settleBatch, settleDispatch, settleRefusals } from './fleet/seen.ts';
 import { flowOf, ShareHistory } from './fleet/shares.ts';
 import { type FleetCounters, Teller } from './fleet/teller.ts';
-import { isEligible } from './fleet/terms.ts';
 import { Ticker } from './fleet/ticker.ts';
-import { candidateView, endpointView } from './fleet/views.ts';
-import type { CandidateView, EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
+import { endpointView } from './fleet/views.ts';
+import type { EndpointView, EventLog, ProbeResult, ProbeSpec, Refusal } from './types.ts';
 
 export type { FleetCounters } from './fleet/teller.ts';
 
@@ -51,31 +49,16 @@ export interface DecisionTaker {
   settled(ring: Float64Array, base: number): void;
 }
 
-/** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
-const FOUNDING_MS = 10_000;
-
-interface Candidates {
-  readonly candidates: readonly CandidateView[];
-  readonly chosen: string | null;
-  readonly cohort: number;
-}
-
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #teller: Teller;
   readonly #judge: Judge;
   readonly #ticker: Ticker;
   readonly #cohorts = new FleetCohorts();
+  readonly #roster = new Roster();
   #snapshot: Snapshot | null = null;
   #writer: TableWriter | null = null;
   #history: ShareHistory | null = null;
-  #pools: PoolState[] = [];
-  /** By `slot:generation`, and by slot. */
-  #known = new Map<string, Known>();
-  #bySlot: (Known | undefined)[] = [];
-  /** Ids; kept here so that a reload does not enable what an operator has drained. */
-  readonly #drained = new Set<string>();
-  readonly #foundedMs = new Map<string, number>();
   #tickedMs = 0;
   /** What the other workers had in flight per slot when the lanes were last read. */
   #total = new Int32Array(0);
@@ -88,7 +71,7 @@ export class Fleet {
     this.#ticker = new Ticker({
       clock,
       lanes,
-      knownOf: (slot) => this.#bySlot[slot],
+      knownOf: (slot) => this.#roster.at(slot),
       tick: (nowMs) => this.tick(nowMs),
     });
   }
@@ -101,46 +84,19 @@ export class Fleet {
     const nowMs = this.#options.clock();
     if (this.#snapshot !== null) this.#options.decisions?.drain(this.#options.lanes());
     this.#options.decisions?.install(snapshot);
-    const edge = this.#options.edge();
-    const known = new Map<string, Known>();
-    const before = new Map(this.#pools.map((p) => [p.spec.name, p]));
-    this.#bySlot = [];
-    this.#pools = snapshot.pools.map((spec, pool) => {
-      const probe = probes.get(spec.name);
-      if (!before.has(spec.name)) this.#foundedMs.set(spec.name, nowMs);
-      const members = spec.endpoints.map((index) => {
-        const endpoint = snapshot.endpoints[index]!;
-        const key = `${endpoint.slot}:${endpoint.generation}`;
-        const k = this.#known.get(key) ?? newKnown(endpoint, pool, probe, nowMs);
-        k.pool = pool;
-        if (probe !== undefined) k.health = { ...k.health, rise: probe.rise, fall: probe.fall };
-        place(k, endpoint, edge);
-        if (this.#drained.has(endpoint.id)) this.#keepDrained(k);
-        else k.isDraining = false;
-        known.set(key, k);
-        this.#bySlot[endpoint.slot] = k;
-        return k;
-      });
-      const rows = snapshot.rows.map((row, at) => ({ at, spec: row })).filter((row) => row.spec.pool === pool);
-      return poolStateOf(before.get(spec.name), spec, members, rows, nowMs);
-    });
-    for (const name of before.keys()) if (!snapshot.pools.some((p) => p.name === name)) this.#foundedMs.delete(name);
-    this.#known = known;
-    const ids = new Set(snapshot.endpoints.map((e) => e.id));
-    for (const id of this.#drained) if (!ids.has(id)) this.#drained.delete(id);
+    this.#roster.install(snapshot, probes, this.#options.edge(), nowMs);
     const shape = shapeOf(snapshot);
     this.#snapshot = snapshot;
     this.#total = new Int32Array(shape.slots);
     this.#writer = new TableWriter(snapshot.table, shape);
     this.#history = new ShareHistory(snapshot, shapeOf(snapshot, 0));
-    this.#cohorts.install(this.#pools, shape);
+    this.#cohorts.install(this.#roster.pools, shape);
     this.tick(nowMs);
   }
 
   /** All that is known, for the process that takes over. */
   memory(): FleetMemory {
-    const nowMs = this.#options.clock();
-    return memoryOf(this.#pools, this.#foundedMs, this.#drained, this.#cohorts, nowMs);
+    return this.#roster.memory(this.#cohorts, this.#options.clock());
   }
 
   /** Goes on with what another process knew, after `install`. Gives of how many endpoints something was known. */
@@ -148,15 +104,14 @@ export class Fleet {
     const nowMs = this.#options.clock();
     const memory = readMemory(given, nowMs);
     if (memory === null) return 0;
-    for (const k of this.#known.values()) if (memory.drained.includes(k.spec.id)) this.#keepDrained(k);
-    const recalled = recallPools(this.#pools, this.#foundedMs, this.#cohorts, memory);
+    const recalled = this.#roster.recall(memory, this.#cohorts);
     this.tick(nowMs);
     return recalled;
   }
 
   /** A verdict of the prober. Stale ones (another generation) are dropped. */
   probed(slot: number, generation: number, result: ProbeResult): void {
-    const k = this.#bySlot[slot];
+    const k = this.#roster.at(slot);
     if (k === undefined || k.spec.generation !== generation) return;
     const { counters, clock } = this.#options;
     counters.probed(k.spec.id, result.ok, result.failure);
@@ -168,9 +123,9 @@ export class Fleet {
     if (changed) {
       const why = k.health.state === 'healthy' ? 'probe answered' : (result.error ?? result.failure ?? 'probe failed');
       if (k.isDraining || k.outlier.isEjected) k.why = `${k.why}; ${why}`;
-      else this.#teller.changed(k, this.#pools[k.pool]!.spec.name, why, 'probe', nowMs);
+      else this.#teller.changed(k, this.#roster.poolOf(k).spec.name, why, 'probe', nowMs);
     } else if (released && !k.isDraining) {
-      this.#teller.changed(k, this.#pools[k.pool]!.spec.name, 'answers its probes again', 'probe', nowMs);
+      this.#teller.changed(k, this.#roster.poolOf(k).spec.name, 'answers its probes again', 'probe', nowMs);
     }
     if (changed || released) this.#ticker.soon();
   }
@@ -197,20 +152,20 @@ export class Fleet {
     const lanes = this.#options.lanes();
     this.#options.decisions?.drain(lanes);
     readInflight(lanes, this.#total);
-    for (const k of this.#known.values()) k.inflight = this.#total[k.spec.slot]!;
+    for (const k of this.#roster.known()) k.inflight = this.#total[k.spec.slot]!;
     lanes.forEach((lane) => {
       lane.drain((ring, base) => this.#take(ring, base, lane));
     });
-    for (const k of this.#known.values()) {
+    for (const k of this.#roster.known()) {
       settleBatch(k);
       settleDispatch(k, nowMs - this.#tickedMs);
       settleRefusals(k, nowMs - this.#tickedMs, nowMs);
     }
-    const flows = this.#pools.map((state) => flowOf(state.members, nowMs - this.#tickedMs));
-    this.#judge.tick(this.#pools, Math.max(nowMs - this.#tickedMs, 1), nowMs);
+    const flows = this.#roster.pools.map((state) => flowOf(state.members, nowMs - this.#tickedMs));
+    this.#judge.tick(this.#roster.pools, Math.max(nowMs - this.#tickedMs, 1), nowMs);
     let isChanged = false;
-    for (const state of this.#pools) {
-      isChanged = this.#welcome(state, nowMs) || isChanged;
+    for (const state of this.#roster.pools) {
+      isChanged = this.#roster.welcome(state, nowMs) || isChanged;
       const [whole] = state.rows as [RowState];
       const before = whole.home.key;
       const switched = rankPool(state, this.#tickedMs, nowMs);
@@ -231,7 +186,7 @@ export class Fleet {
   /** One sample. Of an endpoint that has gone, or of a moment that cannot be: dropped. */
   #take(ring: Float64Array, base: number, lane: LaneReader): void {
     const slot = ring[base + SAMPLE.SLOT]!;
-    const k = this.#bySlot[slot];
+    const k = this.#roster.at(slot);
     if (k === undefined || k.spec.generation !== ring[base + SAMPLE.GENERATION]!) return;
     const atMs = ring[base + SAMPLE.AT_MS]!;
     if (!Number.isFinite(atMs)) return;
@@ -250,27 +205,7 @@ export class Fleet {
     });
     if (lied) this.#teller.lied(k);
     const nowMs = this.#options.clock();
-    this.#judge.settled(this.#pools[k.pool]!, k, outcome, ring[base + SAMPLE.STATUS]!, atMs, nowMs);
-  }
-
-  /** Endpoints that (re)appeared since the last tick start slowly, with their old failures forgiven. */
-  #welcome(state: PoolState, nowMs: number): boolean {
-    let isChanged = false;
-    const isFounding = nowMs - (this.#foundedMs.get(state.spec.name) ?? nowMs) < FOUNDING_MS;
-    for (const k of state.members) {
-      const eligible = isEligible(k);
-      if (eligible === k.wasEligible) continue;
-      isChanged = true;
-      k.wasEligible = eligible;
-      if (!eligible) continue;
-      forgiveAbsence(k.errors);
-      const isFirst = !k.hasServed;
-      k.hasServed = true;
-      if (isFirst && isFounding) continue;
-      k.returnedAtMs = nowMs;
-      k.isCold = true;
-    }
-    return isChanged;
+    this.#judge.settled(this.#roster.poolOf(k), k, outcome, ring[base + SAMPLE.STATUS]!, atMs, nowMs);
   }
 
   /** No new request goes to it, until `enable`. null = done. */
@@ -282,24 +217,14 @@ export class Fleet {
     return this.#setDraining(id, false);
   }
 
-  /** As an operator wanted it before. */
-  #keepDrained(k: Known): void {
-    this.#drained.add(k.spec.id);
-    k.isDraining = true;
-    if (k.why === 'not probed yet') k.why = 'drained by an operator';
-  }
-
   #setDraining(id: string, isDraining: boolean): Refusal | null {
-    const k = [...this.#known.values()].find((candidate) => candidate.spec.id === id);
+    const k = this.#roster.named(id);
     if (k === undefined) return { code: 'no_such_endpoint', message: `no endpoint has the id ${id}`, status: 404 };
-    if (k.isDraining === isDraining) return null;
-    if (isDraining) this.#drained.add(id);
-    else this.#drained.delete(id);
-    k.isDraining = isDraining;
+    if (!this.#roster.setDraining(k, isDraining)) return null;
     const nowMs = this.#options.clock();
     this.#teller.changed(
       k,
-      this.#pools[k.pool]!.spec.name,
+      this.#roster.poolOf(k).spec.name,
       isDraining ? 'drained by an operator' : 'enabled by an operator',
       'operator',
       nowMs,
@@ -310,33 +235,21 @@ export class Fleet {
 
   endpoints(): EndpointView[] {
     const dateOf = this.#dater();
-    return this.#pools.flatMap((state) => state.members.map((_, i) => endpointView(state, i, dateOf)));
+    return this.#roster.pools.flatMap((state) => state.members.map((_, i) => endpointView(state, i, dateOf)));
   }
 
-  /**
-   * The candidates of a row (Snapshot.rows) with every term, best first, and the one most requests go to; of the row of the
-   * client's narrowest cohort that has one in its place, and the key of that (EDGE_COHORT = none has). Sends nothing.
-   */
+  /** The candidates of a row (Snapshot.rows), to the edge's own clients or to those of a cohort. Sends nothing. */
   candidates(at: number, client: CohortPath | null = null): Candidates {
-    const state = this.#pools[this.#snapshot?.rows[at]?.pool ?? NONE];
-    const row = state?.rows.find((r) => r.at === at);
-    if (state === undefined || row?.ranking == null || this.#history === null)
-      return { candidates: [], chosen: null, cohort: EDGE_COHORT };
-    const nowMs = this.#options.clock();
-    const lent = client === null ? null : this.#cohorts.find(at, client);
-    const { candidates, share } =
-      lent === null
-        ? this.#candidatesOf(state, row, this.#history, nowMs)
-        : cohortCandidates(lent, this.#snapshot!, nowMs);
-    const most = share.indexOf(Math.max(...share));
-    const chosen = most === NONE || share[most] === 0 ? null : state.members[most]!.spec.id;
-    return { candidates, chosen, cohort: lent?.key ?? EDGE_COHORT };
-  }
-
-  #candidatesOf(state: PoolState, row: RowState, history: ShareHistory, nowMs: number) {
-    const share = history.of(row.at, state.members.length, nowMs);
-    const viewOf = (i: number) => candidateView(state, row, i, share[row.spec.members[i]!]!, nowMs);
-    return { candidates: row.ranking!.order.map(viewOf), share };
+    const state = this.#roster.pools[this.#snapshot?.rows[at]?.pool ?? NONE];
+    if (state === undefined || this.#history === null) return NO_CANDIDATES;
+    return rowCandidates({
+      state,
+      at,
+      snapshot: this.#snapshot!,
+      history: this.#history,
+      lent: client === null ? null : this.#cohorts.find(at, client),
+      nowMs: this.#options.clock(),
+    });
   }
 
   /** Rows lent to cohorts now. */
@@ -346,15 +259,12 @@ export class Fleet {
 
   /** Whether any endpoint has been judged, or there is none to judge: then the node may be sent traffic. */
   anyKnown(): boolean {
-    if (this.#known.size === 0) return this.#snapshot !== null;
-    for (const k of this.#known.values()) if (k.health.state !== 'unknown') return true;
-    return false;
+    return this.#snapshot !== null && this.#roster.anyKnown();
   }
 
   /** Whether every endpoint has been judged. */
   allKnown(): boolean {
-    for (const k of this.#known.values()) if (k.health.state === 'unknown') return false;
-    return true;
+    return this.#roster.allKnown();
   }
 
   /** Moments of the monotonic clock as dates; the wall clock is read once, so that one answer is consistent. */
