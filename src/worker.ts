@@ -35,6 +35,7 @@ const plane = new Plane({
   loopId: birth.loopId,
   snapshot: birth.snapshot,
   census,
+  rateLimits: birth.rateLimits,
   wrapRouter: plantBug(process.env.FERMAT_TEST_CRASH_PATH),
   onQuiet: (version) => say({ type: 'quiet', version }),
   onUnproxied: (listener, address, why) => say({ type: 'unproxied', listener, address, why }),

@@ -36,6 +36,7 @@ function routesOf(count: number): RouteSpec[] {
     serverTiming: false,
     priority: 'normal' as const,
     compress: [],
+    rateLimits: [],
   }));
 }
 

@@ -3,20 +3,24 @@
 // metrics by uid. The one writer of both; nothing here is known to the workers.
 
 import { OTHER } from '../core/cells.ts';
+import { MAX_RATE_RULES } from '../core/limit/table.ts';
 import {
   type EndpointSpec,
   type LatLon,
   MAX_LANES,
   MAX_SLOTS,
   NONE,
+  type OverlayMode,
   type PoolSpec,
+  type RateLimitSpec,
   type RouteSpec,
   type RowSpec,
   type Snapshot,
 } from '../core/snapshot.ts';
 import { newTable, shapeOf } from '../core/table.ts';
-import type { Config, EndpointConfig, PoolConfig, RouteConfig } from './config/config.ts';
+import type { Config, EndpointConfig, PoolConfig, RateLimitConfig, RouteConfig } from './config/config.ts';
 import { isInside, isPlacedByGeo, residencyOf } from './config/residency.ts';
+import { isPeerInside, modeOf, overlayListener, overlaySpec, type Relay, relayEndpoint, relaysOf } from './overlay/compile.ts';
 import type { ProbeSpec } from './types.ts';
 
 /** uid → name. Append-only: a name stands at the same index in every later list. */
@@ -62,6 +66,9 @@ export class Registry {
   readonly #endpoints = new NameList();
   readonly #pools = new NameList();
   readonly #listeners = new NameList();
+  readonly #limits = new Numbers(MAX_RATE_RULES);
+  /** Of the last Snapshot that had some. */
+  #replays: SharedArrayBuffer | null = null;
   #version = 0;
   /** What the first configuration asked for: the lanes may be fewer where ports cannot be shared. */
   #workers: number | null = null;
@@ -82,26 +89,35 @@ export class Registry {
    */
   compile(config: Config): Compiled {
     const version = this.#version + 1;
+    const { relays, missing } = relaysOf(config);
+    const firsts = firstsOf(config.pools);
+    const all = [
+      ...config.pools.flatMap((pool) => pool.endpoints.map((endpoint) => ({ pool, endpoint }))),
+      ...relays.map((relay) => pathOf(relay, config.pools, firsts)),
+    ];
     const slots = this.#slots.assign(
-      config.pools.flatMap((pool) => pool.endpoints.map((e) => keyOf(pool, e))),
+      all.map(({ pool, endpoint }) => keyOf(pool, endpoint)),
       version,
     );
     this.#version = version;
-    const endpoints = config.pools.flatMap((pool) => pool.endpoints).map((e, i) => this.#endpointOf(e, slots[i]!));
-    let next = 0;
+    const endpoints = all.map(({ endpoint }, i) => this.#endpointOf(endpoint, slots[i]!));
+    const behind = all.length - relays.length;
     const pools = config.pools.map((pool, row) => {
-      const first = next;
-      next += pool.endpoints.length;
-      return this.#poolOf(pool, row, first);
+      const over = relays.flatMap((relay, i) => (relay.pool === row ? [behind + i] : []));
+      return this.#poolOf(pool, row, [...pool.endpoints.map((_, i) => firsts[row]! + i), ...over]);
     });
     const indexOfPool = new Map(config.pools.map(({ name }, i) => [name, i]));
-    const rows = new Rows(config.pools, this.#countryOf);
+    const rows = new Rows(config.pools, relays, this.#countryOf);
+    this.#limits.begin();
     const routes = config.routes.map((route) => this.#routeOf(route, indexOfPool, rows));
+    const overlay = overlaySpec(config, firsts, this.#routes, this.#replays);
+    this.#replays = overlay?.replays ?? null;
+    const listeners = config.overlay === null ? config.listeners : [...config.listeners, overlayListener(config.overlay)];
     const structure: Omit<Snapshot, 'table'> = {
       version,
       lanes: this.#lanes,
       nodeId: config.node.id,
-      listeners: config.listeners.map((listener) => ({ ...listener, uid: this.#listeners.uidOf(listener.name) })),
+      listeners: listeners.map((listener) => ({ ...listener, uid: this.#listeners.uidOf(listener.name) })),
       routes,
       pools,
       rows: rows.specs,
@@ -111,12 +127,13 @@ export class Registry {
       drainDelayMs: config.shutdown.drainDelayMs,
       drainTimeoutMs: config.shutdown.timeoutMs,
       access: config.logging.access,
+      overlay,
     };
     return {
       snapshot: { ...structure, table: newTable(shapeOf(structure)) },
       probes: new Map(config.pools.map(({ name, probe }) => [name, probe])),
       names: this.#names(),
-      warnings: [...config.warnings, ...this.#warningsOf(config), ...warningsOf(routes, rows.specs)],
+      warnings: [...config.warnings, ...this.#warningsOf(config), ...warningsOf(routes, rows.specs), ...tooMany(missing)],
     };
   }
 
@@ -131,20 +148,26 @@ export class Registry {
       uid: this.#endpoints.uidOf(endpoint.id),
       slot,
       generation,
-      location: isPlacedByGeo(endpoint) ? this.#locate(endpoint.host) : endpoint.location,
+      location: endpoint.via === undefined && isPlacedByGeo(endpoint) ? this.#locate(endpoint.host) : endpoint.location,
     };
   }
 
-  #poolOf({ probe: _, ...pool }: PoolConfig, row: number, first: number): PoolSpec {
-    const endpoints = pool.endpoints.map((_, i) => first + i);
+  #poolOf({ probe: _, ...pool }: PoolConfig, row: number, endpoints: readonly number[]): PoolSpec {
     return { ...pool, uid: this.#pools.uidOf(pool.name), endpoints, row };
   }
 
   #routeOf(route: RouteConfig, indexOfPool: ReadonlyMap<string, number>, rows: Rows): RouteSpec {
     const pool = route.pool === null ? NONE : indexOfPool.get(route.pool);
     if (pool === undefined) throw new TypeError(`expected a checked configuration, got a route to pool ${route.pool}`);
-    const row = pool === NONE ? NONE : rows.of(pool, route.residency);
-    return { ...route, uid: this.#routes.uidOf(route.name), pool, row };
+    const row = pool === NONE ? NONE : rows.of(pool, route.residency, modeOf(route));
+    const rateLimits = route.rateLimits.map((limit) => this.#limitOf(route.name, limit));
+    return { ...route, uid: this.#routes.uidOf(route.name), pool, row, rateLimits };
+  }
+
+  /** Its numbers are part of its identity: by other numbers it is another limit, which begins anew. */
+  #limitOf(route: string, limit: RateLimitConfig): RateLimitSpec {
+    const identity = JSON.stringify([route, limit.name, limit.ratePerS, limit.burst, limit.key, limit.scope]);
+    return { ...limit, identity, index: this.#limits.numberOf(identity) };
   }
 
   #names(): Names {
@@ -163,30 +186,41 @@ export class Registry {
   }
 }
 
-/** Snapshot.rows: every pool as a whole, then one for each pool and residency that a route asks for. */
+/**
+ * Snapshot.rows: every pool as a whole, then one for each pool, residency and use of other edges that a route asks for. Paths
+ * over other edges stand behind all endpoints of their pool, in rows of routes that want them and in no other.
+ */
 class Rows {
   readonly specs: RowSpec[];
   readonly #pools: readonly PoolConfig[];
+  readonly #relays: readonly Relay[];
   readonly #countryOf: (ip: string) => string | null;
   readonly #known = new Map<string, number>();
 
-  constructor(pools: readonly PoolConfig[], countryOf: (ip: string) => string | null) {
+  constructor(pools: readonly PoolConfig[], relays: readonly Relay[], countryOf: (ip: string) => string | null) {
     this.#pools = pools;
+    this.#relays = relays;
     this.#countryOf = countryOf;
     this.specs = pools.map(({ endpoints }, pool) => ({ pool, members: endpoints.map((_, i) => i), residency: [] }));
   }
 
   /** Index of the row of a pool's endpoints that are inside; routes that ask for the same set share it. */
-  of(pool: number, written: readonly string[]): number {
-    if (written.length === 0) return pool;
+  of(pool: number, written: readonly string[], overlay: OverlayMode): number {
+    if (written.length === 0 && overlay === 'off') return pool;
     const residency = residencyOf(written);
-    const key = `${pool} ${residency.join()}`;
+    const key = `${pool} ${overlay} ${residency.join()}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const all = this.#pools[pool]!.endpoints;
-    const members = all.map((_, i) => i).filter((i) => isInside(placedOf(all[i]!), residency, this.#countryOf));
+    const isIn = (i: number) => residency.length === 0 || isInside(placedOf(all[i]!), residency, this.#countryOf);
+    const direct = all.map((_, i) => i).filter(isIn);
+    const relays = this.#relays.filter((relay) => relay.pool === pool);
+    const over = relays.flatMap(({ member, peer }, i) => {
+      const mayPass = overlay !== 'off' && isIn(member) && isPeerInside(peer, residency, this.#countryOf);
+      return mayPass ? [all.length + i] : [];
+    });
     this.#known.set(key, this.specs.length);
-    return this.specs.push({ pool, members, residency }) - 1;
+    return this.specs.push({ pool, members: [...direct, ...over], residency, overlay }) - 1;
   }
 }
 
@@ -203,9 +237,31 @@ function warningsOf(routes: readonly RouteSpec[], rows: readonly RowSpec[]): str
     );
 }
 
+/** Index of each pool's first endpoint. */
+function firstsOf(pools: readonly PoolConfig[]): number[] {
+  let next = 0;
+  return pools.map(({ endpoints }) => {
+    next += endpoints.length;
+    return next - endpoints.length;
+  });
+}
+
+function pathOf(relay: Relay, pools: readonly PoolConfig[], firsts: readonly number[]) {
+  const pool = pools[relay.pool]!;
+  const target = firsts[relay.pool]! + relay.member;
+  return { pool, endpoint: relayEndpoint(relay, pool.endpoints[relay.member]!, pool.name, target) };
+}
+
+function tooMany(missing: number): string[] {
+  if (missing === 0) return [];
+  return [`overlay: ${missing} paths over peers too many; those of the pools and endpoints named last are left out`];
+}
+
 /** What makes an endpoint the same one after a reload. No part of it holds a NUL. */
 function keyOf(pool: PoolConfig, endpoint: EndpointConfig): string {
-  return `${pool.name}\0${endpoint.id}\0${endpoint.url}`;
+  const { via, host, port } = endpoint;
+  const way = via === undefined ? '' : `\0${via.key} ${host} ${port}`;
+  return `${pool.name}\0${endpoint.id}\0${endpoint.url}${way}`;
 }
 
 interface Assigned {
@@ -258,6 +314,44 @@ class Slots {
     const generation = (this.#slots[at]?.generation ?? 0) + 1;
     this.#slots[at] = { key, generation, leftAt: null };
     return at;
+  }
+}
+
+/**
+ * Names and small numbers for them, of which there are few: those that a configuration does not name any more are given away
+ * when there is no other left, the one that was named longest ago first. 0 … most - 1.
+ */
+class Numbers {
+  readonly #most: number;
+  /** In the order of being named. */
+  readonly #numbers = new Map<string, number>();
+  readonly #current = new Set<string>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** What is named from now on is one configuration: at most `most` names. */
+  begin(): void {
+    this.#current.clear();
+  }
+
+  numberOf(name: string): number {
+    const number = this.#numbers.get(name) ?? this.#next();
+    this.#numbers.delete(name);
+    this.#numbers.set(name, number);
+    this.#current.add(name);
+    return number;
+  }
+
+  #next(): number {
+    if (this.#numbers.size < this.#most) return this.#numbers.size;
+    for (const [name, number] of this.#numbers) {
+      if (this.#current.has(name)) continue;
+      this.#numbers.delete(name);
+      return number;
+    }
+    throw new RangeError(`expected at most ${this.#most} names at once`);
   }
 }
 

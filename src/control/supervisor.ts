@@ -6,6 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { clearCensus, newCensus } from '../core/census.ts';
 import { type ListeningSocket, shareOut } from '../core/handover.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
+import { newRateTable } from '../core/limit/table.ts';
 import type { Drain, FromWorker, ProxyRefusal, SharedFile, TicketKeyring } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { backoffMs, DeathAlarm } from './deaths.ts';
@@ -36,6 +37,8 @@ export interface SupervisorOptions {
   readonly events: EventLog;
   readonly loopId: string;
   readonly connectionCap: number;
+  /** Buckets of rate limits, for all workers (core/limit/table.ts). */
+  readonly rateLimits?: SharedArrayBuffer;
   /** Called before a dead worker's lane is thrown away. */
   readonly onLaneLost: (reader: LaneReader) => void;
   readonly onRestart: () => void;
@@ -46,6 +49,7 @@ export interface SupervisorOptions {
 export class Supervisor implements SeatEvents {
   readonly #options: SupervisorOptions;
   readonly #census: SharedArrayBuffer;
+  readonly #rateLimits: SharedArrayBuffer;
   readonly #seats: Seat[] = [];
   readonly #alarm = new DeathAlarm();
   readonly #shedding: Shedding;
@@ -72,6 +76,7 @@ export class Supervisor implements SeatEvents {
     // So little survives a small young generation that waking helpers for it costs more than it saves.
     setFlagsFromString('--no-parallel-scavenge');
     this.#census = newCensus(options.lanes);
+    this.#rateLimits = options.rateLimits ?? newRateTable();
     for (let index = 0; index < options.lanes; index++) this.#seats.push(new Seat(index, this));
   }
 
@@ -210,6 +215,7 @@ export class Supervisor implements SeatEvents {
     const { loopId, connectionCap } = this.#options;
     seat.sit({
       census: this.#census,
+      rateLimits: this.#rateLimits,
       snapshot: this.#snapshot!,
       geo: this.#geo,
       tickets: this.#tickets,

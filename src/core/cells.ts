@@ -56,6 +56,7 @@ export const CONNECT_REASONS = [
 export const EVENT = {
   HEDGE: 1, // pool, HEDGE_RESULTS index
   SHED: 2, // route, SHED_REASONS index
+  LIMITED: 3, // route: a limit on the rate of requests
 } as const;
 /** Of a second attempt beside the first; `budget`: it was due, but could not be afforded. */
 export const HEDGE_RESULTS = ['won', 'lost', 'budget'] as const;

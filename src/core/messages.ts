@@ -25,6 +25,8 @@ export interface WorkerBirth {
   readonly laneBuffer: SharedArrayBuffer;
   /** Open client connections, one row of `census.ts` per lane; a worker writes its own row and reads all. */
   readonly census: SharedArrayBuffer;
+  /** Buckets of rate limits (limit/table.ts), one table for all workers. */
+  readonly rateLimits: SharedArrayBuffer;
   readonly snapshot: Snapshot;
   readonly geo: readonly SharedFile[];
   readonly tickets: TicketKeyring;

@@ -18,7 +18,7 @@ export function respondOf(ex: Exchange, route: RouteRuntime): void {
   const respond = route.spec.respond!;
   const location = respond.location === null ? '' : `Location: ${fillLocation(respond.location, ex.head)}\r\n`;
   const type = route.respondBody === '' ? '' : 'Content-Type: text/plain; charset=utf-8\r\n';
-  ex.reply(respond.status, `${location}${type}${route.responseLines}`, route.respondBody);
+  ex.reply(respond.status, `${location}${type}${ex.limitLines}${route.responseLines}`, route.respondBody);
 }
 
 /** Max-Forwards is 0: the request is answered as if we were its goal (RFC 9110, 7.6.2). */

@@ -85,6 +85,8 @@ export class Exchange extends Timed implements UpstreamEvents {
   ticket = 0;
   clientKey = 0;
   keyedAddress = '';
+  /** What the client is told of the limits on its rate; whole lines. */
+  limitLines = '';
   /** A gRPC call: what goes wrong is told in gRPC's terms. */
   isCall = false;
   /** When its client will have lost patience (grpc-timeout). */
@@ -288,6 +290,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.owes100 = false;
     this.needsNewConnection = false;
     this.totalAtMs = NEVER;
+    this.limitLines = '';
     this.isCall = isCall(head);
     this.deadlineAtMs = NEVER;
     this.books.reset(nowMs);

@@ -10,6 +10,7 @@ import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, PRIORITIES, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
 import { type CompressPlan, compressPlanOf } from './compress.ts';
 import { Hedging } from './hedging.ts';
+import { type RateLimit, rateLimitsOf } from './rate-limit.ts';
 import type { Group } from './upstreams.ts';
 
 export interface RouteRuntime {
@@ -28,6 +29,8 @@ export interface RouteRuntime {
   readonly respondBody: string;
   /** null = answers go out as they are. */
   readonly compress: CompressPlan | null;
+  /** null = none. */
+  readonly rateLimits: readonly RateLimit[] | null;
 }
 
 export interface PoolRuntime {
@@ -124,6 +127,7 @@ function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: 
     responseLines: linesOf(spec.responseHeaders),
     respondBody: latin1Of(spec.respond?.body ?? ''),
     compress: compressPlanOf(spec),
+    rateLimits: rateLimitsOf(spec),
   };
 }
 

@@ -20,6 +20,7 @@ import { Descriptors } from './descriptors.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
 import { Overload } from './overload.ts';
+import { RateLimits } from './rate-limit.ts';
 import { Readers } from './readers.ts';
 import type { Tunnel } from './tunnel.ts';
 import { Upstreams } from './upstreams.ts';
@@ -51,6 +52,8 @@ export interface PlaneOptions {
   readonly snapshot: Snapshot;
   /** What the workers of the node count together; left out = this one counts alone. */
   readonly census?: Census;
+  /** Buckets that the workers of the node share (core/limit/table.ts); left out = this one's alone. */
+  readonly rateLimits?: SharedArrayBuffer;
   /** Sees every compiled router first; tests plant a bug there. */
   readonly wrapRouter: (router: Router) => Router;
   /** No exchange of a snapshot older than `version` is left. */
@@ -72,6 +75,7 @@ export class Plane {
   readonly access: AccessLog;
   readonly overload: Overload;
   readonly admission: Admission;
+  readonly rateLimits: RateLimits;
   readonly descriptors = new Descriptors();
   /** Workers of the node, this one counted; they stay as many. */
   readonly lanes: number;
@@ -110,6 +114,7 @@ export class Plane {
     this.upstreams = new Upstreams(this);
     this.overload = new Overload(options.snapshot.limits, this.wheel.nowMs);
     this.admission = new Admission(this, options.census ?? new Census(newCensus(1), 0), this.overload);
+    this.rateLimits = new RateLimits(options.rateLimits ?? null);
     this.wheel.onTurn = (nowMs) => this.overload.tick(nowMs);
     this.pick = {
       lane: options.lane,

@@ -28,6 +28,7 @@ export function begin(ex: Exchange, nowMs: number): void {
   ex.route = route;
   const shed = plane.admission.isOpen ? null : plane.admission.admit(ex);
   if (shed !== null) return ex.refuse(shed);
+  if (route.rateLimits !== null && !plane.rateLimits.admit(ex, route.rateLimits)) return;
   if (route.spec.respond !== null) return respondOf(ex, route);
   if (isLastHop(head)) return answerLastHop(ex);
   const pool = route.pool!;

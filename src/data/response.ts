@@ -44,7 +44,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   ex.idleMs = isStream(answer) ? 0 : pool.spec.timeouts.bodyIdleMs;
   ex.up!.expectWithin(ex.idleMs);
   keepLength(answer);
-  let extra = planResponse(answer, route);
+  let extra = planResponse(answer, route) + ex.limitLines;
   if (route.spec.serverTiming) extra += timingLines(ex);
   if (route.compress !== null) compress.begin(ex, route.compress, answer, extra);
   else ex.down.head(status, answer.reason, answer, extra, answer.framing, answer.length);

@@ -24,6 +24,7 @@ function route(name: string, fields: Partial<RouteSpec>): RouteSpec {
     serverTiming: false,
     priority: 'normal',
     compress: [],
+    rateLimits: [],
     ...fields,
   };
 }

@@ -31,6 +31,7 @@ const ROUTE: RouteSpec = {
   serverTiming: false,
   priority: 'normal',
   compress: [],
+  rateLimits: [],
 };
 const listener = (name: string, port = 0): ListenerSpec => ({
   uid: 0,

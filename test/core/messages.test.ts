@@ -28,6 +28,7 @@ it('a birth arrives whole, over the same lane, census, table and database bytes'
     lane: 1,
     laneBuffer: newLane(),
     census: newCensus(2),
+    rateLimits: new SharedArrayBuffer(8),
     snapshot,
     geo: [{ path: '/x.mmdb', bytes }],
     addresses: { 'a.test': ['10.0.0.1'] },
@@ -38,11 +39,12 @@ it('a birth arrives whole, over the same lane, census, table and database bytes'
     connectionCap: 100,
   };
   const twin = throughChannel(birth);
-  expect({ ...twin, snapshot: 0, laneBuffer: 0, census: 0, geo: 0 }).toEqual({
+  expect({ ...twin, snapshot: 0, laneBuffer: 0, census: 0, rateLimits: 0, geo: 0 }).toEqual({
     ...birth,
     snapshot: 0,
     laneBuffer: 0,
     census: 0,
+    rateLimits: 0,
     geo: 0,
   });
   expect({ ...twin.snapshot, table: 0 }).toEqual({ ...snapshot, table: 0 });

@@ -27,6 +27,7 @@ function route(text: string): RouteSpec {
     serverTiming: false,
     priority: 'normal',
     compress: [],
+    rateLimits: [],
   };
 }
 

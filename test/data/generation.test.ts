@@ -30,6 +30,7 @@ const ROUTE: RouteSpec = {
   serverTiming: false,
   priority: 'normal',
   compress: [],
+  rateLimits: [],
 };
 
 /** Slots 7, 2 and 5; the second and third are inside. */

@@ -53,6 +53,7 @@ const ROUTE: RouteSpec = {
   serverTiming: false,
   priority: 'normal',
   compress: [],
+  rateLimits: [],
 };
 
 function routeOf(more: Partial<RouteSpec> = {}): RouteRuntime {

@@ -16,6 +16,7 @@ import type { Problem } from './problems.ts';
 import { codeOf } from './read.ts';
 import { redisOf } from './redis.ts';
 import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
+import { rateLimitsOf } from './schema-limit.ts';
 import {
   parseAddress,
   parseDuration,
@@ -57,7 +58,7 @@ export function build(file: FileConfig, base: string): Built {
     limits: limitsOf(file),
     geoipDatabases: databases,
     pools,
-    routes: routesOf(file.routes),
+    routes: routesOf(file.routes, file.state.redis !== null),
     overlay: overlayOf(file, nodeId, base, found),
     state: { redis: redisOf(file.state.redis, base, problems, files) },
     admin: { address: parseAddress(file.admin.address), token: file.admin.token },
@@ -206,7 +207,7 @@ function probeOf(probe: FilePool['probe']): ProbeSpec {
   };
 }
 
-function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
+function routesOf(routes: readonly FileRoute[], hasRedis: boolean): RouteConfig[] {
   const taken = new Set(routes.map((route) => route.name));
   return routes.map((route) => {
     const host = route.host === null ? null : routeHost(route.host);
@@ -232,6 +233,7 @@ function routesOf(routes: readonly FileRoute[]): RouteConfig[] {
       serverTiming: route.serverTiming,
       priority: route.priority,
       compress: [...new Set(route.compress)],
+      rateLimits: rateLimitsOf(route.rateLimit, hasRedis),
     };
   });
 }

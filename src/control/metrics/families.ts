@@ -90,6 +90,13 @@ export const FAMILIES: readonly Family[] = [
     help: 'Requests turned away for overload or a limit.',
     type: 'counter',
   },
+  {
+    kind: CELL.EVENTS,
+    event: EVENT.LIMITED,
+    name: 'fermat_rate_limited_total',
+    help: 'Requests turned away by a limit on their rate.',
+    type: 'counter',
+  },
   { kind: CELL.CONNECTIONS, name: 'fermat_connections', help: 'Open client connections.', type: 'gauge' },
   {
     kind: CELL.GEOIP,
@@ -160,6 +167,7 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
     case CELL.EVENTS:
       if (a === EVENT.HEDGE) return { pool: nameOf(names.pools, b), result: HEDGE_RESULTS[c] ?? 'other' };
       if (a === EVENT.SHED) return { route: nameOf(names.routes, b), reason: SHED_REASONS[c] ?? 'other' };
+      if (a === EVENT.LIMITED) return { route: nameOf(names.routes, b) };
       return {};
     case CELL.CONNECTIONS:
       return { listener: nameOf(names.listeners, a) };
