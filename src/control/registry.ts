@@ -152,7 +152,7 @@ export class Registry {
     };
   }
 
-  #poolOf({ probe: _, ...pool }: PoolConfig, row: number, endpoints: readonly number[]): PoolSpec {
+  #poolOf({ probe: _, discover: __, ...pool }: PoolConfig, row: number, endpoints: readonly number[]): PoolSpec {
     return { ...pool, uid: this.#pools.uidOf(pool.name), endpoints, row };
   }
 
