@@ -83,7 +83,7 @@ export class ClientStream extends H2Stream implements Upstream {
     const session = this.#session;
     this.#isWebSocket = fields.upgrade !== '';
     if (this.#isWebSocket && !session.canConnect) {
-      session.later(this); // told when the exchange has finished sending: it is in the midst of it
+      setImmediate(() => session.refuse(this)); // when the exchange has finished sending: it is in the midst of it
       return;
     }
     this.open(session.nextId(this), session.sender.initialWindow);

@@ -12,13 +12,12 @@ import type { ClientStream } from './client-stream.ts';
 import type { SessionGroup } from './group.ts';
 import { CONNECTION_WINDOW_BYTES } from './inflow.ts';
 import { COST, EARNED } from './patience.ts';
+import { Places } from './places.ts';
 import { H2Session } from './session.ts';
 import { STREAM_WINDOW_BYTES } from './stream.ts';
 
 /** What an endpoint's response head may hold; as over HTTP/1.1. */
 const HEAD_LIMITS = { headBytes: 64 * 1024, headers: 200 } as const;
-/** What an endpoint that does not say takes at once (RFC 9113, 6.5.2 recommends no less). */
-const DEFAULT_STREAMS = 100;
 /** Ids after which a connection is replaced; far from where they end. */
 const LAST_ID = 0x3fff_ffff;
 
@@ -28,23 +27,15 @@ export class H2ClientSession extends H2Session<ClientStream> {
   canConnect = false;
   readonly #group: SessionGroup;
   readonly #startMs: number;
-  #isReady = false;
-  /** Nobody new is let in; those that wait here still are, unless the endpoint takes no more (`#isRefusing`). */
+  readonly places: Places;
+  /** Nobody new is let in; those that wait here still are, unless the endpoint takes no more (`Places.refuse`). */
   #isClosing = false;
-  #isRefusing = false;
   /** When something was read last. */
   #readMs = 0;
-  #connectMs = -1;
-  #maxStreams = DEFAULT_STREAMS;
   #nextId = 1;
-  /** Lent out, of which some may not have sent a head yet. */
-  #lent = 0;
   readonly #dial: Dial;
   #failure: ConnectFailure | null = null;
-  /** Who waits for the connection. */
-  readonly #waiting: ClientStream[] = [];
   readonly #touched: ClientStream[] = [];
-  readonly #unserved: ClientStream[] = [];
 
   static open(group: SessionGroup): H2ClientSession {
     const tap = new Tap();
@@ -61,16 +52,13 @@ export class H2ClientSession extends H2Session<ClientStream> {
     this.#dial = dial;
     this.scheme = group.spec.scheme === 'h2' ? 'https' : 'http';
     this.#startMs = group.plane.clock();
+    this.places = new Places(group, () => this.plane.wheel.disarm(this));
     this.plane.wheel.arm(this, this.#startMs + group.pool.timeouts.connectMs);
   }
 
   /** Whether another request may be begun now. */
   get hasRoom(): boolean {
-    return this.#hasSlot && !this.isLeaving;
-  }
-
-  get #hasSlot(): boolean {
-    return this.#isReady && !this.#isRefusing && !this.isOver && this.#lent < this.#maxStreams;
+    return this.places.isFree && !this.isLeaving;
   }
 
   /**
@@ -83,7 +71,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
 
   /** Not connected yet, with room for another who waits. */
   get isAwaited(): boolean {
-    return !this.#isReady && !this.isLeaving && this.#waiting.length < DEFAULT_STREAMS;
+    return !this.places.isOpen && !this.isLeaving && this.places.mayWait;
   }
 
   protected override get headLimits(): { readonly headBytes: number; readonly headers: number } {
@@ -92,7 +80,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
 
   #onConnect(): void {
     if (this.isOver) return;
-    this.#connectMs = this.plane.wheel.stamp() - this.#startMs;
+    this.places.connectMs = this.plane.wheel.stamp() - this.#startMs;
     if (this.scheme === 'https' && (this.socket as TLSSocket).alpnProtocol !== 'h2') {
       this.#failure = CONNECT_FAILURE.TLS; // it would be another protocol, and there is no falling back
       return this.destroy();
@@ -107,48 +95,18 @@ export class H2ClientSession extends H2Session<ClientStream> {
   }
 
   protected override onSettings(id: number, value: number): void {
-    if (id === SETTING.MAX_CONCURRENT_STREAMS) this.#maxStreams = value;
+    if (id === SETTING.MAX_CONCURRENT_STREAMS) this.places.most = value;
     else if (id === SETTING.ENABLE_CONNECT_PROTOCOL) this.canConnect = value === 1;
   }
 
   protected override onSettingsEnd(): void {
-    const isFirst = !this.#isReady;
-    this.#isReady = true;
+    const isFirst = this.places.open();
     if (isFirst) this.#rest();
-    this.#serve(!isFirst);
+    this.places.serve(!isFirst);
     this.#group.onRoom();
   }
 
-  /** Those that wait go on here as far as there is room, or elsewhere; the others queue. */
-  #serve(isReused: boolean): void {
-    for (const stream of this.#waiting.splice(0)) {
-      if (this.#hasSlot) this.#lend(stream, isReused);
-      else if (!this.#group.move(stream)) {
-        this.#waiting.push(stream);
-        stream.queued();
-      }
-    }
-  }
-
   // ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Has it wait for the connection. */
-  await(stream: ClientStream): void {
-    this.#waiting.push(stream);
-  }
-
-  begin(stream: ClientStream): void {
-    this.#lend(stream, true);
-  }
-
-  #lend(stream: ClientStream, isReused: boolean): void {
-    this.#lent++;
-    this.plane.wheel.disarm(this);
-    stream.isLent = true;
-    const connectMs = this.#connectMs;
-    this.#connectMs = -1;
-    stream.ready(isReused, connectMs);
-  }
 
   /** The id of a stream that is about to send its head. */
   nextId(stream: ClientStream): number {
@@ -162,8 +120,7 @@ export class H2ClientSession extends H2Session<ClientStream> {
   /** Its exchange has no use for it any more: done, or given up. */
   cancel(stream: ClientStream): void {
     if (stream.isClosed) return;
-    const at = this.#waiting.indexOf(stream);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.places.leave(stream);
     if (stream.id !== 0 && !stream.isOrphan && !(stream.isRemoteEnded && stream.hasEnded && !stream.isEnding))
       this.sendReset(stream.id, stream.isRemoteEnded ? H2_ERROR.NO_ERROR : H2_ERROR.CANCEL);
     if (stream.isRemoteEnded) this.patience.earn(EARNED.ANSWER);
@@ -186,13 +143,10 @@ export class H2ClientSession extends H2Session<ClientStream> {
   #unlist(stream: ClientStream): void {
     this.streams.delete(stream.id);
     if (!stream.isLent) return;
-    stream.isLent = false;
-    this.#lent--;
-    if (this.isOver) return;
-    const next = this.#hasSlot ? this.#waiting.shift() : undefined;
-    if (next !== undefined) return this.#lend(next, true);
+    this.places.giveBack(stream);
+    if (this.isOver || this.places.pass()) return;
     this.#group.onRoom();
-    if (this.isOver || this.#lent > 0) return;
+    if (this.isOver || this.places.lent > 0) return;
     if (this.#isClosing) this.shut();
     else if (this.isLeaving) this.fail(H2_ERROR.NO_ERROR);
     else this.#rest();
@@ -207,18 +161,13 @@ export class H2ClientSession extends H2Session<ClientStream> {
   /** The addresses of its endpoint have changed. */
   checkAddress(): void {
     this.#dial.checkAddress();
-    if (this.#isReady && this.#dial.retireAtMs === 0 && !this.isOver) this.retire();
+    if (this.places.isOpen && this.#dial.retireAtMs === 0 && !this.isOver) this.retire();
   }
 
-  /** Asked for something the endpoint does not do: told after this turn, since its exchange is still sending. */
-  later(stream: ClientStream): void {
-    if (this.#unserved.push(stream) > 1) return;
-    setImmediate(() => {
-      for (const unserved of this.#unserved.splice(0)) {
-        this.#end(unserved);
-        unserved.refused();
-      }
-    });
+  /** It asks for something that the endpoint does not do. */
+  refuse(stream: ClientStream): void {
+    this.#end(stream);
+    stream.refused();
   }
 
   // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -285,14 +234,14 @@ export class H2ClientSession extends H2Session<ClientStream> {
       this.#end(stream);
       stream.refused();
     }
-    this.#serve(true);
-    if (this.#lent === 0) this.shut();
+    this.places.serve(true);
+    if (this.places.lent === 0) this.shut();
   }
 
   /** It takes no more requests. */
   #leave(): void {
     this.#isClosing = true;
-    this.#isRefusing = true;
+    this.places.refuse();
     this.#group.onLeaving();
   }
 
@@ -300,17 +249,17 @@ export class H2ClientSession extends H2Session<ClientStream> {
   noteSilence(ms: number): void {
     if (this.#isClosing || this.isOver || ms <= 0 || this.plane.wheel.nowMs - this.#readMs < ms) return;
     this.#leave();
-    this.#serve(true);
+    this.places.serve(true);
   }
 
   override onWriting(): void {} // exchanges time what their endpoint owes them
 
   override onDeadline(): void {
     if (this.isOver) return this.destroy();
-    if (!this.#isReady) {
+    if (!this.places.isOpen) {
       this.#failure = this.#dial.failure(true);
       this.destroy();
-    } else if (this.#lent === 0) this.fail(H2_ERROR.NO_ERROR);
+    } else if (this.places.lent === 0) this.fail(H2_ERROR.NO_ERROR);
   }
 
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,12 +267,17 @@ export class H2ClientSession extends H2Session<ClientStream> {
   /** No new requests; closes when the last one is done. */
   retire(): void {
     this.#isClosing = true;
-    if (this.#lent === 0 && this.#waiting.length === 0) this.fail(H2_ERROR.NO_ERROR);
+    if (this.places.isEmpty) this.fail(H2_ERROR.NO_ERROR);
+  }
+
+  override destroy(): void {
+    this.places.refuse();
+    super.destroy();
   }
 
   protected override abandon(): void {
-    for (const stream of this.#waiting.splice(0)) {
-      if (this.#isReady) {
+    for (const stream of this.places.close()) {
+      if (this.places.isOpen) {
         this.#end(stream);
         stream.refused();
       } else stream.connectFailed(this.#failure ?? this.#dial.failure(false));

@@ -54,13 +54,13 @@ export class SessionGroup {
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[i]!;
       if (!session.hasRoom) continue;
-      session.begin(new ClientStream(session, user));
+      session.places.lend(new ClientStream(session, user), true);
       return ACQUIRED.READY;
     }
     const awaited = sessions.find((session) => session.isAwaited) ?? this.#open();
     if (awaited === null) return ACQUIRED.FULL;
     const stream = new ClientStream(awaited, user);
-    awaited.await(stream);
+    awaited.places.await(stream);
     user.onConnecting(stream);
     return ACQUIRED.CONNECTING;
   }
@@ -80,7 +80,7 @@ export class SessionGroup {
     while (gate.length > 0 && gate.hasRoom(true)) {
       const session = this.#sessions.find((one) => one.hasRoom);
       if (session === undefined) return;
-      session.begin(new ClientStream(session, gate.next()!));
+      session.places.lend(new ClientStream(session, gate.next()!), true);
     }
   }
 
@@ -89,8 +89,8 @@ export class SessionGroup {
     const other = this.#sessions.find((one) => one.hasRoom || one.isAwaited) ?? this.#open();
     if (other === null) return false;
     stream.moveTo(other);
-    if (other.hasRoom) other.begin(stream);
-    else other.await(stream);
+    if (other.hasRoom) other.places.lend(stream, true);
+    else other.places.await(stream);
     return true;
   }
 
@@ -109,7 +109,7 @@ export class SessionGroup {
     while (gate.length > 0 && gate.hasRoom(true)) {
       const user = gate.next()!;
       const stream = new ClientStream(next, user);
-      next.await(stream);
+      next.places.await(stream);
       user.onConnecting(stream);
     }
   }
