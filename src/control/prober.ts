@@ -67,7 +67,7 @@ export class Prober {
       if (spec === undefined) continue;
       for (const index of pool.endpoints) {
         const endpoint = snapshot.endpoints[index];
-        if (endpoint === undefined) continue;
+        if (endpoint === undefined || endpoint.via !== undefined) continue; // the peer is asked instead
         const key = `${endpoint.slot}:${endpoint.generation}`;
         wanted.add(key);
         const { scheme, host, port, socketPath, authority } = endpoint;

@@ -2,6 +2,8 @@
 // (…View) are fixed by CONTRACT.md; fields may be added, none taken away.
 
 import type { LatLon } from '../core/snapshot.ts';
+import type { Registered, Registration } from './discovery/registrar.ts';
+import type { SourceView } from './discovery/watched.ts';
 
 /** How the endpoints of a pool are probed; from `pools.NAME.probe`. */
 export interface ProbeSpec {
@@ -49,6 +51,8 @@ export interface EndpointView {
   readonly id: string;
   readonly pool: string;
   readonly url: string;
+  /** The edge that the way leads over; absent = it is direct. */
+  readonly via?: string;
   readonly region: string | null;
   readonly location: LatLon | null;
   readonly healthy: boolean;
@@ -70,6 +74,8 @@ export interface EndpointView {
   readonly requests: number;
   readonly failures: number;
   readonly requestsPerSecond: number;
+  /** Where it was found (`dns:shop.internal`); null = it is typed. */
+  readonly source?: string | null;
 }
 
 export interface RouteView {
@@ -89,6 +95,8 @@ export interface RouteView {
 export interface CandidateView {
   readonly id: string;
   readonly url: string;
+  /** The edge that the way leads over; absent = it is direct. */
+  readonly via?: string;
   readonly region: string | null;
   readonly healthy: boolean;
   readonly state: EndpointStateName;
@@ -190,6 +198,10 @@ export interface ControlApi {
   notReadyBecause(): string | null;
   endpoints(): readonly EndpointView[];
   routes(): readonly RouteView[];
+  /** Where endpoints are looked for, and what is known of it. */
+  discovery(): readonly SourceView[];
+  /** An endpoint says that it is there, or that it leaves. */
+  register(request: Registration): Registered | Refusal;
   /** Effective configuration, secrets redacted. */
   config(): unknown;
   explain(query: ExplainQuery): Explanation | Refusal;

@@ -146,6 +146,7 @@ export function hold(
   const outside = incumbent.scoreMs * (1 + spec.bandRatio) + spec.bandMs + 0.01;
   for (const i of chosen) {
     const c = candidates[i]!;
-    if (c.home !== home.key && c.home !== home.left && c.scoreMs < least) holdMs[i] = outside - c.scoreMs;
+    if (c.home !== home.key && c.home !== home.left && c.scoreMs < least && c.standbyMs === 0)
+      holdMs[i] = outside - c.scoreMs;
   }
 }

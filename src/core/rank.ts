@@ -24,6 +24,8 @@ export interface Ranked {
   capacityPerS: number;
   /** Stood in the band last time; kept by `rank`. */
   isInBand: boolean;
+  /** It stands by: put on its score, so that only retries get to it. ms; 0 = it does not. */
+  standbyMs: number;
   /** By geography, for `nearest`; Infinity when unknown. */
   priorMs: number;
 }
@@ -65,7 +67,7 @@ export function rank(
   demandPerS = 0,
 ): Ranking {
   const { chosen, mode } = admitted(candidates, demandPerS);
-  const holdMs = new Float64Array(candidates.length);
+  const holdMs = Float64Array.from(candidates, ({ standbyMs }) => standbyMs);
   const isChosen = new Set(chosen);
   const rest = candidates.map((_, i) => i).filter((i) => !isChosen.has(i));
   const byScore = (a: number, b: number) =>
@@ -93,7 +95,7 @@ export function rank(
   return {
     order: [...chosen, ...rest],
     band,
-    overflow: Math.min(OVERFLOW, eligible - band),
+    overflow: Math.min(OVERFLOW, Math.max(chosen.filter((i) => candidates[i]!.standbyMs === 0).length - band, 0)),
     eligible,
     explorable,
     mode,

@@ -7,7 +7,7 @@ import { type Findings, readListenerTls } from './certificates.ts';
 import type { Path, Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 import { parseDuration } from './values.ts';
-import { parseAddress, type PeerUrl, parsePeerUrl } from './values-overlay.ts';
+import { type PeerUrl, parseAddress, parsePeerUrl } from './values-overlay.ts';
 
 /** Of the listener that belongs to peers: in metrics, in the log. */
 export const OVERLAY_LISTENER = 'overlay';
@@ -38,7 +38,12 @@ export interface PeerConfig extends PeerUrl {
 }
 
 /** null = the node has nothing to do with others. What is wrong with its files goes to `found`. */
-export function overlayOf({ overlay }: FileConfig, nodeId: string, base: string, found: Findings): OverlayConfig | null {
+export function overlayOf(
+  { overlay }: FileConfig,
+  nodeId: string,
+  base: string,
+  found: Findings,
+): OverlayConfig | null {
   if (overlay === null) return null;
   const tls = overlay.tls === null ? null : tlsOf(overlay.tls, nodeId, base, found);
   return {
@@ -67,7 +72,12 @@ type FileTls = NonNullable<NonNullable<FileConfig['overlay']>['tls']>;
 function tlsOf(tls: FileTls, nodeId: string, base: string, found: Findings): OverlayTls | null {
   const at: Path = ['overlay', 'tls'];
   const own: Findings = { problems: [], warnings: found.warnings, files: found.files };
-  const form = { certificates: [{ cert: tls.cert, key: tls.key }], clientCa: tls.ca, minVersion: '1.3', alpn: ['http/1.1'] };
+  const form = {
+    certificates: [{ cert: tls.cert, key: tls.key }],
+    clientCa: tls.ca,
+    minVersion: '1.3',
+    alpn: ['http/1.1'],
+  };
   const listener = readListenerTls(form as Parameters<typeof readListenerTls>[0], at, base, Date.now(), own);
   found.problems.push(...own.problems.map((problem) => ({ ...problem, path: placed(problem.path) })));
   if (own.problems.length > 0) return null;
@@ -91,18 +101,23 @@ type Tree = Readonly<Record<string, unknown>>;
 const BY_TIME: readonly unknown[] = ['fastest', undefined];
 
 export function overlayProblems(root: Tree, nodeId: unknown): Problem[] {
-  const problems: Problem[] = [];
-  const overlay = mapping(root.overlay);
   const isOn = root.overlay !== null && root.overlay !== undefined;
-  list(root.routes).map(mapping).forEach((route, i) => problems.push(...routeProblems(route, ['routes', i], root, isOn)));
+  const routes = list(root.routes).map(mapping);
+  const problems = routes.flatMap((route, i) => routeProblems(route, ['routes', i], root, isOn));
   if (!isOn) return problems;
+  const overlay = mapping(root.overlay);
   const isTls = overlay.tls !== null && overlay.tls !== undefined;
   if (!isTls && (overlay.secret === null || overlay.secret === undefined)) {
     const expected = 'tls (ca, cert, key), or a secret';
     problems.push({ path: ['overlay'], what: 'nobody could tell a peer from a stranger', expected, got: 'neither' });
   }
+  return [...problems, ...peerProblems(overlay, nodeId, isTls), ...listenerProblems(root, overlay)];
+}
+
+function peerProblems(overlay: Tree, nodeId: unknown, isTls: boolean): Problem[] {
+  const problems: Problem[] = [];
   const ids = new Set<unknown>();
-  list(overlay.peers).map(mapping).forEach(({ id, url }, i) => {
+  for (const [i, { id, url }] of list(overlay.peers).map(mapping).entries()) {
     const at: Path = ['overlay', 'peers', i];
     if (ids.has(id)) problems.push({ path: [...at, 'id'], what: 'peer id used twice', expected: 'another one' });
     ids.add(id);
@@ -111,29 +126,42 @@ export function overlayProblems(root: Tree, nodeId: unknown): Problem[] {
     if (isTls && typeof id === 'string' && !/^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/i.test(id))
       problems.push({ path: [...at, 'id'], what: 'no certificate can hold this name', expected: 'a DNS name' });
     const scheme = isTls ? 'https' : 'http';
-    if (typeof url === 'string' && parsePeerUrl(url) !== null && parsePeerUrl(url)!.scheme !== scheme) {
-      const what = isTls ? 'plain, though edges speak TLS' : 'TLS, of which overlay.tls says nothing';
-      problems.push({ path: [...at, 'url'], what, expected: `${scheme}://` });
+    const parsed = typeof url === 'string' ? parsePeerUrl(url) : null;
+    if (parsed === null || parsed.scheme === scheme) continue;
+    const what = isTls ? 'plain, though edges speak TLS' : 'TLS, of which overlay.tls says nothing';
+    problems.push({ path: [...at, 'url'], what, expected: `${scheme}://` });
+  }
+  return problems;
+}
+
+function listenerProblems(root: Tree, overlay: Tree): Problem[] {
+  const problems: Problem[] = [];
+  for (const [i, { name, address }] of list(root.listeners).map(mapping).entries()) {
+    if ((name ?? address) === OVERLAY_LISTENER) {
+      const what = 'the name of the overlay’s own listener';
+      problems.push({ path: ['listeners', i, 'name'], what, expected: 'another' });
     }
-  });
-  list(root.listeners).map(mapping).forEach(({ name, address }, i) => {
-    if ((name ?? address) === OVERLAY_LISTENER)
-      problems.push({ path: ['listeners', i, 'name'], what: 'the name of the overlay’s own listener', expected: 'another' });
-    if (typeof address === 'string' && address === overlay.address && !/:0$/.test(address))
-      problems.push({ path: ['overlay', 'address'], what: 'address of a listener for clients', expected: 'one of its own' });
-  });
+    if (typeof address === 'string' && address === overlay.address && !/:0$/.test(address)) {
+      const what = 'address of a listener for clients';
+      problems.push({ path: ['overlay', 'address'], what, expected: 'one of its own' });
+    }
+  }
   return problems;
 }
 
 function routeProblems({ overlay, mode, pool: name }: Tree, at: Path, root: Tree, isOn: boolean): Problem[] {
   if (overlay !== 'failover' && overlay !== 'fastest') return [];
   const path = [...at, 'overlay'];
-  if (!isOn) return [{ path, what: 'no other edge is known', expected: 'off, or overlay (address, peers) beside routes' }];
-  if (mode === 'redirect') return [{ path, what: 'clients of a redirect go to the endpoint themselves', expected: 'off' }];
+  if (!isOn)
+    return [{ path, what: 'no other edge is known', expected: 'off, or overlay (address, peers) beside routes' }];
+  if (mode === 'redirect')
+    return [{ path, what: 'clients of a redirect go to the endpoint themselves', expected: 'off' }];
   if (name === undefined) return [{ path, what: 'nothing to be reached over another edge', expected: 'off' }];
   const { policy } = mapping(mapping(mapping(root.pools)[String(name)]).balance);
   if (overlay === 'failover' || BY_TIME.includes(policy)) return [];
-  return [{ path, what: `policy ${String(policy)} does not go by time`, expected: 'failover or off, or the policy fastest' }];
+  return [
+    { path, what: `policy ${String(policy)} does not go by time`, expected: 'failover or off, or the policy fastest' },
+  ];
 }
 
 function mapping(value: unknown): Tree {

@@ -20,9 +20,9 @@ const peer = z.strictObject({
 
 export const overlay = z
   .strictObject({
-    address: text('host:port or :port', (value) => (parseAddress(value) === null ? 'not an address to listen on' : null)).describe(
-      'Where other edges reach this one; nobody else should',
-    ),
+    address: text('host:port or :port', (value) =>
+      parseAddress(value) === null ? 'not an address to listen on' : null,
+    ).describe('Where other edges reach this one; nobody else should'),
     peers: z.array(peer).default([]).describe('The other edges'),
     tls: z
       .strictObject({

@@ -113,6 +113,7 @@ export class Alternative {
         scoreMs: terms[i * CANDIDATE_DOUBLES + CD.SCORE]!,
         capacityPerS: config.capacity,
         isInBand: kept.inBand.has(config.id),
+        standbyMs: 0,
         priorMs: distanceKm === null ? Number.POSITIVE_INFINITY : priorMs(distanceKm),
       };
     });

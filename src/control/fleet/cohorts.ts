@@ -13,7 +13,7 @@ import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD, MODE, type TableShape, type TableWriter } from '../../core/table.ts';
 import { type Faced, facedBy, isDifferent } from './difference.ts';
 import type { Known } from './known.ts';
-import { idOf, type PoolState, type RowState, writeCohortRow } from './ranking.ts';
+import { idOf, type PoolState, type RowState, rowKey, writeCohortRow } from './ranking.ts';
 
 /** A row on loan: `row` of the table serves the cohort `key` in place of `root`. */
 export interface CohortRow extends Lent {
@@ -80,7 +80,7 @@ export class FleetCohorts {
     this.#generation++;
     for (const row of old) {
       const state = pools.find((p) => p.spec.name === row.state.spec.name);
-      const root = state?.rows.find((r) => r.spec.residency.join() === row.of.spec.residency.join());
+      const root = state?.rows.find((r) => rowKey(r.spec) === rowKey(row.of.spec));
       if (state !== undefined && root !== undefined) this.#lend(state, root, row.key, row.home, row.usedAtMs);
     }
   }

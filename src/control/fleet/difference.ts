@@ -53,6 +53,8 @@ export function facedBy(
     const place = placeOf.get(ids[i]!);
     if (place !== undefined && root.ranked[place]!.isEligible) places.add(place);
   }
+  // Who stands by is there for retries, and those go on in the root.
+  for (const place of places) if (root.ranked[place]!.standbyMs > 0) places.delete(place);
   const faced = Array.from(places, (place) => faceOf(cohorts, key, state, root, place, nowMs));
   return faced.sort((a, b) => a.scoreMs - b.scoreMs).slice(0, COHORT_WIDTH);
 }

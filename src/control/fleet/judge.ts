@@ -53,7 +53,9 @@ export class Judge {
 
   #judgePeers(state: PoolState, nowMs: number): void {
     const windows = state.members.map((k) =>
-      k.outlier.isEjected ? { total: 0, bad: 0 } : windowOf(k.outlier, state.spec.outlier, nowMs),
+      k.outlier.isEjected || k.spec.via !== undefined
+        ? { total: 0, bad: 0 }
+        : windowOf(k.outlier, state.spec.outlier, nowMs),
     );
     const worse = successRateOutliers(
       windows.map((w) => w.total),
@@ -69,9 +71,12 @@ export class Judge {
   /** Ejects if the pool can do without it. */
   #eject({ members, spec }: PoolState, k: Known, reason: EjectReason, why: string, nowMs: number): void {
     if (k.outlier.isEjected || k.isDraining) return;
-    const ejected = members.filter((m) => m.outlier.isEjected).length;
-    const answering = members.filter((m) => m !== k && isEligible(m)).length;
-    if (!mayEject(reason, members.length, ejected, answering, spec.outlier.maxEjectedRatio)) return;
+    // A way over another edge can be done without as long as there is a direct one; and it is nobody to fall back on.
+    const direct = members.filter((m) => m.spec.via === undefined);
+    const ejected = direct.filter((m) => m.outlier.isEjected).length;
+    const answering = direct.filter((m) => m !== k && isEligible(m)).length;
+    const isVia = k.spec.via !== undefined;
+    if (!isVia && !mayEject(reason, direct.length, ejected, answering, spec.outlier.maxEjectedRatio)) return;
     eject(k.outlier, reason, spec.outlier, nowMs, this.#random);
     this.#teller.changed(k, spec.name, why, reason, nowMs);
   }

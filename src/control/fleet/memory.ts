@@ -9,7 +9,7 @@ import type { ProbeResult } from '../types.ts';
 import type { FleetCohorts } from './cohorts.ts';
 import type { Known } from './known.ts';
 import { base64Of, float64sOf, hasShape, isText, type Packed, packed, unpackInto } from './packed.ts';
-import { idOf, type PoolState } from './ranking.ts';
+import { idOf, type PoolState, rowKey } from './ranking.ts';
 
 /** Counts up with every change of what is below, or of what it means. */
 const FORM = 1;
@@ -93,7 +93,7 @@ export function memoryOf(
       known: packed(learnedOf(k)),
       lastProbe: packed(k.lastProbe),
     })),
-    homes: rows.map((row) => ({ residency: row.spec.residency.join(), home: packed(row.home) })),
+    homes: rows.map((row) => ({ residency: rowKey(row.spec), home: packed(row.home) })),
     cohorts: packedCohorts(cohorts.memoryOf(pool)),
   }));
   return { form: FORM, atMs: nowMs, drained: [...drained], pools };
@@ -136,7 +136,7 @@ function recallPool(state: PoolState, memory: PoolMemory): ReadonlyMap<number, n
     if (k !== undefined && recallEndpoint(k, given)) numbers.set(given.number, idOf(k));
   }
   for (const row of state.rows) {
-    const given = memory.homes.find(({ residency }) => residency === row.spec.residency.join());
+    const given = memory.homes.find(({ residency }) => residency === rowKey(row.spec));
     if (given !== undefined) recallHome(row.home, given.home);
   }
   return numbers;

@@ -16,6 +16,7 @@ import {
   rowShapeAt,
   type TableWriter,
 } from '../../core/table.ts';
+import { type PoolOverlay, poolOverlayOf, settleOverlay, standbyMsOf } from '../overlay/paths.ts';
 import type { CohortRow } from './cohorts.ts';
 import { type Known, priorOfMs } from './known.ts';
 import { isAnswering, isEligible, writePoolTerms } from './terms.ts';
@@ -25,6 +26,8 @@ export interface PoolState {
   members: readonly Known[];
   /** CD fields of every member, in the order of `members`. */
   terms: Float64Array;
+  /** Paths over other edges; null = there are none. */
+  overlay: PoolOverlay | null;
   /** The pool as a whole first. */
   rows: RowState[];
 }
@@ -45,7 +48,7 @@ const SETTLING_MS = 5000;
 /** An endpoint that came back may claim home without the dwell for this long beyond its slow start. */
 const RETURNING_MS = 5000;
 
-/** A pool's structure is new or has changed; rows that were there (the same residency) keep their home. */
+/** A pool's structure is new or has changed; rows that were there keep their home. */
 export function poolStateOf(
   before: PoolState | undefined,
   spec: PoolSpec,
@@ -57,25 +60,33 @@ export function poolStateOf(
     spec,
     members,
     terms: new Float64Array(members.length * CANDIDATE_DOUBLES),
+    overlay: poolOverlayOf(members, spec.endpoints, before),
     rows: rows.map((row) => {
-      const old = before?.rows.find((r) => r.spec.residency.join() === row.spec.residency.join());
+      const old = before?.rows.find((r) => rowKey(r.spec) === rowKey(row.spec));
       const home = old?.home ?? newHome(nowMs, SETTLING_MS);
       return { ...row, home, ranked: row.spec.members.map((i) => newRanked(members[i]!, i)), ranking: null };
     }),
   };
 }
 
+/** What makes a row the same one after a change of structure. */
+export function rowKey({ residency, overlay = 'off' }: RowSpec): string {
+  return overlay === 'off' ? residency.join() : `${overlay} ${residency.join()}`;
+}
+
 function newRanked(k: Known, index: number): Ranked {
   return {
     index,
-    home: k.spec.region ?? `#${k.spec.id}`,
+    home: k.spec.region ?? `#${k.spec.via?.endpoint ?? k.spec.id}`,
     isEligible: false,
     isAnswering: false,
     isUnknown: false,
     isReturning: false,
     scoreMs: 0,
-    capacityPerS: k.spec.capacity,
+    // Another way to the same endpoint adds nothing to what that can take.
+    capacityPerS: k.spec.via !== undefined && k.spec.capacity > 0 ? Number.MIN_VALUE : k.spec.capacity,
     isInBand: false,
+    standbyMs: 0,
     priorMs: Number.POSITIVE_INFINITY,
   };
 }
@@ -86,10 +97,14 @@ function newRanked(k: Known, index: number): Ranked {
  */
 export function rankPool(state: PoolState, idleFromMs: number, nowMs: number): SwitchReason | null {
   const { members, spec, terms } = state;
-  writePoolTerms(members, spec, terms, idleFromMs, nowMs);
+  writePoolTerms(members, spec, terms, idleFromMs, nowMs, state.overlay?.targets);
+  if (state.overlay !== null) settleOverlay(state.overlay, members, terms, nowMs);
   const demandPerS = members.reduce((sum, k) => sum + k.requestsPerSecond, 0);
   for (const row of state.rows) {
-    for (const r of row.ranked) update(r, members[r.index]!, spec, terms, nowMs);
+    for (const r of row.ranked) {
+      update(r, members[r.index]!, spec, terms, nowMs);
+      if (state.overlay !== null) standBy(r, state.overlay, row.spec, spec);
+    }
     row.ranking = rank(row.ranked, spec, row.home, nowMs, demandPerS);
   }
   return state.rows[0]!.ranking!.switched;
@@ -102,6 +117,18 @@ function update(r: Ranked, k: Known, spec: PoolSpec, terms: Float64Array, nowMs:
   r.isReturning = nowMs - k.returnedAtMs < spec.slowStartMs + RETURNING_MS;
   r.priorMs = priorOfMs(k) ?? Number.POSITIVE_INFINITY;
   r.scoreMs = terms[r.index * CANDIDATE_DOUBLES + CD.SCORE]!;
+}
+
+/** A path over another edge is taken only where the row wants that, and the direct one is worse or down. */
+function standBy(r: Ranked, overlay: PoolOverlay, row: RowSpec, { policy }: PoolSpec): void {
+  if (overlay.targets[r.index] === NONE) return;
+  const ms = standbyMsOf(overlay, row.overlay ?? 'off', r.index);
+  // Other policies do not go by scores: who stands by would be one of many.
+  const isOut = ms === Number.POSITIVE_INFINITY || (ms > 0 && policy !== 'fastest');
+  r.standbyMs = isOut ? 0 : ms;
+  if (isOut) r.isEligible = false;
+  r.isUnknown = false;
+  r.isAnswering = false;
 }
 
 /** Writes the pool's rows into the version being written. */
@@ -148,7 +175,10 @@ function writeCandidates(
     ints[int + CI.SLOT] = k.spec.slot;
     ints[int + CI.INDEX] = i;
     ints[row.ints + r * CANDIDATE_INTS + CI.PLACE] = at;
-    ints[int + CI.FLAGS] = (k.isCold ? FLAG.COLD : 0) | (k.isDraining ? FLAG.OFF : 0) | (k.isLie ? FLAG.LOST : 0);
+    ints[int + CI.FLAGS] =
+      (k.isCold ? FLAG.COLD : 0) |
+      (k.isDraining || (k.spec.via !== undefined && !ranked[r]!.isEligible) ? FLAG.OFF : 0) |
+      (k.isLie ? FLAG.LOST : 0);
     const double = row.doubles + at * CANDIDATE_DOUBLES;
     const from = i * CANDIDATE_DOUBLES;
     for (let f = 0; f < CANDIDATE_DOUBLES; f++) doubles[double + f] = terms[from + f]!;

@@ -13,6 +13,13 @@ import { isEligible } from './terms.ts';
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
 const FOUNDING_MS = 10_000;
 
+/** Of a path over another edge: what is asked is one peer for all its paths, and far more often than endpoints are probed. */
+const VIA_RISE = { rise: 2, fall: 2 } as const;
+
+function riseOf({ rise, fall }: ProbeSpec): { rise: number; fall: number } {
+  return { rise, fall };
+}
+
 export class Roster {
   pools: readonly PoolState[] = [];
   /** By `slot:generation`, and by slot. */
@@ -35,7 +42,7 @@ export class Roster {
         const key = `${endpoint.slot}:${endpoint.generation}`;
         const k = this.#known.get(key) ?? newKnown(endpoint, pool, probe, nowMs);
         k.pool = pool;
-        if (probe !== undefined) k.health = { ...k.health, rise: probe.rise, fall: probe.fall };
+        if (probe !== undefined) k.health = { ...k.health, ...(endpoint.via === undefined ? riseOf(probe) : VIA_RISE) };
         place(k, endpoint, edge);
         if (this.#drained.has(endpoint.id)) this.#keepDrained(k);
         else k.isDraining = false;
@@ -89,6 +96,8 @@ export class Roster {
       k.wasEligible = eligible;
       if (!eligible) continue;
       forgiveAbsence(k.errors);
+      // Another way to an endpoint that is warm has nothing to warm up.
+      if (k.spec.via !== undefined) continue;
       const isFirst = !k.hasServed;
       k.hasServed = true;
       if (isFirst && isFounding) continue;
@@ -123,7 +132,7 @@ export class Roster {
 
   /** Whether every endpoint has been judged. */
   allKnown(): boolean {
-    for (const k of this.#known.values()) if (k.health.state === 'unknown') return false;
+    for (const k of this.#known.values()) if (k.health.state === 'unknown' && k.spec.via === undefined) return false;
     return true;
   }
 }

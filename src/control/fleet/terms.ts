@@ -41,7 +41,7 @@ export function isAnswering(k: Known, nowMs: number): boolean {
 
 /**
  * Brings `terms` (CD fields of every member in turn) up to date, scores included. `idleFromMs`: whoever has not answered
- * since then is idle.
+ * since then is idle. `targets`: of a path over another edge, the position of the endpoint it leads to.
  */
 export function writePoolTerms(
   members: readonly Known[],
@@ -49,12 +49,17 @@ export function writePoolTerms(
   terms: Float64Array,
   idleFromMs: number,
   nowMs: number,
+  targets: Int32Array | null = null,
 ): void {
-  const common = commonOf(members);
+  const isDirect = (i: number) => members[i]!.spec.via === undefined;
+  const common = commonOf(targets === null ? members : members.filter((_, i) => isDirect(i)));
   members.forEach((k, i) => {
-    writeTerms(k, common, spec, terms, i * CANDIDATE_DOUBLES, idleFromMs, nowMs);
+    const of = isDirect(i) ? common : alsoOf(members[targets![i]!], common);
+    writeTerms(k, of, spec, terms, i * CANDIDATE_DOUBLES, idleFromMs, nowMs);
   });
-  const measured = members.map((_, i) => i).filter((i) => isEligible(members[i]!) && isMeasured(members[i]!));
+  const measured = members
+    .map((_, i) => i)
+    .filter((i) => isDirect(i) && isEligible(members[i]!) && isMeasured(members[i]!));
   level(
     terms,
     measured,
@@ -101,6 +106,11 @@ function commonOf(members: readonly Known[]): Common {
   };
 }
 
+/** Another way to an endpoint: what its requests take beyond the quiet probe, the direct one has told. */
+function alsoOf(target: Known | undefined, common: Common): Common {
+  return target === undefined ? common : { ...common, offsetMs: offsetOf(target, common) };
+}
+
 function writeTerms(
   k: Known,
   common: Common,
@@ -128,7 +138,8 @@ function writeTerms(
   terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
   terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
   terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
-  terms[at + CD.COST] = costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes);
+  terms[at + CD.COST] =
+    costMs(spec.millisPerUsdPerMillion, k.spec.egressUsdPerGb, common.bytes) + (k.spec.via?.costMs ?? 0);
   terms[at + CD.EXTRA] = terms[at + CD.COST]!;
   terms[at + CD.RAMP] = rampShare(nowMs - k.returnedAtMs, spec.slowStartMs) * k.spill.share;
   terms[at + CD.PEAK] = peakIdleMs(k.peakMs, network + base, nowMs - k.peakAtMs);

@@ -1,7 +1,9 @@
 // How the fleet shows itself: rows of /api/v1/endpoints and the candidates of an explanation. Reads only.
 
 import { errorRatio } from '../../core/score/errors.ts';
+import { NONE } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
+import { standingOf } from '../overlay/paths.ts';
 import type { CandidateView, EndpointStateName, EndpointView } from '../types.ts';
 import { type Known, measuredNetworkMs, priorOfMs } from './known.ts';
 import { type PoolState, type RowState, roleOf } from './ranking.ts';
@@ -21,6 +23,7 @@ export function endpointView(state: PoolState, member: number, dateOf: (atMs: nu
     id: k.spec.id,
     pool: state.spec.name,
     url: k.spec.url,
+    ...viaOf(k),
     region: k.spec.region,
     location: k.spec.location,
     healthy: isEligible(k),
@@ -37,7 +40,7 @@ export function endpointView(state: PoolState, member: number, dateOf: (atMs: nu
     },
     networkMs: rounded(measuredNetworkMs(k)),
     serverMs: rounded(serverOf(k)),
-    scoreMs: scoreOf(state, state.rows[0]!, member),
+    scoreMs: scoreOf(state, rowWith(state, member), member),
     inflight: k.inflight,
     requests: k.requests,
     failures: k.failures,
@@ -57,10 +60,11 @@ export function candidateView(
   return {
     id: k.spec.id,
     url: k.spec.url,
+    ...viaOf(k),
     region: k.spec.region,
     healthy: isEligible(k),
     state: stateOf(k),
-    why: k.why,
+    why: whyOf(state, row, place),
     distanceKm: k.distanceKm === null ? null : Math.round(k.distanceKm),
     priorMs: rounded(priorOfMs(k)),
     networkMs: rounded(measuredNetworkMs(k)),
@@ -68,10 +72,32 @@ export function candidateView(
     inflight: k.inflight,
     errorRatio: rounded(errorRatio(k.errors, nowMs)) ?? 0,
     costMs: rounded(state.terms[row.spec.members[place]! * CANDIDATE_DOUBLES + CD.COST]!) ?? 0,
-    scoreMs: scoreOf(state, row, place),
+    scoreMs: scoreOf(state, row, row.spec.members[place]!),
     role: row.ranking === null ? 'out' : roleOf(row.ranking, place),
     share: Math.round(share * 1e4) / 1e4,
   };
+}
+
+/** The pool's own row has no ways over other edges: one that has. */
+function rowWith({ rows }: PoolState, member: number): RowState {
+  return rows.find((row) => placeOf(row, member) !== NONE) ?? rows[0]!;
+}
+
+/** In RowSpec.members; of the pool's own row it is the member itself. */
+function placeOf({ spec: { members } }: RowState, member: number): number {
+  return members[member] === member ? member : members.indexOf(member);
+}
+
+function viaOf({ spec }: Known): { readonly via?: string } {
+  return spec.via === undefined ? {} : { via: spec.via.peer };
+}
+
+/** Of a way over another edge that could be taken: whether it is, and why. */
+function whyOf({ members, overlay }: PoolState, { spec }: RowState, place: number): string {
+  const member = spec.members[place]!;
+  const k = members[member]!;
+  const standing = overlay === null || !isEligible(k) ? null : standingOf(overlay, spec.overlay ?? 'off', member);
+  return standing ?? k.why;
 }
 
 /** W; before traffic, what the probes alone say. */
@@ -80,12 +106,14 @@ function serverOf(k: Known): number {
 }
 
 /** As ranked on the last tick, held-off challengers included; null when nothing but a guess stands behind it. */
-function scoreOf(state: PoolState, row: RowState, place: number): number | null {
-  const member = row.spec.members[place]!;
+function scoreOf(state: PoolState, row: RowState, member: number): number | null {
   const k = state.members[member]!;
-  if (row.ranking === null) return null;
+  const place = placeOf(row, member);
+  if (row.ranking === null || place === NONE) return null;
   if (Number.isNaN(measuredNetworkMs(k)) && priorOfMs(k) === null && Number.isNaN(k.server.ms)) return null;
-  return rounded(state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + row.ranking.holdMs[place]!);
+  return rounded(
+    state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + row.ranking.holdMs[place]! - row.ranked[place]!.standbyMs,
+  );
 }
 
 /** To a thousandth; null for what is not known. */

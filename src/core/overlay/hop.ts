@@ -63,15 +63,15 @@ export function parseHop(value: string): Hop | null {
   const macAt = value.lastIndexOf('; mac=');
   const text = macAt < 0 ? value : value.slice(0, macAt);
   const mac = macAt < 0 ? '' : value.slice(macAt + 6);
-  const from = decoded(valueOf(text, 'from'));
-  const key = valueOf(text, 'key');
+  const from = decoded(partOf(text, 'from'));
+  const key = partOf(text, 'key');
   if (from === null || from === '' || key === null || key === '') return null;
-  const at = valueOf(text, 't') ?? '0';
+  const at = partOf(text, 't') ?? '0';
   if (!/^[0-9]{1,15}$/.test(at)) return null;
   return { from, key, atMs: Number(at), mac, text };
 }
 
-function valueOf(text: string, name: string): string | null {
+function partOf(text: string, name: string): string | null {
   const start = text.indexOf(`; ${name}=`);
   if (start < 0) return null;
   const from = start + name.length + 3;
