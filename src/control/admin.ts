@@ -7,9 +7,12 @@ import { type AddressInfo, Server as NetServer } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
+import { parseAddress, urlHost } from './admin/address.ts';
 import { type Asset, loadAssets } from './admin/assets.ts';
 import { createGate, isLoopback } from './admin/gate.ts';
+import { registrationOf } from './admin/registration.ts';
 import { createEventStreams, type EventStreams } from './admin/stream.ts';
+import type { Registration } from './discovery/registrar.ts';
 import type { ControlApi, Refusal } from './types.ts';
 
 export interface AdminOptions {
@@ -143,6 +146,10 @@ function buildApp(
   read('/api/v1/node', () => api.node());
   on('/api/v1/explain', { GET: (c) => explained(api, c) });
   on('/api/v1/events', { GET: (c) => streamed(streams, c) });
+  read('/api/v1/discovery', () => api.discovery());
+  for (const action of ['register', 'deregister'] as const) {
+    on(`/api/v1/${action}/:pool`, { POST: (c) => registered(api, c, action) });
+  }
   on('/api/v1/reload', { POST: () => reloaded(api) });
   on('/api/v1/replace', { POST: () => replaced(api) });
   // An id may hold ':' and '/', encoded or not.
@@ -219,6 +226,11 @@ async function reloaded(api: ControlApi): Promise<Response> {
   return json({ error, ...result }, 422);
 }
 
+async function registered(api: ControlApi, c: Context<Env>, action: Registration['action']): Promise<Response> {
+  const answer = api.register(await registrationOf(c, action));
+  return 'status' in answer ? problem(answer) : json(answer);
+}
+
 const REPLACE_STATUS = { replaced: 200, refused: 409, config_invalid: 422, failed: 500 } as const;
 
 async function replaced(api: ControlApi): Promise<Response> {
@@ -278,19 +290,4 @@ function respond(
 
 function problem({ status, code, message }: Refusal, headers: Record<string, string> = {}): Response {
   return json({ error: { code, message } }, status, headers);
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(address);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535)
-    throw new Error(`admin.address: expected host:port, got ${JSON.stringify(address)}`);
-  return { host: (match[1] ?? match[2] ?? '').toLowerCase(), port };
-}
-
-/** A host that works in a URL on this machine. */
-function urlHost(host: string): string {
-  if (host === '' || host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

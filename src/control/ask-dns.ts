@@ -2,6 +2,7 @@
 // times out by itself, tells the TTL and leaves the thread pool alone; bare names, localhost and those of the hosts file go
 // to getaddrinfo, and so does what no name server knows, since search domains and mDNS may. Nothing is remembered here.
 
+import type { SrvRecord } from 'node:dns';
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
 import { HostsFile } from './hosts-file.ts';
@@ -72,6 +73,18 @@ export class Dns {
     if (!isUnknown || this.#hasServers) return answer;
     const found = await this.#lookUp(name);
     return found.four.error === null ? found : answer;
+  }
+
+  /** SRV records of a name; [] = it has none. c-ares tells no TTL of them. Rejects like c-ares. */
+  async services(name: string): Promise<readonly SrvRecord[]> {
+    try {
+      return await this.#resolver.resolveSrv(name);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENODATA') return [];
+      if (code !== 'ENOTFOUND') this.#renew();
+      throw error;
+    }
   }
 
   close(): void {

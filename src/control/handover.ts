@@ -25,6 +25,8 @@ export interface Handover {
   readonly tickets: Readonly<Record<string, string>>;
   /** Last known addresses of endpoints' names: whoever restarts while DNS is down still has them. */
   readonly names: Readonly<Record<string, unknown>>;
+  /** Discovery.memory(); not given by versions that had none. */
+  readonly discovered?: unknown;
   /** Fleet.memory(). */
   readonly memory: unknown;
 }

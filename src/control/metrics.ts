@@ -8,8 +8,11 @@ import { nowMs } from '../clock.ts';
 import { bucketsOf } from '../core/cells.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
+import type { SourceView } from './discovery/watched.ts';
+import { addDiscoveryFamilies } from './metrics/discovery.ts';
 import { expiriesOf } from './metrics/expiries.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
+import { addLimitFamilies, type LimitsSource } from './metrics/limits.ts';
 import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { type Labels, type Series, Totals } from './metrics/totals.ts';
@@ -25,6 +28,8 @@ export interface MetricsSources {
   readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
   readonly version: string;
   readonly redis: () => RedisSource;
+  readonly limits?: () => LimitsSource;
+  readonly discovery: () => readonly SourceView[];
 }
 
 interface Sample {
@@ -101,7 +106,9 @@ export class Metrics {
     this.#lastReload.set(1);
     this.#workerRestarts = this.#counter('fermat_worker_restarts_total', 'Workers that died and were replaced.', []);
     this.#questions = this.#counter('fermat_dns_queries_total', 'Names of endpoints asked for.', ['result']);
+    addDiscoveryFamilies(this.#registry, sources.discovery);
     this.redis = new RedisFamilies(this.#registry, sources.redis);
+    if (sources.limits !== undefined) addLimitFamilies(this.#registry, sources.limits);
     this.#addProcessMetrics();
   }
 

@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { redact } from './config/redact.ts';
 import type { DecisionRecord, DecisionsQuery } from './decisions.ts';
+import { type Registered, type Registration, take } from './discovery/registrar.ts';
 import { GeoDb } from './geodb.ts';
 import { claim, type Handover } from './handover.ts';
 import { type NodeOptions, Parts } from './parts.ts';
@@ -87,11 +88,13 @@ export class FermatNode implements ControlApi {
   }
 
   async #start(handover: Handover | null): Promise<void> {
-    const { snapshot, compiled, geo } = this.#running;
-    const inherited = handover === null ? [] : claim(handover.sockets, snapshot.listeners);
-    const ours = snapshot.listeners.filter((spec) => inherited.some((socket) => belongsTo(socket, spec)));
-    const [problem] = await whyNotListenAll(snapshot.listeners, ours);
+    const { listeners } = this.#running.snapshot;
+    const inherited = handover === null ? [] : claim(handover.sockets, listeners);
+    const ours = listeners.filter((spec) => inherited.some((socket) => belongsTo(socket, spec)));
+    const [problem] = await whyNotListenAll(listeners, ours);
     if (problem !== undefined) throw new Error(problem);
+    await this.#running.find(handover?.discovered);
+    const { snapshot, compiled, geo } = this.#running;
     this.#parts.fleet.install(snapshot, compiled.probes);
     if (handover !== null) this.#takeOver(handover);
     this.#running.watchGeo();
@@ -101,6 +104,8 @@ export class FermatNode implements ControlApi {
     if (handover !== null) this.#parts.names.recall(handover.names);
     this.#parts.redis.use(this.#config.state.redis);
     this.#parts.tickets.start();
+    this.#parts.limits.install(snapshot);
+    this.#parts.limits.start();
     this.#parts.fleet.start();
     this.#parts.prober.install(snapshot, compiled.probes);
     if (handover !== null) await this.#untilKnown();
@@ -114,6 +119,7 @@ export class FermatNode implements ControlApi {
     }
     if (this.#isEnding) return; // told so meanwhile
     this.#parts.reloads.watch();
+    this.#parts.discovery.open();
     this.#notReady = null;
     this.#running.warn();
     this.events.emit('info', 'node.ready', `serving with ${snapshot.lanes} worker(s)`, {
@@ -152,6 +158,7 @@ export class FermatNode implements ControlApi {
     this.#notReady = 'draining';
     this.#parts.reloads.unwatch();
     this.#running.admin?.retire();
+    void this.#parts.discovery.stop();
     const { drainTimeoutMs } = this.#running.snapshot;
     const drained = this.#parts.supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
     await Promise.all([drained, after(ADMIN_GRACE_MS)]);
@@ -166,8 +173,10 @@ export class FermatNode implements ControlApi {
     this.#parts.tickets.stop();
     this.#parts.fleet.stop();
     this.#parts.names.close();
+    this.#parts.limits.stop();
     this.#parts.redis.destroy();
-    await Promise.all([this.#parts.supervisor.stop(), this.#parts.prober.stop(), this.#running.admin?.close()]);
+    const { supervisor, prober, discovery } = this.#parts;
+    await Promise.all([supervisor.stop(), prober.stop(), discovery.stop(), this.#running.admin?.close()]);
   }
 
   #placeAnew(): void {
@@ -192,11 +201,22 @@ export class FermatNode implements ControlApi {
   /** Whoever still asks a process that was replaced asks for the place where the other one serves. */
   notReadyBecause(): string | null {
     if (this.#isRetired) return null;
-    return this.#notReady ?? (this.#parts.fleet.anyKnown() ? null : 'no endpoint is known yet');
+    const { discovery, fleet } = this.#parts;
+    const waiting = this.#notReady ?? discovery.whyNotReady(this.#config, this.#running.snapshot.endpoints.length);
+    return waiting ?? (fleet.anyKnown() ? null : 'no endpoint is known yet');
   }
 
   endpoints(): ReturnType<ControlApi['endpoints']> {
-    return this.#parts.fleet.endpoints();
+    const { discovery, fleet } = this.#parts;
+    return fleet.endpoints().map((view) => ({ ...view, source: discovery.sourceOf(view.pool, view.id) }));
+  }
+
+  discovery(): ReturnType<ControlApi['discovery']> {
+    return this.#parts.discovery.views();
+  }
+
+  register(request: Registration): Registered | Refusal {
+    return take(request, this.#parts.discovery.deskOf(request.pool), nowMs(), Date.now());
   }
 
   routes(): ReturnType<ControlApi['routes']> {

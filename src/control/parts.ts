@@ -6,9 +6,11 @@ import { nowMs } from '../clock.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import type { Loaded, Overrides } from './config/load.ts';
 import { Decisions } from './decisions.ts';
+import { Discovery } from './discovery/discovery.ts';
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
+import { Limits } from './limits/limits.ts';
 import { Metrics } from './metrics.ts';
 import { Names } from './names.ts';
 import { Prober } from './prober.ts';
@@ -50,8 +52,10 @@ export class Parts {
   readonly fleet: Fleet;
   readonly names: Names;
   readonly prober: Prober;
+  readonly limits: Limits;
   /** Connects when the node starts. */
   readonly redis: RedisLink;
+  readonly discovery: Discovery;
   readonly running: Running;
   readonly reloads: Reloads;
   readonly succession: Succession;
@@ -61,10 +65,11 @@ export class Parts {
     const { configFile, overrides, events, version, onReplaced } = options;
     const { api, onGeoReplaced, whyNotReload, whyNotReplace } = owner;
     const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
-    this.supervisor = this.#newSupervisor(events, lanes);
-    this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
     this.metrics = this.#newMetrics(version);
     this.redis = new RedisLink(null, { events, clock: nowMs, random: Math.random, meter: this.metrics.redis });
+    this.limits = new Limits({ clock: nowMs, redis: this.redis });
+    this.supervisor = this.#newSupervisor(events, lanes);
+    this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
     this.decisions = new Decisions({
       node: () => this.running.config.node.id,
       edge: () => this.running.config.node.location,
@@ -84,6 +89,7 @@ export class Parts {
       onResult: (slot, generation, result) => this.fleet.probed(slot, generation, result),
       events,
     });
+    this.discovery = this.#newDiscovery(events, whyNotReload);
     this.running = new Running({ ...this, api, events, onGeoReplaced }, loaded.config, geo, lanes);
     const onResult = (ok: boolean): void => this.metrics.reload(ok);
     this.reloads = new Reloads({ configFile, overrides, events, whyNot: whyNotReload, onResult }, this.running, loaded);
@@ -109,10 +115,27 @@ export class Parts {
       events,
       loopId: randomBytes(9).toString('hex'),
       connectionCap: connectionCap(lanes),
+      rateLimits: this.limits.buffer,
       onLaneLost: (reader: LaneReader) => this.metrics.fold(reader),
       onRestart: () => this.metrics.workerRestarted(),
       onQuiet: (version) => this.running.quiet(version),
     });
+  }
+
+  #newDiscovery(events: EventLog, whyNot: () => string | null): Discovery {
+    const endpoints = () => this.fleet.endpoints();
+    const renew = async (): Promise<boolean> => {
+      if (whyNot() !== null) return false;
+      try {
+        await this.running.renew();
+        return true;
+      } catch (error) {
+        events.emit('error', 'discovery.refused', `what was found is not taken, all stays as it is: ${error}`);
+        return false;
+      }
+    };
+    const apply = () => this.reloads.alone(renew);
+    return new Discovery({ clock: nowMs, random: Math.random, events, endpoints, apply });
   }
 
   #newMetrics(version: string): Metrics {
@@ -124,6 +147,8 @@ export class Parts {
       listeners: () => this.running.snapshot.listeners,
       version,
       redis: () => this.redis,
+      limits: () => this.limits,
+      discovery: () => this.discovery.views(),
     });
   }
 

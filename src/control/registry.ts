@@ -20,7 +20,15 @@ import {
 import { newTable, shapeOf } from '../core/table.ts';
 import type { Config, EndpointConfig, PoolConfig, RateLimitConfig, RouteConfig } from './config/config.ts';
 import { isInside, isPlacedByGeo, residencyOf } from './config/residency.ts';
-import { isPeerInside, modeOf, overlayListener, overlaySpec, type Relay, relayEndpoint, relaysOf } from './overlay/compile.ts';
+import {
+  isPeerInside,
+  modeOf,
+  overlayListener,
+  overlaySpec,
+  type Relay,
+  relayEndpoint,
+  relaysOf,
+} from './overlay/compile.ts';
 import type { ProbeSpec } from './types.ts';
 
 /** uid → name. Append-only: a name stands at the same index in every later list. */
@@ -112,7 +120,8 @@ export class Registry {
     const routes = config.routes.map((route) => this.#routeOf(route, indexOfPool, rows));
     const overlay = overlaySpec(config, firsts, this.#routes, this.#replays);
     this.#replays = overlay?.replays ?? null;
-    const listeners = config.overlay === null ? config.listeners : [...config.listeners, overlayListener(config.overlay)];
+    const listeners =
+      config.overlay === null ? config.listeners : [...config.listeners, overlayListener(config.overlay)];
     const structure: Omit<Snapshot, 'table'> = {
       version,
       lanes: this.#lanes,
@@ -133,7 +142,12 @@ export class Registry {
       snapshot: { ...structure, table: newTable(shapeOf(structure)) },
       probes: new Map(config.pools.map(({ name, probe }) => [name, probe])),
       names: this.#names(),
-      warnings: [...config.warnings, ...this.#warningsOf(config), ...warningsOf(routes, rows.specs), ...tooMany(missing)],
+      warnings: [
+        ...config.warnings,
+        ...this.#warningsOf(config),
+        ...warningsOf(routes, rows.specs),
+        ...tooMany(missing),
+      ],
     };
   }
 

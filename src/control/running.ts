@@ -7,9 +7,11 @@ import type { LatLon, Snapshot } from '../core/snapshot.ts';
 import { type AdminServer, startAdmin } from './admin.ts';
 import type { Config } from './config/config.ts';
 import { isPlacedByGeo } from './config/residency.ts';
+import type { Discovery } from './discovery/discovery.ts';
 import type { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
 import type { Handover } from './handover.ts';
+import type { Limits } from './limits/limits.ts';
 import { hostsOf, type Names } from './names.ts';
 import type { Prober } from './prober.ts';
 import type { RedisLink } from './redis/link.ts';
@@ -21,7 +23,9 @@ import type { ControlApi, EventLog } from './types.ts';
 export interface RunningParts {
   readonly api: ControlApi;
   readonly events: EventLog;
+  readonly discovery: Discovery;
   readonly fleet: Fleet;
+  readonly limits: Limits;
   readonly names: Names;
   readonly prober: Prober;
   readonly redis: RedisLink;
@@ -70,6 +74,14 @@ export class Running {
 
   get admin(): AdminServer | null {
     return this.#admin;
+  }
+
+  /** Before anything is given to anybody: compiled once more, with the endpoints found in a moment. `known`: by who ran before. */
+  async find(known: unknown): Promise<void> {
+    if (this.#config.pools.every(({ discover }) => discover.length === 0)) return;
+    await this.#parts.discovery.begin(this.#config, known);
+    this.#compiled = this.#registry.compile(this.#parts.discovery.merged(this.#config));
+    this.#parts.discovery.use(this.#config);
   }
 
   /** No worker has an exchange of a Snapshot older than this. Of a version that failed, nothing follows. */
@@ -136,23 +148,31 @@ export class Running {
 
   /** Endpoints that only GeoIP can place may be elsewhere by new databases: the same configuration, compiled once more. */
   async placeAnew(): Promise<void> {
-    if (this.#config.pools.some(({ endpoints }) => endpoints.some(isPlacedByGeo))) await this.#install(this.#config);
+    const { pools } = this.#parts.discovery.merged(this.#config);
+    if (pools.some(({ endpoints }) => endpoints.some(isPlacedByGeo))) await this.#install(this.#config);
   }
 
-  async #install(config: Config): Promise<void> {
-    const { fleet, prober, supervisor } = this.#parts;
+  /** Endpoints were found, or are gone: the same configuration, compiled with what is known now. All or nothing, like `apply`. */
+  async renew(): Promise<void> {
+    await this.#install(this.#config, false);
+  }
+
+  async #install(config: Config, isToldAnew = true): Promise<void> {
+    const { discovery, fleet, prober, supervisor } = this.#parts;
     const old = this.#config;
-    const compiled = this.#registry.compile(config);
+    const compiled = this.#registry.compile(discovery.merged(config));
     await this.#replaceAdmin(old, config); // what may fail comes first
     this.#config = config;
     try {
       fleet.install(compiled.snapshot, compiled.probes);
+      this.#parts.limits.install(compiled.snapshot);
       this.giveTickets(compiled.snapshot);
       this.keepNames(config, compiled.snapshot);
       await supervisor.publish(compiled.snapshot);
     } catch (error) {
       this.#config = old;
       fleet.install(this.snapshot, this.#compiled.probes);
+      this.#parts.limits.install(this.snapshot);
       this.keepNames();
       await this.#replaceAdmin(config, old);
       throw error;
@@ -161,7 +181,8 @@ export class Running {
     this.keepNames();
     prober.install(compiled.snapshot, compiled.probes);
     this.#parts.redis.use(config.state.redis);
-    this.warn();
+    discovery.use(config);
+    if (isToldAnew) this.warn();
   }
 
   /** Rejects with the old one still, or again, open. */

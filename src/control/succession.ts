@@ -1,6 +1,7 @@
 // A hot restart, from this process's side: everything that listens is counted, a successor gets it, and when it is ready this
 // process has only to drain. Until then nothing is given up: whatever goes wrong, all is as it was.
 
+import type { Discovery } from './discovery/discovery.ts';
 import type { Fleet } from './fleet.ts';
 import type { Names } from './names.ts';
 import type { Running } from './running.ts';
@@ -11,6 +12,7 @@ import type { EventLog, ReplaceResult } from './types.ts';
 
 export interface SuccessionParts {
   readonly events: EventLog;
+  readonly discovery: Discovery;
   readonly fleet: Fleet;
   readonly names: Names;
   readonly running: Running;
@@ -74,7 +76,7 @@ export class Succession {
   }
 
   async #attempt(): Promise<Outcome> {
-    const { fleet, names, running, supervisor, tickets, version } = this.#parts;
+    const { discovery, fleet, names, running, supervisor, tickets, version } = this.#parts;
     try {
       const sockets = await supervisor.hold();
       if (this.#isAbandoned) throw new Error('this process is ending');
@@ -84,6 +86,7 @@ export class Succession {
         admin: running.adminSocket,
         tickets: tickets.packed(),
         names: names.known(),
+        discovered: discovery.memory(),
         memory: fleet.memory(),
       };
       this.#successor = new Successor(estate, (pid) => this.#lost(pid));

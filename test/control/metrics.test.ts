@@ -48,6 +48,7 @@ function metricsOf(sources: Partial<MetricsSources>): Metrics {
     listeners: () => [],
     version: '0.1.0',
     redis: () => ({ isConfigured: false, isUp: false, bytes: { received: 0, sent: 0 } }),
+    discovery: () => [],
     ...sources,
   });
 }

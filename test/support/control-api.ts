@@ -155,6 +155,8 @@ export function fakeApi(): FakeApi {
             note: null,
           },
     decisions: () => [],
+    discovery: () => [],
+    register: () => ({ status: 401, code: 'unauthorized', message: 'nobody registers here' }),
     async reload(why) {
       calls.push(`reload ${why}`);
       return this.reloadResult;

@@ -10,6 +10,8 @@ import type { Refusal } from '../types.ts';
 
 /** What machines ask without a secret: probes of the orchestrator, and Prometheus. */
 const OPEN_PATHS: readonly string[] = ['/livez', '/readyz', '/metrics'];
+/** What is signed with a secret of its own: an app that may register an endpoint may not, for that, drain others. */
+const SIGNED_PATHS = /^\/api\/v1\/(de)?register\//;
 
 export interface Gate {
   /** null = may pass. `path` without its query. Never throws. */
@@ -37,7 +39,7 @@ export function createGate(host: string, token: string | null): Gate {
 
   return {
     refuse(request, path) {
-      const isOpen = OPEN_PATHS.includes(path);
+      const isOpen = OPEN_PATHS.includes(path) || SIGNED_PATHS.test(path);
       const { headers } = request;
       // Beyond loopback the open paths are there for whoever can connect; and when all addresses are listened to we cannot
       // know our names, but then the token guards the rest, and a re-bound page does not have it.

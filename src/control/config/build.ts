@@ -11,6 +11,7 @@ import { type HashOn, type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } fr
 import type { ProbeSpec } from '../types.ts';
 import { type Findings, readListenerTls } from './certificates.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
+import { discoverOf } from './discovered.ts';
 import { overlayOf } from './overlay.ts';
 import type { Problem } from './problems.ts';
 import { codeOf } from './read.ts';
@@ -42,7 +43,7 @@ export function build(file: FileConfig, base: string): Built {
   const databases = file.geoip.databases.map((path) => resolve(base, path));
   const pools = Object.entries(file.pools).map(([name, pool]) => {
     const tls = tlsOf(name, pool, base, problems, files);
-    return poolOf(name, pool, tls);
+    return poolOf(name, pool, tls, discoverOf(pool.discover, base));
   });
   const nodeId = file.node.id ?? hostname();
   const config: Config = {
@@ -114,11 +115,12 @@ function limitsOf({ limits }: FileConfig): LimitsSpec {
   };
 }
 
-function poolOf(name: string, pool: FilePool, tls: TlsSpec): PoolConfig {
+function poolOf(name: string, pool: FilePool, tls: TlsSpec, discover: PoolConfig['discover']): PoolConfig {
   const { balance, timeouts, retry, hedge, outlier, limits } = pool;
   return {
     name,
     endpoints: pool.endpoints.map(endpointOf),
+    discover,
     probe: probeOf(pool.probe),
     policy: balance.policy,
     bandRatio: balance.bandPercent / 100,
@@ -171,7 +173,8 @@ function hashOnOf(text: string | null): HashOn | null {
   return text === 'client' ? { kind: 'client' } : { kind, name: kind === 'header' ? name.toLowerCase() : name };
 }
 
-function endpointOf(endpoint: FileEndpoint): EndpointConfig {
+/** Takes what was found valid. */
+export function endpointOf(endpoint: FileEndpoint): EndpointConfig {
   const url = parseEndpointUrl(endpoint.url);
   if (typeof url === 'string') throw new TypeError(`expected a checked endpoint URL, got ${endpoint.url}: ${url}`);
   return {

@@ -5,6 +5,7 @@
 import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { isLoopback } from '../admin/gate.ts';
+import { discoverProblems } from './discovered.ts';
 import { modeProblems } from './modes.ts';
 import { overlayProblems } from './overlay.ts';
 import { probeProblems } from './probed.ts';
@@ -24,6 +25,7 @@ export function crossProblems(tree: unknown): Problem[] {
   return [
     ...listenerProblems(listeners),
     ...poolProblems(pools),
+    ...discoverProblems(pools, mapping(root.admin)),
     ...probeProblems(pools),
     ...endpointIdProblems(pools),
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),

@@ -11,6 +11,7 @@ import type {
   RateLimitSpec,
   RouteSpec,
 } from '../../core/snapshot.ts';
+import type { DiscoverSpec } from '../discovery/spec.ts';
 import type { ProbeSpec } from '../types.ts';
 import type { OverlayConfig } from './overlay.ts';
 import type { RedisConfig } from './redis.ts';
@@ -66,6 +67,8 @@ export type EndpointConfig = Omit<EndpointSpec, 'uid' | 'slot' | 'generation'>;
 export interface PoolConfig extends Omit<PoolSpec, 'uid' | 'row' | 'endpoints'> {
   readonly endpoints: readonly EndpointConfig[];
   readonly probe: ProbeSpec;
+  /** Where more endpoints are found. Holds secrets. */
+  readonly discover: readonly DiscoverSpec[];
 }
 
 export type RateLimitConfig = Omit<RateLimitSpec, 'index' | 'identity'>;

@@ -20,9 +20,14 @@ export function modeProblems(routes: readonly Tree[], pools: Tree, hasOwnDatabas
     const at: Path = ['routes', i];
     return [
       ...(route.mode === 'redirect' ? redirectProblems(route, at, pool, endpoints) : []),
-      ...residencyProblems(route, at, endpoints, hasOwnDatabases),
+      // Where found endpoints are is told when they are found.
+      ...(isFound(pool) ? [] : residencyProblems(route, at, endpoints, hasOwnDatabases)),
     ];
   });
+}
+
+function isFound({ discover }: Tree): boolean {
+  return Array.isArray(discover) && discover.length > 0;
 }
 
 /** A client is sent to the endpoint itself: it must be able to go there, and nothing of ours goes with it. */

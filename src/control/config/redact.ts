@@ -15,7 +15,11 @@ export function redact(config: Config): unknown {
     pools: Object.fromEntries(
       Object.entries(effective.pools).map(([name, pool]) => [
         name,
-        { ...pool, endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: withoutUserinfo(endpoint.url) })) },
+        {
+          ...pool,
+          endpoints: pool.endpoints.map((endpoint) => ({ ...endpoint, url: withoutUserinfo(endpoint.url) })),
+          discover: pool.discover.map(withoutTokens),
+        },
       ]),
     ),
     state: { ...effective.state, redis: withoutSecrets(effective.state.redis) },
@@ -24,6 +28,18 @@ export function redact(config: Config): unknown {
         ? null
         : { ...effective.overlay, secret: effective.overlay.secret === null ? null : REDACTED },
     admin: { ...effective.admin, token: effective.admin.token === null ? null : REDACTED },
+  };
+}
+
+function withoutTokens({
+  consul,
+  registry,
+  ...rest
+}: Config['effective']['pools'][string]['discover'][number]): unknown {
+  return {
+    ...rest,
+    ...(consul === undefined ? {} : { consul: { ...consul, token: consul.token === null ? null : REDACTED } }),
+    ...(registry === undefined ? {} : { registry: { ...registry, token: REDACTED } }),
   };
 }
 

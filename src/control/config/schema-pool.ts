@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { POLICIES } from '../../core/snapshot.ts';
 import { duration, leaf, number, text, whole } from './leaf.ts';
 import { file, location, region } from './schema-common.ts';
+import { discover } from './schema-discover.ts';
 import { didYouMean } from './suggest.ts';
 import { isAuthority, isHostName, isToken, parseEndpointUrl, parseStatusRange } from './values.ts';
 
@@ -20,7 +21,8 @@ const endpointId = text('letters, digits and . _ : @ / [ ] -, at most 200', (val
   /^[\w.:@/[\]-]{1,200}$/.test(value) ? null : 'not an id',
 );
 
-const endpoint = z.strictObject({
+/** One endpoint, typed or found. */
+export const endpoint = z.strictObject({
   url: endpointUrl.describe('http, https, h2c or h2; unix:/path for http over a socket'),
   id: endpointId.optional().describe('Default: host:port; unique in the file'),
   region: region.optional().describe('A region of the catalogue; else GeoIP of its address'),
@@ -160,7 +162,8 @@ const retry = z
   .describe('Second tries, at another endpoint');
 
 export const pool = z.strictObject({
-  endpoints: z.array(endpoint).min(1).describe('Endpoints that serve the same thing'),
+  endpoints: z.array(endpoint).default([]).describe('Endpoints that serve the same thing; at least one, or discover'),
+  discover: z.array(discover).default([]).describe('Where more of them are found'),
   tls: poolTls,
   proxyProtocol: z
     .enum(['off', 'v1', 'v2'])

@@ -1,0 +1,110 @@
+// Who has registered for a pool, and until when. A message counts once: of each endpoint only later ones than the last are taken,
+// also after it has left, for as long as an older one could still pass for fresh. Times are arguments; nothing here ticks.
+
+import { MAX_FOUND } from './entries.ts';
+import { MAX_SKEW_MS } from './signing.ts';
+import type { Entry } from './source.ts';
+
+/** An older message is refused for its time alone after this. */
+const REMEMBERED_MS = 2 * MAX_SKEW_MS;
+/** Endpoints that are remembered though they have left. */
+const MAX_REMEMBERED = 10 * MAX_FOUND;
+
+interface Row {
+  /** null = it has left. */
+  endpoint: Readonly<Record<string, unknown>> | null;
+  /** Of the last message: the sender's wall clock, ms. */
+  signedAtMs: number;
+  /** Monotonic, ms: until then it is there, or remembered. */
+  untilMs: number;
+}
+
+export type Taken = 'taken' | 'replayed' | 'full';
+
+export class Book {
+  /** By URL. */
+  readonly #rows = new Map<string, Row>();
+  #count = 0;
+
+  /** Endpoints that are there. */
+  get size(): number {
+    return this.#count;
+  }
+
+  register(url: string, endpoint: Row['endpoint'], ttlMs: number, signedAtMs: number, nowMs: number): Taken {
+    const row = this.#rows.get(url);
+    if (row !== undefined && signedAtMs <= row.signedAtMs) return 'replayed';
+    const isNew = row === undefined || row.endpoint === null;
+    if (isNew && this.#count >= MAX_FOUND) return 'full';
+    if (isNew) this.#count++;
+    this.#rows.set(url, { endpoint, signedAtMs, untilMs: nowMs + ttlMs });
+    return 'taken';
+  }
+
+  /** Also of one that is not there: it shall not come back by an older message. */
+  leave(url: string, signedAtMs: number, nowMs: number): Taken {
+    const row = this.#rows.get(url);
+    if (row !== undefined && signedAtMs <= row.signedAtMs) return 'replayed';
+    if (row === undefined && this.#rows.size >= MAX_REMEMBERED) return 'full';
+    if (row !== undefined && row.endpoint !== null) this.#count--;
+    this.#rows.set(url, { endpoint: null, signedAtMs, untilMs: nowMs + REMEMBERED_MS });
+    return 'taken';
+  }
+
+  /** Whose time has run out is not there any more. Whether there was one. */
+  expire(nowMs: number): boolean {
+    let isChanged = false;
+    for (const [url, row] of this.#rows) {
+      if (row.untilMs > nowMs) continue;
+      if (row.endpoint === null) {
+        this.#rows.delete(url);
+        continue;
+      }
+      row.endpoint = null;
+      row.untilMs = nowMs + REMEMBERED_MS;
+      this.#count--;
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
+  /** When the next one's time runs out; null = nobody is there. */
+  get nextMs(): number | null {
+    let next: number | null = null;
+    for (const { endpoint, untilMs } of this.#rows.values()) {
+      if (endpoint !== null && (next === null || untilMs < next)) next = untilMs;
+    }
+    return next;
+  }
+
+  /** As it registered; null = it is not there. */
+  endpointAt(url: string): Row['endpoint'] {
+    return this.#rows.get(url)?.endpoint ?? null;
+  }
+
+  entries(): Entry[] {
+    return [...this.#rows].flatMap(([url, { endpoint }]) => (endpoint === null ? [] : [{ at: url, endpoint }]));
+  }
+
+  /** Times as what is left of them: monotonic clocks of two processes have nothing in common. */
+  memory(nowMs: number): unknown[] {
+    return [...this.#rows].map(([url, { endpoint, signedAtMs, untilMs }]) => ({
+      url,
+      endpoint,
+      signedAtMs,
+      leftMs: untilMs - nowMs,
+    }));
+  }
+
+  /** Goes on with what another process knew; what cannot be read is passed over. */
+  recall(given: unknown, nowMs: number): void {
+    if (!Array.isArray(given)) return;
+    for (const row of given as Record<string, unknown>[]) {
+      const { url, endpoint, signedAtMs, leftMs } = row ?? {};
+      if (typeof url !== 'string' || typeof signedAtMs !== 'number' || typeof leftMs !== 'number') continue;
+      if (typeof endpoint !== 'object' || this.#rows.has(url)) continue;
+      this.#rows.set(url, { endpoint: endpoint as Row['endpoint'], signedAtMs, untilMs: nowMs + leftMs });
+      if (endpoint !== null) this.#count++;
+    }
+  }
+}
