@@ -109,6 +109,8 @@ export class NamedGroup implements ConnectionOwner {
 
   connected(): void {}
 
+  answered(): void {}
+
   /** The addresses of its endpoint have changed. */
   checkAddresses(): void {
     for (const connection of [...this.#open.keys()]) connection.checkAddress();

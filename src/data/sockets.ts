@@ -1,5 +1,7 @@
-// The listening sockets of one listener in one worker: opened here, or taken over from the process that ran before. Usually one;
-// several when there are fewer workers than before, since a socket of the group that nobody accepts from swallows connections.
+// The listening sockets of one listener in one worker: opened here, or taken over from the process that ran before. A few, since
+// libuv accepts one connection from each a turn of its loop (libuv#3696): from a single one, the last of a thousand clients that
+// come at once would be let in seconds later, between all the requests of those that were let in before. More when there are
+// fewer workers than before, for a socket of the group that nobody accepts from swallows connections.
 
 import { renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -9,6 +11,8 @@ import type { ListenerSpec } from '../core/snapshot.ts';
 /** The kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
 const KEEP_ALIVE_S = 60;
+/** Sockets for one address and port, where the kernel spreads connections among several. */
+const SOCKETS = 8;
 
 export class Sockets {
   readonly #servers: Server[] = [];
@@ -25,7 +29,9 @@ export class Sockets {
     if (path !== null) return this.#openPath(path);
     const where = host === '' ? {} : { host };
     const server = await this.#listen({ ...where, port, reusePort: canReusePort });
-    return portOf(server);
+    const own = portOf(server);
+    for (let n = 1; canReusePort && n < SOCKETS; n++) await this.#listen({ ...where, port: own, reusePort: true });
+    return own;
   }
 
   /**

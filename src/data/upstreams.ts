@@ -1,6 +1,7 @@
 // Warm connections to endpoints: one group per slot, last in first out, so that the warmest is used again and the others
 // age out. Who finds no idle connection opens one; past the limits (of connections, of requests at once: gate.ts) it queues, and
-// the next connection that comes free is handed to whose turn it is. A group outlives a Snapshot as long as its endpoint stays.
+// the next connection that comes free is handed to whose turn it is. Who waits for his own connect takes a free one if that comes
+// first. A group outlives a Snapshot as long as its endpoint stays.
 
 import type { SecureContext } from 'node:tls';
 import type { Addresses } from '../core/messages.ts';
@@ -8,22 +9,35 @@ import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
 import { Gate, NORMAL_RANK } from './gate.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
+import type { ConnectionOwner } from './h1/owner.ts';
 import { SessionGroup } from './h2/group.ts';
 import { NamedGroup } from './named.ts';
 import type { Plane } from './plane.ts';
 import type { UpstreamEvents } from './sides.ts';
+import { NEVER, TICK_MS, Timed } from './wheel.ts';
 
 /**
- * So many connects may be under way while no connection is established; each that is allows one more, as in TCP's slow start.
- * A rush of a thousand clients would otherwise overflow the endpoint's backlog, and whose SYN is dropped waits for a second.
+ * So many connections may be new (nothing has come back over them yet) before who asks for another one waits. That the kernel
+ * has established one says little: it waits in the endpoint's backlog until it is accepted, and nginx accepts one a turn of its
+ * loop, between all requests of the others. A rush of a thousand clients would fill that backlog; who is let in there last waits
+ * for a second, and so does whose SYN finds it full.
  */
-const FIRST_CONNECTS = 64;
+const FIRST_NEW = 64;
+/** With connections that do answer, as many more may be new; but never more than half of the usual backlog of 511. */
+const MOST_NEW = 256;
+/** As many are allowed a turn of the wheel, whatever is new, when those that wait would wait for long (streams, tunnels). */
+const FEW = 16;
+/** Turns of the wheel that are long to wait for a connection that comes free. */
+const LONG_TURNS = 8;
+/** A connect that takes longer comes before all that wait when a connection comes free, ms: its SYN may be lost. */
+const LATE_CONNECT_MS = 2 * TICK_MS;
 
 /** What `acquire` did. READY has already called onUpstreamReady. */
 export const ACQUIRED = { READY: 0, CONNECTING: 1, QUEUED: 2, FULL: 3 } as const;
 export type Acquired = (typeof ACQUIRED)[keyof typeof ACQUIRED];
 
-export class EndpointGroup {
+/** Its time-out is the turn of the wheel at which the queue is looked at, while there is one. */
+export class EndpointGroup extends Timed implements ConnectionOwner {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
   readonly gate: Gate;
@@ -32,12 +46,18 @@ export class EndpointGroup {
   tlsSession: Buffer | null = null;
   readonly #idle: ClientConnection[] = [];
   readonly #open = new Set<ClientConnection>();
-  /** Those of #open that are not established yet. */
-  readonly #connecting = new Set<ClientConnection>();
+  /** Those of #open that are not established yet, and whose users may take another one. The oldest comes first. */
+  readonly #racing = new Set<ClientConnection>();
+  /** How many of #open have not answered anything yet. */
+  #new = 0;
+  /** Since the last turn of the wheel: who waited and was handed a free connection, and connections that answered first. */
+  #served = 0;
+  #proven = 0;
   #secure: SecureContext | null = null;
   #isRetired = false;
 
   constructor(plane: Plane, spec: EndpointSpec, pool: PoolSpec) {
+    super();
     this.plane = plane;
     this.spec = spec;
     this.pool = pool;
@@ -67,12 +87,13 @@ export class EndpointGroup {
     const isFull = !gate.hasPlace(rank);
     // A queue that may not be longer, or must not be at all, is no place to wait for others' connects; and who met a stale
     // connection must not be given another.
-    if (mayGo && this.#hasRoom && (fresh || isFull || this.#mayConnect())) {
-      this.#connect(user);
+    if (mayGo && this.#hasRoom && (fresh || isFull || (gate.length === 0 && this.#new < FIRST_NEW))) {
+      this.#connect(user, !fresh);
       return ACQUIRED.CONNECTING;
     }
     if (isFull) return ACQUIRED.FULL;
     gate.await(user, rank);
+    if (this.deadlineMs === NEVER) this.#watchQueue();
     return ACQUIRED.QUEUED;
   }
 
@@ -81,13 +102,29 @@ export class EndpointGroup {
     this.gate.cancel(user);
   }
 
-  /** A connection is free again. */
+  /** A connection is free again, or is there and its user has another one by now. */
   giveBack(connection: ClientConnection): void {
     const { gate } = this;
+    if (this.#racing.size > 0 && connection.hasAnswered && this.#overtake(connection)) return;
     const waiter = gate.length > 0 && gate.hasRoom(true) ? gate.next() : undefined;
-    if (waiter !== undefined) connection.lend(waiter);
-    else if (this.#isRetired) connection.abort();
-    else this.#idle.push(connection);
+    if (waiter !== undefined) {
+      if (connection.hasAnswered) this.#served++;
+      connection.lend(waiter);
+    } else if (this.#isRetired) connection.abort();
+    else if (connection.hasAnswered) this.#idle.push(connection);
+    else this.#idle.unshift(connection); // it may not have been accepted yet: the last to be taken
+  }
+
+  /** Lends it to the one whose connect is under way for longest: before those who wait if that is late, else after them. */
+  #overtake(connection: ClientConnection): boolean {
+    const { gate, plane } = this;
+    const rival = this.#racing.values().next().value!;
+    if (gate.length > 0 && plane.wheel.nowMs - rival.connectStartMs < LATE_CONNECT_MS) return false;
+    this.#racing.delete(rival);
+    const user = rival.yieldUser();
+    if (user === null) return false;
+    connection.lend(user);
+    return true;
   }
 
   /** A request is over. Its connection tells by itself when it is free; that of a tunnel is not to be. */
@@ -95,11 +132,12 @@ export class EndpointGroup {
     if (!isTunnel) return;
     const { gate } = this;
     while (this.#idle.length > 0 && gate.length > 0 && gate.hasRoom(true)) this.#idle.pop()!.lend(gate.next()!);
-    this.#connectWaiters();
+    while (this.#new < FIRST_NEW && this.#connectWaiter());
   }
 
-  /** It can be lent no more. */
+  /** It can be lent no more, nor give its user away. */
   unlist(connection: ClientConnection): void {
+    this.#racing.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
   }
@@ -107,14 +145,19 @@ export class EndpointGroup {
   /** Its socket is closed: room for a waiter. */
   forget(connection: ClientConnection): void {
     this.#open.delete(connection);
-    this.#connecting.delete(connection);
-    this.#connectWaiters();
+    if (!connection.hasAnswered) this.#new--;
+    this.#connectWaiter(); // one for one: an endpoint may close each after its first answer
   }
 
   /** It is established. */
   connected(connection: ClientConnection): void {
-    this.#connecting.delete(connection);
-    this.#connectWaiters();
+    this.#racing.delete(connection);
+  }
+
+  /** Something came over it for the first time. */
+  answered(): void {
+    this.#new--;
+    this.#proven++;
   }
 
   /** The addresses of its endpoint have changed. */
@@ -135,22 +178,45 @@ export class EndpointGroup {
 
   destroy(): void {
     this.#isRetired = true;
+    this.plane.wheel.drop(this);
     for (const connection of this.#open) connection.abort();
   }
 
-  #mayConnect(): boolean {
-    return this.#connecting.size < FIRST_CONNECTS + this.#open.size - this.#connecting.size;
+  #watchQueue(): void {
+    this.#served = 0;
+    this.#proven = 0;
+    this.plane.wheel.armIn(this, TICK_MS);
   }
 
-  #connectWaiters(): void {
+  /** A turn of the wheel, and there is or was a queue. */
+  override onDeadline(): void {
+    if (this.gate.length === 0) return;
+    for (let more = this.#worthwhile(); more > 0 && this.#connectWaiter(); more--);
+    this.#watchQueue();
+  }
+
+  /** How many more connections who waits is likely to gain by: those that would answer before another one comes free. */
+  #worthwhile(): number {
+    const turns = this.gate.length / this.#served; // until the last one is served by what is there; Infinity = never
+    const soon = Math.max(this.#proven, FEW) * turns;
+    const proven = this.#open.size - this.#new;
+    const few = turns > LONG_TURNS ? FEW : 0;
+    return Math.max(few, Math.min(soon, FIRST_NEW + proven, MOST_NEW) - this.#new);
+  }
+
+  /** False = nobody waits, or there is no room. */
+  #connectWaiter(): boolean {
     const { gate } = this;
-    while (gate.length > 0 && gate.hasRoom(true) && this.#hasRoom && this.#mayConnect()) this.#connect(gate.next()!);
+    if (gate.length === 0 || !this.#hasRoom || !gate.hasRoom(true)) return false;
+    this.#connect(gate.next()!, true);
+    return true;
   }
 
-  #connect(user: UpstreamEvents): void {
+  #connect(user: UpstreamEvents, mayRace: boolean): void {
     const connection = new ClientConnection(this, user);
     this.#open.add(connection);
-    this.#connecting.add(connection);
+    this.#new++;
+    if (mayRace) this.#racing.add(connection);
     user.onConnecting(connection);
   }
 

@@ -21,6 +21,8 @@ class User implements UpstreamEvents {
   up: Upstream | null = null;
   told = '';
   failure = -1;
+  /** Keeps its connection when the answer is whole. */
+  holds = false;
 
   onConnecting(upstream: Upstream): void {
     this.up = upstream;
@@ -42,7 +44,7 @@ class User implements UpstreamEvents {
   onResponseChunk(): void {}
   onResponseEnd(): void {
     this.told += 'end ';
-    this.up!.release();
+    if (!this.holds) this.up!.release();
   }
   clientEnds(): null {
     return null;
@@ -186,6 +188,41 @@ describe('a connection', () => {
   });
 });
 
+describe('who waits for his own connect', () => {
+  it('takes a connection that comes free first, and his own is there for the next', async () => {
+    const group = groupOf();
+    const first = await ready(group);
+    first.holds = true;
+    await first.get('/1');
+    const second = new User();
+    expect(group.acquire(second, false)).toBe(ACQUIRED.CONNECTING);
+    const own = second.up;
+    first.up!.release();
+    expect([second.told, second.up === first.up]).toEqual(['connecting ready ', true]);
+    await until(() => origin.open.length === 2, 'his own connection');
+    await second.get('/2');
+    const [third, fourth] = [new User(), new User()];
+    expect(group.acquire(third, false)).toBe(ACQUIRED.READY);
+    expect(third.up).toBe(first.up); // it has answered; the other one may not even have been accepted yet
+    await until(() => group.acquire(fourth, false) === ACQUIRED.READY, 'the connection nobody waited for');
+    expect(fourth.up).toBe(own);
+    await fourth.get('/4');
+  });
+
+  it('does not when he must have a new one', async () => {
+    const group = groupOf();
+    const first = await ready(group);
+    first.holds = true;
+    await first.get('/1');
+    const second = new User();
+    group.acquire(second, true);
+    first.up!.release();
+    expect(second.told).toBe('connecting ');
+    await until(() => second.told === 'connecting ready ', 'the new connection');
+    expect(second.up).not.toBe(first.up);
+  });
+});
+
 describe('a connect that fails', () => {
   it('is told with its reason, and leaves room for the next', async () => {
     await origin.refuse();
@@ -201,7 +238,7 @@ describe('a connect that fails', () => {
 });
 
 describe('a rush', () => {
-  it('connects as in slow start: 64 at once, then one more for each that is there; the others wait, and all are served', async () => {
+  it('makes 64 new connections at once; the others wait for those or for more, and all are served', async () => {
     const group = groupOf();
     const users = Array.from({ length: 400 }, () => new User());
     const did = users.map((user) => group.acquire(user, false));
@@ -214,6 +251,42 @@ describe('a rush', () => {
       }),
     );
     expect(new Set(origin.used).size).toBeLessThanOrEqual(400);
+  });
+
+  it('makes a few more in time where no connection answers or comes free, so that nobody waits for streams to end', async () => {
+    origin.script = () => {};
+    const group = groupOf();
+    const users = Array.from({ length: 200 }, () => new User());
+    for (const user of users) group.acquire(user, false);
+    await until(() => users.every(({ told }) => told === 'connecting ready '), 'a connection for each');
+    expect(new Set(users.map(({ up }) => up)).size).toBe(200);
+  });
+
+  it('is over with a few connections where those answer at once', async () => {
+    const group = groupOf();
+    const users = Array.from({ length: 1000 }, () => new User());
+    for (const user of users) group.acquire(user, false);
+    await Promise.all(
+      users.map(async (user) => {
+        await until(() => user.told.includes('ready'), 'a connection');
+        await user.get('/');
+      }),
+    );
+    expect(origin.used.length).toBeLessThan(1000);
+  });
+
+  it('is served by an endpoint that closes each connection after one answer, too', async () => {
+    origin.script = (request) => request.answer(200, '', 'Connection: close\r\n');
+    const group = groupOf();
+    const users = Array.from({ length: 300 }, () => new User());
+    for (const user of users) group.acquire(user, false);
+    await Promise.all(
+      users.map(async (user) => {
+        await until(() => user.told.includes('ready'), 'a connection');
+        await user.get('/');
+      }),
+    );
+    expect(new Set(users.map(({ up }) => up)).size).toBe(300);
   });
 
   it('does not make wait who must have a new connection, nor whom no queue has room for', () => {

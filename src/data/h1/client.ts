@@ -42,6 +42,8 @@ export class ClientConnection extends Timed implements Upstream {
   #mayPersist = true;
   #endpointIdleMs: number;
   readonly connectStartMs: number;
+  /** Something has come over it, a handshake or a first byte: the endpoint has accepted it, not only its kernel. */
+  hasAnswered = false;
   /** How long the connect took, until a sample has reported it; then -1. */
   connectMs = -1;
 
@@ -75,11 +77,26 @@ export class ClientConnection extends Timed implements Upstream {
     if (this.#phase !== PHASE.CONNECTING) return;
     this.connectMs = this.#group.plane.wheel.stamp() - this.connectStartMs;
     this.#phase = PHASE.IDLE;
+    if (this.#group.spec.scheme === 'https') this.#noteAnswer();
+    this.#group.connected(this);
     const user = this.#user;
     this.#user = null;
-    if (user === null) this.#group.giveBack(this);
-    else this.lend(user);
-    this.#group.connected(this);
+    if (user !== null) return this.lend(user);
+    this.#group.plane.wheel.armIn(this, this.#endpointIdleMs);
+    this.#group.giveBack(this);
+    if (this.#user === null) this.#uses++; // it lies idle: that it is closed as it is taken will be a coincidence
+  }
+
+  #noteAnswer(): void {
+    this.hasAnswered = true;
+    this.#group.answered();
+  }
+
+  /** Whose connect it is waits no more, for another connection came free. Null = nobody has waited. */
+  yieldUser(): UpstreamEvents | null {
+    const user = this.#user;
+    this.#user = null;
+    return user;
   }
 
   /** Hands an idle connection to an exchange. */
@@ -99,6 +116,7 @@ export class ClientConnection extends Timed implements Upstream {
     const user = this.#user;
     // Bytes that nobody asked for are never taken for an answer (RFC 9112, 6.3): the connection is not to be trusted.
     if (user === null) return this.#destroy();
+    if (!this.hasAnswered) this.#noteAnswer();
     this.#group.plane.wheel.stamp();
     let at = 0;
     while (at < chunk.length && this.#user === user) {

@@ -10,8 +10,10 @@ export interface ConnectionOwner extends DialTarget {
   giveBack(connection: ClientConnection): void;
   /** It can be lent no more. */
   unlist(connection: ClientConnection): void;
-  /** It is established, and with its first user if that still waited. */
+  /** It is established; it goes to its first user next if that still waits. */
   connected(connection: ClientConnection): void;
+  /** It has answered something for the first time. */
+  answered(): void;
   /** Its socket is closed. */
   forget(connection: ClientConnection): void;
 }
