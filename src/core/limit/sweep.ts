@@ -4,15 +4,24 @@
 import { EMPTY, TAKEN } from '../key-hash.ts';
 import { B, BUCKET_INTS, BUCKETS, type RateTable, RULE_BITS, RULE_MASK } from './table.ts';
 
-/** Frees the buckets that owe nothing in [from, from + count) and gives how many still do. Wraps; `count` ≤ BUCKETS. */
-export function sweep(table: RateTable, from: number, count: number, nowMs: number): number {
+/**
+ * Frees the buckets that owe nothing in [from, from + count), unless `isKept`, and gives how many still owe. What lies beyond the
+ * end is none.
+ */
+export function sweep(
+  table: RateTable,
+  from: number,
+  count: number,
+  nowMs: number,
+  isKept: (at: number) => boolean = () => false,
+): number {
   let owing = 0;
-  for (let i = 0; i < count; i++) {
-    const at = ((from + i) % BUCKETS) * BUCKET_INTS;
+  for (let i = from; i < Math.min(from + count, BUCKETS); i++) {
+    const at = i * BUCKET_INTS;
     const hi = table.buckets[at + B.HI]!;
     if (hi === EMPTY || hi === TAKEN) continue;
     if (table.owedMs(at, nowMs) > 0) owing++;
-    else table.free(at);
+    else if (!isKept(at)) table.free(at);
   }
   return owing;
 }

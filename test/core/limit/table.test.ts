@@ -136,6 +136,7 @@ describe('control’s looks', () => {
     for (let i = 0; i < 10; i++) for (let n = 0; n < 4; n++) table.take(rule, hash.of(`k${i}`).hi, hash.lo, 1000);
     expect(sweep(table, 0, BUCKETS, 1050)).toBe(100);
     expect(sweep(table, 0, BUCKETS, 1200)).toBe(10);
+    expect(sweep(table, 0, BUCKETS, 2000, () => true)).toBe(0);
     expect(sweep(table, 0, BUCKETS, 2000)).toBe(0);
     expect(table.buckets.some((_, i) => i % BUCKET_INTS === B.HI && table.buckets[i] !== 0)).toBe(false);
   });
