@@ -49,8 +49,9 @@ export class Seat {
   /** What it listens on, when it was asked; null = it has not answered. */
   sockets: readonly ListeningSocket[] | null = null;
   refusal: ListenError | null = null;
-  /** The next thread, when it has to wait. */
+  /** The next thread, when it has to wait; and until when. */
   restart: NodeJS.Timeout | null = null;
+  restartAtMs = 0;
   readonly #events: SeatEvents;
   #worker: Worker | null = null;
   #pulse = new Pulse();

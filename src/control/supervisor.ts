@@ -7,23 +7,18 @@ import { clearCensus, newCensus } from '../core/census.ts';
 import { type ListeningSocket, shareOut } from '../core/handover.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import { newRateTable } from '../core/limit/table.ts';
-import type { Drain, FromWorker, ProxyRefusal, SharedFile, TicketKeyring } from '../core/messages.ts';
+import type { Drain, FromWorker, SharedFile, TicketKeyring } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { backoffMs, DeathAlarm } from './deaths.ts';
 import { LOOK_MS } from './pulse.ts';
 import { Seat, type SeatEvents } from './seat.ts';
 import { Shedding } from './shedding.ts';
 import type { EventLog } from './types.ts';
+import { UnproxiedTeller } from './unproxied.ts';
 
 export { ListenError } from './seat.ts';
 
 const FIRST_OLD_MIB = 16; // see seat.ts
-const UNPROXIED_EVERY_MS = 60_000;
-const UNPROXIED: Readonly<Record<ProxyRefusal, string>> = {
-  untrusted: 'it is not one of trustedProxies, so it may not send a PROXY header',
-  malformed: 'it did not begin with a valid PROXY header',
-  late: 'its PROXY header was not whole in time',
-};
 /** How long workers may take to install a Snapshot before that is reported. */
 const INSTALL_MS = 10_000;
 /** How long they may take to name their sockets. */
@@ -53,6 +48,7 @@ export class Supervisor implements SeatEvents {
   readonly #seats: Seat[] = [];
   readonly #alarm = new DeathAlarm();
   readonly #shedding: Shedding;
+  readonly #unproxied: UnproxiedTeller;
   #snapshot: Snapshot | null = null;
   #geo: readonly SharedFile[] = [];
   #tickets: TicketKeyring = {};
@@ -67,11 +63,11 @@ export class Supervisor implements SeatEvents {
   #isHeld = false;
   #watch: NodeJS.Timeout | null = null;
   #quiet = 0;
-  #unproxiedFromMs = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#shedding = new Shedding(options.events);
+    this.#unproxied = new UnproxiedTeller(options.events);
     setFlagsFromString(`--initial-old-space-size=${FIRST_OLD_MIB}`); // of the isolates that start from now on
     // So little survives a small young generation that waking helpers for it costs more than it saves.
     setFlagsFromString('--no-parallel-scavenge');
@@ -183,11 +179,11 @@ export class Supervisor implements SeatEvents {
     return this.#seats.flatMap((seat) => (seat.isEmpty ? [] : seat.sockets!));
   }
 
-  /** Those who died meanwhile are replaced. */
+  /** Those who died meanwhile are replaced, when they have waited as long as if nothing had been held. */
   release(): void {
     this.#isHeld = false;
     if (this.#isStopping) return;
-    for (const seat of this.#seats) if (seat.isEmpty && seat.restart === null) this.#spawn(seat);
+    for (const seat of this.#seats) if (seat.isEmpty && seat.restart === null) this.#spawnLater(seat);
   }
 
   /** Resolves when all workers have ended their exchanges, at the latest after both times and a little. */
@@ -261,7 +257,7 @@ export class Supervisor implements SeatEvents {
   onMessage(_seat: Seat, message: FromWorker): void {
     if (message.type === 'installed') Object.assign(this.#ports, message.ports);
     else if (message.type === 'quiet') this.#noteQuiet();
-    else if (message.type === 'unproxied') this.#tellUnproxied(message.listener, message.address, message.why);
+    else if (message.type === 'unproxied') this.#unproxied.tell(message, this.#options.clock());
   }
 
   onError(seat: Seat, error: Error): void {
@@ -283,16 +279,12 @@ export class Supervisor implements SeatEvents {
     const alarming = this.#alarm.note(clock());
     if (alarming > 0) events.emit('error', 'worker.loop', `workers keep dying: ${alarming} times in a minute`, fields);
     onRestart();
-    if (!this.#isHeld) seat.restart = setTimeout(() => this.#spawn(seat), restartInMs);
+    seat.restartAtMs = clock() + restartInMs;
+    if (!this.#isHeld) this.#spawnLater(seat);
   }
 
-  /** Every worker says so once a minute; once is enough of all of them. */
-  #tellUnproxied(listener: string, address: string, why: ProxyRefusal): void {
-    const nowMs = this.#options.clock();
-    if (nowMs < this.#unproxiedFromMs) return;
-    this.#unproxiedFromMs = nowMs + UNPROXIED_EVERY_MS;
-    const message = `closed a connection from ${address} to ${listener}: ${UNPROXIED[why]}`;
-    this.#options.events.emit('warn', 'listener.proxy', message, { listener, address, why });
+  #spawnLater(seat: Seat): void {
+    seat.restart = setTimeout(() => this.#spawn(seat), Math.max(seat.restartAtMs - this.#options.clock(), 0));
   }
 
   #noteQuiet(): void {

@@ -4,7 +4,7 @@
 import { METHODS } from '../core/cells.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
-import { type Problem, renderProblem, wantsJson } from './errors.ts';
+import { PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { RouteRuntime } from './generation.ts';
 import { isGrpc, renderCallProblem, trailersOf } from './grpc.ts';
@@ -16,6 +16,8 @@ const ALLOW = `Allow: ${METHODS.slice(1, 9).join(', ')}\r\n`;
 
 export function respondOf(ex: Exchange, route: RouteRuntime): void {
   const respond = route.spec.respond!;
+  // To an extended CONNECT any 2xx says that the tunnel is there (RFC 8441, 5).
+  if (ex.head.isExtendedConnect && respond.status < 300) return ex.refuse(PROBLEM.notATunnel);
   const location = respond.location === null ? '' : `Location: ${fillLocation(respond.location, ex.head)}\r\n`;
   const type = route.respondBody === '' ? '' : 'Content-Type: text/plain; charset=utf-8\r\n';
   ex.reply(respond.status, `${location}${type}${ex.limitLines}${route.responseLines}`, route.respondBody);

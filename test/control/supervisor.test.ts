@@ -68,11 +68,11 @@ interface Seen {
   restarts: number;
 }
 
-function newSupervisor(): { supervisor: Supervisor; seen: Seen; types: () => string[] } {
+function newSupervisor(lanes = 2): { supervisor: Supervisor; seen: Seen; types: () => string[] } {
   const events = createEventLog({ level: 'silent' });
   const seen: Seen = { lost: [], quiet: [], restarts: 0 };
   const supervisor = new Supervisor({
-    lanes: 2,
+    lanes,
     clock: nowMs,
     events,
     loopId: 'loop',
@@ -137,6 +137,28 @@ describe('workers', () => {
     expect(await answers(port)).toEqual(new Set(['v3']));
     await supervisor.stop();
     expect(after).toEqual(new Set(['v1']));
+  });
+
+  // A failed hot restart let them all start at once, as often as they died.
+  it('that die while their sockets are held wait for as long as ever before they are replaced', async () => {
+    const { supervisor, seen } = newSupervisor(1);
+    await supervisor.start(snapshot(1), []);
+    const port = supervisor.ports.http!;
+    const crash = async (): Promise<void> => {
+      using client = await rawClient(port);
+      await client.send(get('/__crash'));
+      await client.closed();
+    };
+    await crash();
+    await until(() => exchange(port, get()).catch(() => null), 'the second worker');
+    await supervisor.hold();
+    await crash();
+    await until(() => seen.restarts === 2, 'its death');
+    const diedMs = nowMs();
+    supervisor.release();
+    await until(() => exchange(port, get()).catch(() => null), 'the third worker');
+    expect(nowMs() - diedMs).toBeGreaterThan(800);
+    await supervisor.stop();
   });
 
   it('that die are replaced, with an empty lane; the old one is handed over before', async () => {

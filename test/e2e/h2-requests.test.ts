@@ -669,6 +669,8 @@ describe('answers of our own', () => {
     );
     expect((await client.over(client.stream(id))).status).toBe(431);
     expect((await client.get(`/${'a'.repeat(9000)}`)).status).toBe(414);
+    const long = client.request(replaced(getFields(`/${'a'.repeat(9000)}`), ':method', 'HEAD'));
+    expect([(await client.over(long)).status, long.body]).toEqual([414, '']);
     expect((await client.get(`/${'a'.repeat(8000)}`)).status).toBe(200);
     expect(rig.origin.requests).toHaveLength(1);
   });

@@ -9,7 +9,14 @@ import type { OriginRequest } from '../support/origin.ts';
 import { useRig } from '../support/rig.ts';
 import { delay, until } from '../support/until.ts';
 
-const rig = useRig((origin) => simpleConfig([origin.url], { timeouts: { tunnelIdle: '600ms' } }));
+const rig = useRig((origin) => ({
+  ...simpleConfig([origin.url], { timeouts: { tunnelIdle: '600ms' } }),
+  routes: [
+    { path: '/said', respond: { status: 200, body: 'here' } },
+    { path: '/moved', respond: { status: 307, location: 'https://other.example/' } },
+    { pool: 'main' },
+  ],
+}));
 
 const connectFields = (path = '/chat', more: readonly Field[] = []): Field[] => [
   [':method', 'CONNECT'],
@@ -55,6 +62,18 @@ describe('extended CONNECT', () => {
     ]);
     expect(Buffer.from(request.field('sec-websocket-key')!, 'base64')).toHaveLength(16);
     client.send(reset(stream.id));
+  });
+
+  it('is told 501 by a route that answers 2xx itself, which would be a tunnel to nobody', async () => {
+    using client = await h2Client(rig.port);
+    const said = await client.over(client.start(connectFields('/said')));
+    expect([said.status, said.hasEnded, said.body]).toEqual([
+      501,
+      true,
+      '501 nobody here takes an upgrade of this path\n',
+    ]);
+    expect((await client.over(client.start(connectFields('/moved')))).status).toBe(307);
+    expect(rig.origin.requests).toEqual([]);
   });
 
   it('carries bytes both ways, those that came early too, and closes in order from either side', async () => {

@@ -66,6 +66,7 @@ export class ServerStream extends H2Stream implements Downstream {
    */
   read(block: HeaderBlock, hasBody: boolean): number {
     const head = this.request;
+    head.methodId = 0;
     const fault = readRequest(block, head, hasBody);
     if (fault !== NO_FAULT) return fault;
     const lineBytes = head.method.length + 1 + head.target.length + ' HTTP/1.1'.length;
@@ -112,8 +113,8 @@ export class ServerStream extends H2Stream implements Downstream {
     this.#isTimed = false;
     this.#connection.plane.countRefusal(problem.status);
     const { fields, body } = renderProblem(problem, false);
-    this.request.methodId = 0;
-    this.reply(problem.status, fields, body);
+    // Of a head that was too large nobody has read whether it asks for HEAD, whose answer has no body.
+    this.reply(problem.status, fields, problem.status === 431 ? '' : body);
   }
 
   protected onBody(chunk: Buffer, from: number, to: number): void {
