@@ -7,6 +7,8 @@ import { probed as probedHealth } from '../core/health.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import { probedOutlier } from '../core/outlier.ts';
 import { type Outcome, SAMPLE } from '../core/sample.ts';
+import type { SharedEndpoint } from '../core/share/digest.ts';
+import type { Peers } from '../core/share/peers.ts';
 import { type LatLon, NONE, type Snapshot } from '../core/snapshot.ts';
 import { shapeOf, TableWriter } from '../core/table.ts';
 import { type Candidates, NO_CANDIDATES, rowCandidates } from './fleet/candidates.ts';
@@ -19,6 +21,7 @@ import { isInBand, type RowState, rankPool, writePool } from './fleet/ranking.ts
 import { Roster } from './fleet/roster.ts';
 import { learnFromTraffic, settleBatch, settleDispatch, settleRefusals } from './fleet/seen.ts';
 import { flowOf, ShareHistory } from './fleet/shares.ts';
+import { sharedOf, takeOpinion } from './fleet/sharing.ts';
 import { type FleetCounters, Teller } from './fleet/teller.ts';
 import { Ticker } from './fleet/ticker.ts';
 import { endpointView } from './fleet/views.ts';
@@ -37,6 +40,8 @@ export interface FleetOptions {
   /** Where this node is; null = unknown. */
   readonly edge: () => LatLon | null;
   readonly decisions?: DecisionTaker;
+  /** What other nodes told; absent = there are none. */
+  readonly peers?: Peers;
 }
 
 /** Who keeps the decisions. Nobody keeps a ring beyond the call. */
@@ -130,6 +135,11 @@ export class Fleet {
     if (changed || released) this.#ticker.soon();
   }
 
+  /** What this node knows of its endpoints, for the other nodes. */
+  shared(nowMs: number): SharedEndpoint[] {
+    return [...this.#roster.known()].map((k) => sharedOf(k, nowMs)).filter((shared) => shared !== null);
+  }
+
   /** Begins to tick. */
   start(): void {
     this.#ticker.start();
@@ -156,7 +166,9 @@ export class Fleet {
     lanes.forEach((lane) => {
       lane.drain((ring, base) => this.#take(ring, base, lane));
     });
+    const { peers } = this.#options;
     for (const k of this.#roster.known()) {
+      if (peers !== undefined) takeOpinion(k, peers, nowMs - this.#tickedMs, nowMs);
       settleBatch(k);
       settleDispatch(k, nowMs - this.#tickedMs);
       settleRefusals(k, nowMs - this.#tickedMs, nowMs);

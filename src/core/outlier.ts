@@ -70,7 +70,8 @@ export function settled(o: Outlier, outcome: Outcome, spec: OutlierSpec, atMs: n
   return total >= MIN_REQUESTS && sumOf(o.bad) >= total * MIN_RATIO ? 'ratio' : null;
 }
 
-function reasonOf(outcome: Outcome): EjectReason {
+/** What an attempt that failed like this ejects for. */
+export function reasonOf(outcome: Outcome): EjectReason {
   switch (outcome) {
     case OUTCOME.CONNECT_FAILED:
       return 'connect';

@@ -5,12 +5,14 @@ import {
   type EjectReason,
   eject,
   mayEject,
+  reasonOf,
   settled,
   successRateOutliers,
   waited,
   windowOf,
 } from '../../core/outlier.ts';
-import type { Outcome } from '../../core/sample.ts';
+import { OUTCOME, type Outcome } from '../../core/sample.ts';
+import { isConfirmed } from '../../core/share/opinion.ts';
 import type { Known } from './known.ts';
 import type { PoolState } from './ranking.ts';
 import { type Teller, whyOf } from './teller.ts';
@@ -33,6 +35,16 @@ export class Judge {
   settled(state: PoolState, k: Known, outcome: Outcome, status: number, atMs: number, nowMs: number): void {
     const reason = settled(k.outlier, outcome, state.spec.outlier, atMs);
     if (reason !== null) this.#eject(state, k, reason, whyOf(reason, outcome, status), nowMs);
+    else if (outcome >= OUTCOME.CONNECT_FAILED && k.peers !== null) this.#confirm(state, k, outcome, status, nowMs);
+  }
+
+  /** It failed here, and others have ejected it: sooner than by our own failures alone. */
+  #confirm(state: PoolState, k: Known, outcome: Outcome, status: number, nowMs: number): void {
+    const { out, judging } = k.peers!;
+    if (k.outlier.isEjected || !isConfirmed(k.outlier.failures, k.peers!)) return;
+    const reason = reasonOf(outcome);
+    const why = `${whyOf(reason, outcome, status)}; ${out} of ${judging} other nodes have taken it out`;
+    this.#eject(state, k, reason, why, nowMs);
   }
 
   /** What is judged by the clock: sentences that end, peers compared, rates. Once a tick. */

@@ -9,6 +9,7 @@ import { type Errors, newErrors } from '../../core/score/errors.ts';
 import { isLocationLie, type Level, networkMs, newLevel } from '../../core/score/network.ts';
 import { newSpill, type Spill } from '../../core/score/spill.ts';
 import { type Batch, newBatch, newSteady, type Steady } from '../../core/score/steady.ts';
+import type { Opinion } from '../../core/share/opinion.ts';
 import type { EndpointSpec, LatLon } from '../../core/snapshot.ts';
 import type { ProbeResult, ProbeSpec } from '../types.ts';
 
@@ -91,6 +92,10 @@ export interface Known {
   /** For `peak-ewma`: time to the first byte, and when it was last brought up to date. */
   peakMs: number;
   peakAtMs: number;
+  /** endpointKey of it; null = nobody else has it. What other nodes say of it, and had in flight there on average. */
+  shareKey: number | null;
+  peers: Opinion | null;
+  othersMean: number;
   dispatchRequests: number;
   dispatchInflight: number;
 }
@@ -153,6 +158,9 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     dispatchPerMs: 0,
     peakMs: Number.NaN,
     peakAtMs: nowMs,
+    shareKey: null,
+    peers: null,
+    othersMean: 0,
     dispatchRequests: 0,
     dispatchInflight: 0,
   };
@@ -177,6 +185,15 @@ function trustedBoundMs(k: Known): number {
 /** The prior of its place, or null when unknown or known to be wrong. ms. */
 export function priorOfMs(k: Known): number | null {
   return k.distanceKm === null || k.isLie ? null : priorMs(k.distanceKm);
+}
+
+/** Others' measurements that weigh less than so many probes say no more than the map. */
+const LEAST_WEIGHT = 0.2;
+
+/** The network to expect before it is measured: what near nodes did measure, else the prior of its place. ms; null = unknown. */
+export function guessOfMs(k: Known): number | null {
+  if (k.peers !== null && k.peers.networkWeight >= LEAST_WEIGHT) return k.peers.networkMs;
+  return priorOfMs(k);
 }
 
 /** Network term as measured; NaN until it is. ms. */

@@ -55,6 +55,9 @@ const OWN = [
   'tickRetryAfterMs',
   'distanceKm',
   'inflight',
+  'shareKey',
+  'peers',
+  'othersMean',
   'dispatchInflight',
 ] as const satisfies readonly (keyof Known)[];
 

@@ -5,7 +5,7 @@ import { forgiveAbsence } from '../../core/score/errors.ts';
 import { levelAfter } from '../../core/score/network.ts';
 import { gainOf, MIN_BASE_MS } from '../../core/score/server.ts';
 import type { ProbeResult } from '../types.ts';
-import { type Known, measuredNetworkMs, priorOfMs, sawAnswer } from './known.ts';
+import { guessOfMs, type Known, measuredNetworkMs, sawAnswer } from './known.ts';
 
 /** The probe's quiet level rises this slowly, so that a brownout is not taken for the nature of the server. */
 const QUIET_TAU_MS = 60_000;
@@ -28,7 +28,7 @@ export function learnFromProbe(k: Known, result: ProbeResult): boolean {
   // A stalled loop measured itself. A bad answer's time is no answer's time (a fast 503).
   if (result.stalled) return false;
   const isFirst = Number.isNaN(measuredNetworkMs(k));
-  const guessMs = priorOfMs(k) ?? 0;
+  const guessMs = guessOfMs(k) ?? 0;
   if (connectMs !== null) levelAfter(k.connect, connectMs);
   if (connectMs !== null || firstByteMs !== null) k.timedAtMs = Math.max(k.timedAtMs, atMs);
   if (!result.ok) return false;

@@ -2,6 +2,7 @@
 // structure to the next, what an operator has drained stays drained, and newcomers are welcomed slowly.
 
 import { forgiveAbsence } from '../../core/score/errors.ts';
+import { endpointKey } from '../../core/share/digest.ts';
 import type { LatLon, Snapshot } from '../../core/snapshot.ts';
 import type { ProbeSpec } from '../types.ts';
 import type { FleetCohorts } from './cohorts.ts';
@@ -43,6 +44,7 @@ export class Roster {
         const k = this.#known.get(key) ?? newKnown(endpoint, pool, probe, nowMs);
         k.pool = pool;
         if (probe !== undefined) k.health = { ...k.health, ...(endpoint.via === undefined ? riseOf(probe) : VIA_RISE) };
+        k.shareKey = endpoint.via === undefined ? endpointKey(spec.name, endpoint.url) : null;
         place(k, endpoint, edge);
         if (this.#drained.has(endpoint.id)) this.#keepDrained(k);
         else k.isDraining = false;

@@ -8,8 +8,9 @@ import { peakAfter } from '../../core/score/peak.ts';
 import { gainOf, MIN_BASE_MS, quietAfterMs, serverIdleMs } from '../../core/score/server.ts';
 import { spillAfter } from '../../core/score/spill.ts';
 import { batchAdd, batchTake, steadyAfter } from '../../core/score/steady.ts';
+import { capacityShare } from '../../core/share/opinion.ts';
 import { holdAfter } from './hold.ts';
-import { type Known, measuredNetworkMs, priorOfMs, sawAnswer } from './known.ts';
+import { guessOfMs, type Known, measuredNetworkMs, sawAnswer } from './known.ts';
 
 /** Times beyond this are a clock's doing or a debugger's. */
 const ABSURD_MS = 600_000;
@@ -54,7 +55,7 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
   const ms = isBound && seen.firstByteMs < 0 ? seen.totalMs : seen.firstByteMs;
   if (!(ms >= 0 && ms < ABSURD_MS)) return false;
   const network = measuredNetworkMs(k);
-  const x = Math.max(ms - (Number.isNaN(network) ? (priorOfMs(k) ?? 0) : network), 0);
+  const x = Math.max(ms - (Number.isNaN(network) ? (guessOfMs(k) ?? 0) : network), 0);
   // Failing quickly is no merit: it may raise the level, never lower it (linkerd2-proxy#4537).
   if (isBad && !(x > k.server.ms)) return false;
   batchAdd(k.batch, x, seen.inflight, !isBad);
@@ -72,7 +73,8 @@ export function learnFromTraffic(k: Known, seen: Seen): boolean {
  */
 export function settleRefusals(k: Known, elapsedMs: number, nowMs: number): void {
   const { tickRequests, tickRefused } = k;
-  spillAfter(k.spill, tickRequests, tickRefused, k.spec.capacity, elapsedMs);
+  const capacity = capacityShare(k.spec.capacity, k.dispatchPerMs * 1000, k.peers?.perS ?? 0);
+  spillAfter(k.spill, tickRequests, tickRefused, capacity, elapsedMs);
   if (tickRefused * 2 >= tickRequests) {
     for (let i = 0; i < tickRefused; i++) errorsAfter(k.errors, true, false, k.tickRetryAfterMs, nowMs);
   }

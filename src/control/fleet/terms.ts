@@ -3,7 +3,7 @@
 
 import { level } from '../../core/score/alike.ts';
 import { costMs, meanBytes } from '../../core/score/cost.ts';
-import { errorAddMs, errorFactor, errorRatio } from '../../core/score/errors.ts';
+import { errorAddMs, errorFactor } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { medianOf, staleNetworkMs } from '../../core/score/network.ts';
 import { peakIdleMs } from '../../core/score/peak.ts';
@@ -12,9 +12,10 @@ import { rampShare } from '../../core/score/ramp.ts';
 import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
 import type { PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
-import { type Known, measuredNetworkMs, priorOfMs } from './known.ts';
+import { guessOfMs, type Known, measuredNetworkMs } from './known.ts';
 import { probeNewsMs } from './probed.ts';
 import { rest } from './seen.ts';
+import { sharedErrorRatio, sharedOffsetMs, sharedServer } from './sharing.ts';
 
 /** Network of an endpoint of which nothing is known, in a pool of which nothing is known: far, but on this planet. */
 const UNKNOWN_NETWORK_MS = 50;
@@ -120,21 +121,22 @@ function writeTerms(
   idleFromMs: number,
   nowMs: number,
 ): void {
-  const measured = staleNetworkMs(measuredNetworkMs(k), priorOfMs(k), nowMs - k.timedAtMs, k.probeIntervalMs);
-  const network = Number.isNaN(measured) ? (priorOfMs(k) ?? common.networkMs) : measured;
+  const measured = staleNetworkMs(measuredNetworkMs(k), guessOfMs(k), nowMs - k.timedAtMs, k.probeIntervalMs);
+  const network = Number.isNaN(measured) ? (guessOfMs(k) ?? common.networkMs) : measured;
   const offset = offsetOf(k, common);
   const isProbed = !Number.isNaN(k.probeMs);
   // Without any first byte of a probe the offset is the whole term, or there is nothing but what the pool has in common.
   const isBlank = !isProbed && Number.isNaN(k.offsetMs);
-  const base = isBlank ? common.serverMs : Math.max((isProbed ? k.probeQuietMs : 0) + offset, MIN_BASE_MS);
+  const base = isBlank ? blankBaseMs(k, common) : Math.max((isProbed ? k.probeQuietMs : 0) + offset, MIN_BASE_MS);
   const idleMs = isProbed && !isBlank ? Math.max(base + probeNewsMs(k), MIN_BASE_MS) : base;
   if (k.serverAtMs < idleFromMs) rest(k, idleMs, nowMs - idleFromMs);
   const server = Number.isNaN(k.server.ms) ? idleMs : k.server.ms;
-  const ratio = errorRatio(k.errors, nowMs);
+  const gamma = gammaOf(server, base);
+  const ratio = sharedErrorRatio(k, nowMs);
   terms[at + CD.NETWORK] = network;
-  terms[at + CD.SERVER] = server;
+  terms[at + CD.SERVER] = sharedServer(k, server, base, gamma);
   terms[at + CD.BASE] = base;
-  terms[at + CD.GAMMA] = gammaOf(server, base);
+  terms[at + CD.GAMMA] = gamma;
   terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
   terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
   terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
@@ -151,8 +153,15 @@ function isTold(k: Known): boolean {
   return k.offsetCount >= LEANING * 2;
 }
 
-/** Few answers lean on what the pool has in common, many stand alone: one slow page at first is not a slow server. */
+/** Of which nothing was measured here: as others measured it, else as the pool's are. ms. */
+function blankBaseMs({ peers }: Known, common: Common): number {
+  return peers !== null && peers.serverWeight > 0 ? Math.max(peers.baseMs, MIN_BASE_MS) : common.serverMs;
+}
+
+/** Few answers lean on what others know of it, else on what the pool has in common, many stand alone: one slow page at first is not a slow server. */
 function offsetOf(k: Known, common: Common): number {
+  const shared = sharedOffsetMs(k);
+  if (shared !== null) return shared;
   if (Number.isNaN(k.offsetMs)) return common.offsetMs;
   return (k.offsetMs * k.offsetCount + common.offsetMs * LEANING) / (k.offsetCount + LEANING);
 }

@@ -92,12 +92,17 @@ export function sharedServerMs(serverMs: number, baseMs: number, ownPerS: number
 
 /** How much the load of others may change a score between two measurements of our own. */
 const MOST_FACTOR = 2;
+/** Standard deviations. */
+const NOISE = 2;
 
 /**
  * Factor on a server term that was measured while others had `meanOthers` in flight there and we `meanOwn`, now that they have
  * `others`: so that not every node sends its next requests to whoever looked idle a second ago. ½…2.
  */
 export function loadFactor(meanOwn: number, meanOthers: number, others: number, gamma: number): number {
-  const factor = ((1 + meanOwn + others) / (1 + meanOwn + meanOthers)) ** gamma;
+  const off = others - meanOthers;
+  // Requests come by chance (Poisson), and what is told is a second old: less than this is no news.
+  const news = Math.sign(off) * Math.max(Math.abs(off) - NOISE * Math.sqrt(meanOthers) - 1, 0);
+  const factor = ((1 + meanOwn + meanOthers + news) / (1 + meanOwn + meanOthers)) ** gamma;
   return Math.min(Math.max(factor, 1 / MOST_FACTOR), MOST_FACTOR);
 }
