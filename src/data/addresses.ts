@@ -50,7 +50,15 @@ export class AddressBook {
     return this.#hosts.get(name)?.addresses.includes(address) === true;
   }
 
-  /** A connect to it failed. */
+  /** Whether one of several addresses has not failed lately. */
+  hasAnother(name: string): boolean {
+    const host = this.#hosts.get(name);
+    if (host === undefined || host.addresses.length < 2) return false;
+    const nowMs = this.#clock();
+    return host.addresses.some((address) => !isShunned(host, address, nowMs));
+  }
+
+  /** A connect to it, or its handshake, failed. */
   shun(name: string, address: string): void {
     this.#hosts.get(name)?.shunned.set(address, this.#clock() + SHUNNED_MS);
   }
@@ -82,10 +90,13 @@ export class AddressBook {
     const turned = [...addresses.slice(first), ...addresses.slice(0, first)];
     if (shunned.size === 0) return turned.slice(0, MOST_TRIED);
     const nowMs = this.#clock();
-    const isShunned = (address: string): boolean => (shunned.get(address) ?? 0) > nowMs;
-    const ordered = [...turned.filter((address) => !isShunned(address)), ...turned.filter(isShunned)];
-    return ordered.slice(0, MOST_TRIED);
+    const [bad, good] = [true, false].map((is) => turned.filter((address) => isShunned(host, address, nowMs) === is));
+    return [...good!, ...bad!].slice(0, MOST_TRIED);
   }
+}
+
+function isShunned(host: Host, address: string, nowMs: number): boolean {
+  return (host.shunned.get(address) ?? 0) > nowMs;
 }
 
 function answer(name: string, addresses: readonly string[], isAll: boolean, callback: LookupCallback): void {

@@ -5,6 +5,7 @@ import { SHED } from '../core/cells.ts';
 import { OUTCOME, type Outcome } from '../core/sample.ts';
 import { NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
+import { MOST_TRIED } from './addresses.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import * as hedge from './hedge.ts';
@@ -143,8 +144,24 @@ export function due(ex: Exchange, nowMs: number): void {
 
 export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   ex.up = null;
+  if (mayDetour(ex, reason)) {
+    ex.books.detours++;
+    ex.needsNewConnection = true;
+    settleAttempt(ex, OUTCOME.CLIENT_GONE, 0);
+    return begin(ex);
+  }
   ex.books.connectReason = reason + 1;
   failed(ex, connectOutcomeOf(reason), CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
+}
+
+/**
+ * Nothing has been sent, and the name of the endpoint leads to another address that is not known to be bad: the attempt goes on
+ * there. After a refusal or a handshake that was cut short; who waited for a whole time-out has waited long enough.
+ */
+function mayDetour(ex: Exchange, reason: ConnectFailure): boolean {
+  if (reason !== CONNECT_FAILURE.REFUSED && reason !== CONNECT_FAILURE.TLS) return false;
+  if (ex.books.detours >= MOST_TRIED - 1 || !ex.replay.isWhole || ex.hedge?.isRacing === true) return false;
+  return ex.plane.addresses.hasAnother(ex.books.endpoint!.host);
 }
 
 /** What a connection that never came about says of its endpoint. */

@@ -26,6 +26,8 @@ export class Books {
   lastProblem: Problem | null = null;
   /** A stale pooled connection was already forgiven once. */
   wasStale = false;
+  /** Further addresses of its endpoint that the attempt was made at. */
+  detours = 0;
   /** Time that the endpoint took, connects and earlier attempts included. */
   endpointMs = 0;
   /** For how long the client has held the endpoint back by not taking its answer; and since when it does, -1 = it does not. */
@@ -62,6 +64,7 @@ export class Books {
     this.interimBytes = 0;
     this.lastProblem = null;
     this.wasStale = false;
+    this.detours = 0;
     this.endpointMs = 0;
     this.#heldMs = 0;
     this.#heldFromMs = -1;

@@ -1,6 +1,7 @@
 // Endpoints that are called by name, in front of a real name server whose answers change, fail and come late. One port, several
 // loopback addresses: which of them answered is what each answer says.
 
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startBlackhole } from '../support/blackhole.ts';
 import { type DnsServer, startDns } from '../support/dns.ts';
@@ -66,6 +67,30 @@ function load(everyMs: number): { stop(): Promise<string[]> } {
       return Promise.all(answers);
     },
   };
+}
+
+interface Listening extends AsyncDisposable {
+  readonly port: number;
+  accepted: number;
+}
+
+async function listening(address: string, at: number, onSocket: (socket: Socket) => void): Promise<Listening> {
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    self.accepted++;
+    open.add(socket.on('error', () => {}));
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(at, address, resolve));
+  const self = {
+    port: (server.address() as AddressInfo).port,
+    accepted: 0,
+    async [Symbol.asyncDispose](): Promise<void> {
+      for (const socket of open) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return self;
 }
 
 describe('an endpoint that is called by name', () => {
@@ -139,6 +164,40 @@ describe('an endpoint that is called by name', () => {
     expect(await ask()).toBe(`200 ${A}`);
     dns.set(HOST, [B], 1);
     await until(async () => (await ask()) === `200 ${B}`, 'the new address');
+    expect(await fermat!.metric('fermat_upstream_failures_total')).toBe(0);
+  });
+
+  it.each([['resets'], ['closes']])('loses nothing when one of two addresses %s whoever begins TLS', async (how) => {
+    using pki = new Pki();
+    const { certPem: cert, keyPem: key, cert: ca } = pki.issue('shop', { san: `DNS:${HOST}` });
+    await origin(B, { protocol: 'https', cert, key });
+    await using rude = await listening(A, port, (socket) => {
+      socket.once('data', () => (how === 'resets' ? socket.resetAndDestroy() : socket.end()));
+    });
+    dns.set(HOST, [A, B], 60);
+    await start({ tls: { ca }, timeouts: { connectionAge: '1ms' } }, 'https');
+    for (let i = 0; i < 10; i++) expect(await ask()).toBe(`200 ${B}`);
+    expect(rude.accepted).toBe(2); // a probe, and one request: it is put last
+    expect(await fermat!.metric('fermat_retries_total')).toBe(0); // the attempt itself went on
+    expect(await fermat!.metric('fermat_upstream_failures_total')).toBe(0);
+  });
+
+  it('is found at its second address behind a PROXY header and TLS, when the first is dead', async () => {
+    using pki = new Pki();
+    const { certPem: cert, keyPem: key, cert: ca } = pki.issue('shop', { san: `DNS:${HOST}` });
+    const inner = await NamedOrigin.start(C, 0, { protocol: 'https', cert, key });
+    origins.push(inner);
+    await using outer = await listening(B, 0, (socket) => {
+      socket.once('data', (bytes: Buffer) => {
+        const to = connect(inner.port, C).on('error', () => socket.destroy());
+        to.write(bytes.subarray(bytes.indexOf('\r\n') + 2));
+        socket.pipe(to).pipe(socket);
+      });
+    });
+    port = outer.port;
+    dns.set(HOST, [A, B], 60);
+    await start({ tls: { ca }, proxyProtocol: 'v1', timeouts: { connectionAge: '1ms' } }, 'https', true);
+    for (let i = 0; i < 10; i++) expect(await ask()).toBe(`200 ${C}`);
     expect(await fermat!.metric('fermat_upstream_failures_total')).toBe(0);
   });
 

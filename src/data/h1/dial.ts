@@ -85,6 +85,8 @@ export class Dial {
 
   /** Why it came to nothing; `isLate`: its time was over. */
   failure(isLate: boolean): ConnectFailure {
+    if (this.#isShakingHands && this.#address !== '')
+      this.#target.plane.addresses.shun(this.#target.spec.host, this.#address);
     if (!isLate) return failureOf(this.#errorCode, this.#isShakingHands);
     if (this.#isShakingHands) return CONNECT_FAILURE.TLS_TIMEOUT;
     const { spec, plane } = this.#target;
@@ -155,11 +157,32 @@ function dialTls(target: DialTarget, dialling: Dialling, preamble: string, watch
   return socket;
 }
 
-/** TLS needs the socket to itself once it has begun, so the preamble is written on the one below it, and before. */
+/**
+ * TLS needs the socket to itself once it has begun, so the preamble is written on the one below it, and before. TLS takes that
+ * one's handle at once, and net would make another for each further address: so this dials one address, for its share of the
+ * time, and what it has shunned then leads whoever asks again to the next.
+ */
 function connectTlsAfter(preamble: string, target: DialTarget, options: ConnectionOptions, watch: Watch): Socket {
-  const below = connectTcp({ ...placeOf(target), ...SOCKET_OPTIONS });
+  const { spec, plane } = target;
+  const { autoSelectFamilyAttemptTimeout, ...place } = placeOf(target);
+  const below = connectTcp({ ...place, ...SOCKET_OPTIONS, autoSelectFamily: false });
   watch(below);
-  below.once('connect', () => below.write(preamble, 'latin1'));
+  let dialled = '';
+  below.once('lookup', (_error, address) => {
+    dialled = address ?? '';
+  });
+  below.on('error', () => {
+    if (dialled !== '') plane.addresses.shun(spec.host, dialled);
+  });
+  if (plane.addresses.hasAnother(spec.host))
+    below.setTimeout(autoSelectFamilyAttemptTimeout, () =>
+      below.destroy(new Error('no connection in its share of time')),
+    );
+  below.once('connect', () => {
+    below.setTimeout(0);
+    dialled = '';
+    below.write(preamble, 'latin1');
+  });
   const socket = connectTls({ ...options, socket: below });
   below.on('error', (error) => socket.destroy(error));
   return socket;
