@@ -19,6 +19,9 @@ export interface Home {
   freeUntilMs: number;
   /** Where it was before a move for latency's sake: not free to go back there. */
   left: string | null;
+  /** What requests pay while there is not room for all at home (price.ts); NaN = there is. */
+  priceMs: number;
+  pricedAtMs: number;
 }
 
 export type SwitchReason = 'start' | 'health' | 'recovery' | 'degraded' | 'faster';
@@ -43,6 +46,8 @@ export function newHome(nowMs: number, freeMs: number): Home {
     flaps: 0,
     freeUntilMs: nowMs + freeMs,
     left: null,
+    priceMs: Number.NaN,
+    pricedAtMs: nowMs,
   };
 }
 

@@ -2,6 +2,7 @@
 // The selector only draws from what is ranked here. Scores come in ready (core/score); whether home moves is home.ts's.
 
 import { type Home, hold, type SwitchReason, settleHome } from './home.ts';
+import { settlePrice } from './price.ts';
 import { NONE, type PolicyName } from './snapshot.ts';
 import { MODE, type Mode } from './table.ts';
 
@@ -20,6 +21,9 @@ export interface Ranked {
   /** Came back a moment ago: home may return to it without waiting. */
   isReturning: boolean;
   scoreMs: number;
+  /** What of the score is waiting, charged twice; and requests this node sends there, per ms. */
+  waitMs: number;
+  perMs: number;
   /** Requests/s it can take; 0 = unknown. */
   capacityPerS: number;
   /** Stood in the band last time; kept by `rank`. */
@@ -84,12 +88,16 @@ export function rank(
     return { order: rest, band: 0, overflow: 0, eligible, explorable: 0, mode, holdMs, switched: null, home: NONE };
   }
   chosen.sort(byScore);
-  const switched = settleHome(candidates, chosen, spec, home, nowMs);
-  hold(candidates, chosen, spec, home, holdMs);
+  settlePrice(candidates, chosen, spec, home, nowMs);
+  // While there is not room for all, nobody moves and nobody waits for a turn: but somebody has to be home.
+  const isShort = !Number.isNaN(home.priceMs);
+  const isHere = chosen.some((i) => candidates[i]!.home === home.key);
+  const switched = isShort && isHere ? null : settleHome(candidates, chosen, spec, home, nowMs);
+  if (!isShort) hold(candidates, chosen, spec, home, holdMs);
   chosen.sort(byScore);
   const scoreAt = (i: number) => candidates[chosen[i]!]!.scoreMs + holdMs[chosen[i]!]!;
   const best = scoreAt(0);
-  const band = bandOf(candidates, chosen, holdMs, best, spec);
+  const band = bandOf(candidates, chosen, holdMs, isShort ? Math.max(best, home.priceMs) : best, spec);
   let explorable = 0;
   while (band + explorable < eligible && scoreAt(band + explorable) <= best * EXPLORE_RATIO) explorable++;
   return {
@@ -106,7 +114,7 @@ export function rank(
 }
 
 /**
- * How many share the traffic. Whoever is in stays in until it is clearly out: at the edge noise would decide, tick by tick.
+ * How many share the traffic: those within the band of `best`. Whoever is in stays in until it is clearly out: at the edge noise would decide, tick by tick.
  * Puts the band at the head of `chosen`, which is sorted by score.
  */
 function bandOf(

@@ -111,6 +111,9 @@ export class Alternative {
         isUnknown: false,
         isReturning: false,
         scoreMs: terms[i * CANDIDATE_DOUBLES + CD.SCORE]!,
+        // Not on record: what waits is in the score.
+        waitMs: 0,
+        perMs: 0,
         capacityPerS: config.capacity,
         isInBand: kept.inBand.has(config.id),
         standbyMs: 0,

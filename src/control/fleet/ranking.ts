@@ -83,6 +83,8 @@ function newRanked(k: Known, index: number): Ranked {
     isUnknown: false,
     isReturning: false,
     scoreMs: 0,
+    waitMs: 0,
+    perMs: 0,
     // Another way to the same endpoint adds nothing to what that can take.
     capacityPerS: k.spec.via !== undefined && k.spec.capacity > 0 ? Number.MIN_VALUE : k.spec.capacity,
     isInBand: false,
@@ -116,7 +118,17 @@ function update(r: Ranked, k: Known, spec: PoolSpec, terms: Float64Array, nowMs:
   r.isAnswering = isAnswering(k, nowMs);
   r.isReturning = nowMs - k.returnedAtMs < spec.slowStartMs + RETURNING_MS;
   r.priorMs = priorOfMs(k) ?? Number.POSITIVE_INFINITY;
-  r.scoreMs = terms[r.index * CANDIDATE_DOUBLES + CD.SCORE]!;
+  const at = r.index * CANDIDATE_DOUBLES;
+  r.scoreMs = terms[at + CD.SCORE]!;
+  r.waitMs = waitMs(terms, at);
+  r.perMs = k.dispatchPerMs;
+}
+
+/** What of a score is waiting beyond the unloaded level: neither the way nor failures nor money. */
+function waitMs(terms: Float64Array, at: number): number {
+  const time =
+    (terms[at + CD.SCORE]! - terms[at + CD.EXTRA]! - terms[at + CD.ERROR_ADD]!) / terms[at + CD.ERROR_FACTOR]!;
+  return Math.max(time - terms[at + CD.NETWORK]! - terms[at + CD.BASE]!, 0);
 }
 
 /** A path over another edge is taken only where the row wants that, and the direct one is worse or down. */
