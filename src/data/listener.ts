@@ -92,7 +92,7 @@ export class Listener implements Door {
       return;
     }
     lane.count(CELL.CONNECTIONS, spec.uid, 0, 0);
-    if (spec.proxyProtocol === 'off') enter(this.#plane, socket, this, ends, this.#leaverOf(key, spec.uid));
+    if (spec.proxyProtocol === 'off') this.#enter(socket, ends, this.#leaverOf(key, spec.uid));
     else this.#greet(socket, spec.proxyProtocol, ends, key, isBalancer);
   }
 
@@ -112,15 +112,24 @@ export class Listener implements Door {
         if (greeting.why !== null) plane.sayUnproxied(this.spec.name, ends.source, greeting.why);
         return this.#leave(key, uid);
       }
-      if (greeting.kind === 'unnamed') return enter(plane, socket, this, ends, this.#leaverOf(key, uid));
+      if (greeting.kind === 'unnamed') return this.#enter(socket, ends, this.#leaverOf(key, uid));
       const clientKey = Census.keyOf(greeting.ends.source);
       if (!this.#census.enter(clientKey, 0, plane.limits.connectionsPerClient)) {
         socket.destroy();
         return this.#leave(key, uid);
       }
       this.#census.leave(key);
-      enter(plane, socket, this, greeting.ends, this.#leaverOf(clientKey, uid));
+      this.#enter(socket, greeting.ends, this.#leaverOf(clientKey, uid));
     });
+  }
+
+  /** At once, or later when its client has flooded us before. */
+  #enter(socket: Socket, ends: ProxyEnds, onClosed: () => void): void {
+    const plane = this.#plane;
+    const waitMs = plane.porch.waitMs(plane, ends.source);
+    if (waitMs === 0) return enter(plane, socket, this, ends, onClosed);
+    const onTurn = (): void => enter(plane, socket, this, ends, onClosed);
+    plane.porch.keep(plane, socket, ends.source, waitMs, onTurn, onClosed);
   }
 
   /** Made here, since it lives as long as the connection and must hold nothing else of its beginnings. */

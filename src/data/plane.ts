@@ -20,6 +20,9 @@ import { Descriptors } from './descriptors.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Locator } from './locate.ts';
 import { Overload } from './overload.ts';
+import { relayGroups } from './overlay/relay.ts';
+import type { Measured } from './overlay/serve.ts';
+import { Porch } from './porch.ts';
 import { RateLimits } from './rate-limit.ts';
 import { Readers } from './readers.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -77,6 +80,7 @@ export class Plane {
   readonly admission: Admission;
   readonly rateLimits: RateLimits;
   readonly descriptors = new Descriptors();
+  readonly porch = new Porch();
   /** Workers of the node, this one counted; they stay as many. */
   readonly lanes: number;
   readonly loopId: string;
@@ -88,6 +92,8 @@ export class Plane {
   requestReaders: Readers<RequestReader>;
   readonly responseReaders: Readers<ResponseReader>;
   generation: Generation;
+  /** What peers are told that was measured here; null = nothing yet. */
+  measured: Measured | null = null;
   isDraining = false;
   /** The grace of a drain is over: idle connections are closed too. */
   isClosingIdle = false;
@@ -235,7 +241,9 @@ export class Plane {
   #build(snapshot: Snapshot): Generation {
     this.overload.install(snapshot.limits, this.wheel.nowMs);
     this.admission.install(snapshot);
-    const groups = this.upstreams.install(snapshot.endpoints, snapshot.pools);
+    const { overlay = null, nodeId } = snapshot;
+    const relays = overlay === null ? null : relayGroups(this, overlay, nodeId);
+    const groups = this.upstreams.install(snapshot.endpoints, snapshot.pools, relays);
     return buildGeneration(snapshot, groups, this.clock(), this.#options.wrapRouter, this.generation ?? null);
   }
 

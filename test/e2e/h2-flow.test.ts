@@ -218,6 +218,33 @@ describe('request bodies', () => {
     expect((await client.over(stream)).status).toBe(200);
   });
 
+  it('of fifty streams cost a window each when the endpoint stops reading, however fast it was before', async () => {
+    rig.origin.script = hold;
+    const before = rig.fermat.rssBytes;
+    using client = await h2Client(rig.port);
+    const streams = Array.from({ length: 50 }, () => client.start());
+    const all = streams.map((stream) =>
+      client.upload(stream, Buffer.alloc(16 * MIB, 'u'), true, 25_000).catch(() => {}),
+    );
+    await settled(() => streams.reduce((sum, stream) => sum + granted(client, stream), 1));
+    // Fifty windows of 64 KiB and a MiB of grown ones, beside what pools and heaps take.
+    expect(rig.fermat.rssBytes - before).toBeLessThan(40 * MIB);
+    for (const stream of streams) client.send(reset(stream.id));
+    client.destroy();
+    await Promise.all(all);
+  });
+
+  it('of a fast endpoint are given larger windows, and no more of them than one connection is to hold', async () => {
+    using client = await h2Client(rig.port);
+    const stream = client.start();
+    await client.upload(stream, Buffer.alloc(8 * MIB, 'u'), true, 20_000);
+    expect((await client.over(stream, 10_000)).status).toBe(200);
+    const steps = client.framesOf(T.WINDOW_UPDATE, stream.id).map(({ payload }) => payload.readUInt32BE(0));
+    expect(steps[0]).toBeGreaterThanOrEqual(32 * KIB);
+    expect(Math.max(...steps)).toBeGreaterThanOrEqual(128 * KIB);
+    expect(steps.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(8 * MIB + 192 * KIB);
+  });
+
   it('of 64 MiB arrive whole, with a length and without, while memory stays', async () => {
     const before = rig.fermat.rssBytes;
     using client = await h2Client(rig.port);

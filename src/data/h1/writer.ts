@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Fields } from '../../wire/fields.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
-import { BULK_BYTES, isShared, owned, putText, takeBulk, textOf } from '../buffers.ts';
+import { BULK_BYTES, giveBulk, isShared, owned, putText, takeBulk, textOf } from '../buffers.ts';
 import { canWriteDirectly, type Pending, writeBytes, writeText } from './direct.ts';
 
 /** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
@@ -26,6 +26,7 @@ export class MessageWriter implements Pending {
   readonly #isDirect: boolean;
   readonly #isTls: boolean;
   readonly #onDrain: () => void;
+  readonly #onEncrypted: ((error?: Error | null) => void) | undefined;
   /** What waits to travel in one write; latin1. */
   #text = '';
 
@@ -35,6 +36,7 @@ export class MessageWriter implements Pending {
     this.#isDirect = canWriteDirectly(socket);
     this.#isTls = (socket as Socket & { encrypted?: boolean }).encrypted === true;
     this.#onDrain = onDrain;
+    if (this.#isTls) this.#onEncrypted = (error) => this.#left(error);
     socket.on('drain', () => {
       if (this.hasRoom) onDrain();
     });
@@ -77,7 +79,10 @@ export class MessageWriter implements Pending {
     const before = this.isChunked ? this.#text + chunkSize(bytes) : this.#text;
     this.#text = '';
     this.hasWritten = true;
-    if (this.#isDirect && this.#sendAtOnce(before, chunk, from, to)) return this.hasRoom;
+    if (
+      this.#isDirect ? this.#sendAtOnce(before, chunk, from, to) : this.#isTls && this.#encrypt(before, chunk, from, to)
+    )
+      return this.hasRoom;
     const socket = this.#socket;
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
@@ -109,6 +114,24 @@ export class MessageWriter implements Pending {
     return true;
   }
 
+  /**
+   * The same over TLS, through the socket's queue while nothing waits there. What was encrypted is read no more, however long the
+   * client takes for it: a slow one holds the ciphertext alone. False = the pieces are better written as they are.
+   */
+  #encrypt(before: string, chunk: Buffer, from: number, to: number): boolean {
+    const behindBytes = this.isChunked ? 2 : 0;
+    const bytes = before.length + (to - from) + behindBytes;
+    if (bytes > BULK_BYTES || !isShared(chunk) || this.#socket.writableLength > 0) return false;
+    const out = takeBulk(bytes);
+    let at = before === '' ? 0 : putText(out, before, 0);
+    at += chunk.copy(out, at, from, to);
+    if (this.isChunked) at += putText(out, '\r\n', at);
+    this.pendingWrites++; // no more is to be encrypted, let alone queued, until this has left
+    this.#socket.write(out.subarray(0, at), this.#onEncrypted);
+    if (this.hasLetGo) giveBulk(out);
+    return true;
+  }
+
   /** The body is whole. */
   end(trailers: Fields | null): void {
     if (this.isChunked) this.#text += trailers === null ? LAST_CHUNK : trailersBlock(trailers);
@@ -128,6 +151,11 @@ export class MessageWriter implements Pending {
   /** Forgets what was gathered. */
   drop(): void {
     this.#text = '';
+  }
+
+  #left(error: Error | null | undefined): void {
+    this.pendingWrites--;
+    this.onWritten(error !== null && error !== undefined);
   }
 
   onWritten(failed: boolean): void {

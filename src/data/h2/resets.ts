@@ -1,7 +1,7 @@
 // Streams that we reset a moment ago: the peer may not know yet, so what still comes of them is no mistake (RFC 9113, 5.4.2), and
 // no flood either, up to what it may have had on its way.
 
-import { STREAM_WINDOW_BYTES } from './stream.ts';
+import { MAX_STREAM_WINDOW_BYTES } from './stream.ts';
 
 /** More than a peer may have open; the oldest is forgotten first. */
 const REMEMBERED = 128;
@@ -14,7 +14,7 @@ export class RecentResets {
   add(streamId: number): void {
     this.#ids.push(streamId);
     if (this.#ids.length > REMEMBERED) this.#ids.shift();
-    this.#strayRoom = Math.min(this.#strayRoom + STREAM_WINDOW_BYTES, REMEMBERED * STREAM_WINDOW_BYTES);
+    this.#strayRoom = Math.min(this.#strayRoom + MAX_STREAM_WINDOW_BYTES, REMEMBERED * MAX_STREAM_WINDOW_BYTES);
   }
 
   has(streamId: number): boolean {

@@ -32,6 +32,8 @@ export class Sender extends FrameWriter implements Pending, Flushable {
   isScheduled = false;
   /** As the peer's SETTINGS have it. */
   initialWindow = DEFAULT_WINDOW_BYTES;
+  /** What streams were granted beyond their first windows, all together; kept by them. */
+  grownBytes = 0;
   readonly #socket: Socket;
   readonly #batch: Batch;
   readonly #events: SenderEvents;

@@ -129,7 +129,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
       case OVERDUE.DRAIN:
         return this.destroy();
       case OVERDUE.FRAME:
-        return this.fail(H2_ERROR.ENHANCE_YOUR_CALM);
+        return super.fail(H2_ERROR.ENHANCE_YOUR_CALM); // slow, which is no flood
       case OVERDUE.REQUEST:
         return this.fail(H2_ERROR.NO_ERROR);
     }
@@ -259,6 +259,12 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     if (this.#spare.length > MAX_SPARE) this.#spare.length = MAX_SPARE;
     if (this.#isLast) this.shut();
     else this.#watch();
+  }
+
+  /** Whoever floods again and again is let in late. */
+  protected override fail(error: number): void {
+    if (error === H2_ERROR.ENHANCE_YOUR_CALM && !this.isOver) this.plane.porch.strike(this.plane, this.peer.address);
+    super.fail(error);
   }
 
   // ── the end of the connection ────────────────────────────────────────────────────────────────────────────────────

@@ -5,8 +5,12 @@ import { kept } from '../buffers.ts';
 import { Timed } from '../wheel.ts';
 import type { Sender } from './sender.ts';
 
-/** What a peer may send on one stream before somebody has taken it. */
-export const STREAM_WINDOW_BYTES = 128 * 1024;
+/** What a peer may send on one stream before somebody has taken it: at first, and again once its reader was slow. */
+export const STREAM_WINDOW_BYTES = 64 * 1024;
+/** The same while its reader takes everything at once: what is on its way over a long distance waits for nobody. */
+export const MAX_STREAM_WINDOW_BYTES = 256 * 1024;
+/** What all streams of a connection may have beyond their first windows; or a hundred that stop reading at once held four times as much. */
+const MAX_GROWN_BYTES = 1024 * 1024;
 
 export abstract class H2Stream extends Timed {
   id = 0;
@@ -35,6 +39,10 @@ export abstract class H2Stream extends Timed {
   /** The peer's last word is behind what is held. */
   #owesEnd = false;
   #credit = 0;
+  /** What the peer may have under way or waiting here. */
+  #window = STREAM_WINDOW_BYTES;
+  /** Nothing had to be held since credit was last given. */
+  #isKeepingUp = true;
 
   /** Ready for the next request on this object. */
   protected open(id: number, sendWindow: number): void {
@@ -55,6 +63,8 @@ export abstract class H2Stream extends Timed {
     this.#held.length = 0;
     this.#owesEnd = false;
     this.#credit = 0;
+    this.#window = STREAM_WINDOW_BYTES;
+    this.#isKeepingUp = true;
   }
 
   /** More of it comes, or the read that it came with is through: it goes on its way. */
@@ -101,6 +111,7 @@ export abstract class H2Stream extends Timed {
   deliver(chunk: Buffer, from: number, to: number): void {
     if (this.isPaused || this.#held.length > 0) {
       this.#held.push(kept(chunk, from, to));
+      this.#shrink();
       return;
     }
     this.onBody(chunk, from, to);
@@ -139,14 +150,37 @@ export abstract class H2Stream extends Timed {
   /** Bytes that need no room any more: the peer may send as many again. */
   giveCredit(bytes: number): void {
     this.#credit += bytes;
-    if (this.#credit < STREAM_WINDOW_BYTES / 2 || this.isRemoteEnded || this.isClosed) return;
+    if (this.#credit < this.#window / 2 || this.isRemoteEnded || this.isClosed) return;
+    if (this.#isKeepingUp) this.#grow();
+    this.#isKeepingUp = true;
     this.sender.windowUpdate(this.id, this.#credit);
     this.recvWindow += this.#credit;
     this.#credit = 0;
   }
 
+  /** Twice the window for who keeps up. */
+  #grow(): void {
+    const { sender } = this;
+    const more = Math.min(this.#window, MAX_STREAM_WINDOW_BYTES - this.#window, MAX_GROWN_BYTES - sender.grownBytes);
+    if (more <= 0) return;
+    this.#window += more;
+    this.#credit += more;
+    sender.grownBytes += more;
+  }
+
+  /** What was granted cannot be taken back, but so much less is given back for what is read. */
+  #shrink(): void {
+    this.#isKeepingUp = false;
+    const less = this.#window - STREAM_WINDOW_BYTES;
+    if (less === 0) return;
+    this.#window = STREAM_WINDOW_BYTES;
+    this.#credit -= less;
+    this.sender.grownBytes -= less;
+  }
+
   /** Lets go of everything kept. */
   protected forget(): void {
+    this.#shrink();
     this.isClosed = true;
     this.isAsleep = false;
     this.#pending.length = 0;
