@@ -2,6 +2,7 @@
 // plain HTTP or of gRPC.
 
 import { METHODS } from '../core/cells.ts';
+import { UNSENT_FIELD, UNSENT_VALUE } from '../core/overlay/hop.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
 import { PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
@@ -48,10 +49,17 @@ export function fillLocation(template: string, head: RequestHead): string {
 
 /** The whole answer is that something went wrong. */
 export function tellProblem(ex: Exchange, problem: Problem): void {
+  if (ex.route?.isRelay === true && (ex.attempts === 0 || ex.books.sentMs < 0)) return tellUnsent(ex, problem);
   if (ex.isCall) return ex.reply(problem.status, renderCallProblem(problem), '', 200);
   const { fields, body } = renderProblem(problem, wantsJson(ex.head));
   const isAsked = ex.route?.spec.serverTiming === true && ex.attempts > 0;
   ex.reply(problem.status, isAsked ? fields + attemptsLine(ex) : fields, body);
+}
+
+/** To another edge: the request has gone nowhere, so that it may be sent another way whatever its method. */
+export function tellUnsent(ex: Exchange, problem: Problem): void {
+  const { fields, body } = renderProblem(problem, false);
+  ex.reply(problem.status, `${fields}${UNSENT_FIELD}: ${UNSENT_VALUE}\r\n`, body);
 }
 
 /** It went wrong in the midst of an answer, which must not look whole. */

@@ -22,17 +22,23 @@ const WORN_OUT_MS = 5000;
 
 /** Chooses an endpoint, unless `next` was chosen already, and asks for a connection to it. */
 export function begin(ex: Exchange, next: number = NONE): void {
+  const isAgain = ex.needsNewConnection;
+  const slot = isAgain ? ex.slot : next === NONE ? pick(ex, ex.plane.wheel.nowMs) : next;
+  if (slot === NONE) return giveUp(ex, ex.books.lastProblem ?? noEndpointOf(ex.route!.spec));
+  beginAt(ex, slot, isAgain ? NONE : ex.generation.selector.role);
+}
+
+/** Asks for a connection to the endpoint in `slot`. `role`: what it was picked for; NONE = nothing was picked. */
+export function beginAt(ex: Exchange, slot: number, role: number): void {
   const { generation, plane } = ex;
   const pool = ex.pool!;
   const { nowMs } = plane.wheel;
   const isAgain = ex.needsNewConnection;
-  const slot = isAgain ? ex.slot : next === NONE ? pick(ex, nowMs) : next;
-  if (slot === NONE) return giveUp(ex, ex.books.lastProblem ?? noEndpointOf(ex.route!.spec));
   if (!isAgain) ex.attempts++;
   ex.slot = slot;
   ex.state = STATE.WAITING;
   const group = generation.groups[slot]!;
-  ex.books.beginAttempt(ex, group.spec, isAgain ? NONE : generation.selector.role, nowMs);
+  ex.books.beginAttempt(ex, group.spec, role, nowMs);
   switch (group.acquire(ex, isAgain, ex.route!.rank)) {
     case ACQUIRED.FULL:
       return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
@@ -152,6 +158,13 @@ export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   }
   ex.books.connectReason = reason + 1;
   failed(ex, connectOutcomeOf(reason), CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
+}
+
+/** The edge that was to send the request on has not: it is as if nobody had been there. */
+export function unsent(ex: Exchange): void {
+  ex.up?.abort();
+  ex.up = null;
+  failed(ex, OUTCOME.CONNECT_FAILED, PROBLEM.relayFailed, RETRY_CAUSE.CONNECT);
 }
 
 /**

@@ -23,3 +23,16 @@ export function subjectOf(subject: string | undefined): string {
   const text = latin1Of(names.reverse().join(',').replaceAll('\\"', '\\22').replaceAll('"', '\\22'));
   return text.length > MAX_SUBJECT_BYTES ? '' : text.replace(/[\x00-\x1f\x7f]/g, '?');
 }
+
+/**
+ * DNS names of a subjectAltName as Node gives it, lower case, wildcards as they stand. What holds a quote or a comma is quoted as a
+ * whole by Node, and is no name of a host.
+ */
+export function dnsNamesOf(subjectAltName: string | undefined): readonly string[] {
+  const names: string[] = [];
+  for (const entry of (subjectAltName ?? '').match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []) {
+    const [, name] = /^\s*DNS:([\w.*-]+)$/.exec(entry) ?? [];
+    if (name !== undefined) names.push(name.toLowerCase());
+  }
+  return names;
+}

@@ -78,6 +78,7 @@ export const PROBLEM = {
     'the endpoint closed the connection before its answer was whole',
   ),
   refused: problem(503, 'endpoint_refused', 'connection_limit_reached', 'the endpoint takes no more requests', 1),
+  relayFailed: problem(502, 'relay_failed', 'destination_unavailable', 'the edge on the way did not reach the endpoint'),
   badResponse: problem(502, 'bad_response', 'http_protocol_error', 'the endpoint broke HTTP'),
   responseTimeout: problem(504, 'endpoint_timeout', 'http_response_timeout', 'the endpoint did not answer in time'),
   internal: problem(500, 'internal', 'proxy_internal_error', 'something went wrong inside the proxy'),

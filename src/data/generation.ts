@@ -10,6 +10,7 @@ import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, PRIORITIES, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
 import { type CompressPlan, compressPlanOf } from './compress.ts';
 import { Hedging } from './hedging.ts';
+import { type OverlayRuntime, overlayRuntimeOf } from './overlay/runtime.ts';
 import { type RateLimit, rateLimitsOf } from './rate-limit.ts';
 import type { Group } from './upstreams.ts';
 
@@ -31,6 +32,8 @@ export interface RouteRuntime {
   readonly compress: CompressPlan | null;
   /** null = none. */
   readonly rateLimits: readonly RateLimit[] | null;
+  /** Of requests that another edge sends: nothing is chosen for them. */
+  readonly isRelay?: true;
 }
 
 export interface PoolRuntime {
@@ -51,6 +54,8 @@ export interface Generation {
   readonly selector: Selector;
   readonly redirector: Redirector;
   readonly trusted: CidrSet;
+  /** null = nothing to do with other edges. */
+  readonly overlay: OverlayRuntime | null;
   /** By slot. An exchange keeps to its generation's groups: a reload may retire them, but not take them away. */
   readonly groups: readonly (Group | undefined)[];
   /** Exchanges that began in it and have not ended. */
@@ -89,6 +94,7 @@ export function buildGeneration(
     selector: new Selector(snapshot),
     redirector: new Redirector(snapshot),
     trusted: compileCidrs(snapshot.trustedProxies),
+    overlay: overlayRuntimeOf(snapshot, pools, (spec) => routeRuntime(spec, pools, snapshot)),
     groups,
     exchanges: 0,
   };

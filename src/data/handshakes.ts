@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 import { CELL, HANDSHAKE_RESULTS } from '../core/cells.ts';
 import { Tap } from './buffers.ts';
-import { clientCertOf } from './client-cert.ts';
+import { clientCertOf, dnsNamesOf } from './client-cert.ts';
 import type { ClientConnectionHandle, Plane } from './plane.ts';
 import type { PeerTls } from './sides.ts';
 import { peerTlsOf, ServerTlsSocket, type TlsContexts, takeHandle } from './tls.ts';
@@ -152,7 +152,8 @@ class Handshake extends Timed implements ClientConnectionHandle {
     socket.off('close', this.#closed);
     const certificate = wantsClientCert ? socket.getPeerX509Certificate() : undefined;
     const clientCert = certificate === undefined ? '' : clientCertOf(certificate);
-    const tls = peerTlsOf(this.#contexts.namesShownTo(socket), clientCert);
+    const names = certificate === undefined ? undefined : dnsNamesOf(certificate.subjectAltName);
+    const tls = peerTlsOf(this.#contexts.namesShownTo(socket), clientCert, names);
     socket.release();
     this.#onSecure(socket, this.#tap, tls);
   };

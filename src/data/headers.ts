@@ -166,6 +166,7 @@ function planTrusted(head: RequestHead, peer: Peer): string {
       case FIELD.OTHER:
         // What its own certificate says is known here; of a connection without one, its word stands.
         if (clientCert !== '' && foldedName(head, i) === 'x-forwarded-client-cert') drop[i] = 1;
+        else if (isHop(head, i)) drop[i] = 1;
     }
   }
   const before = joined(head, FIELD.X_FORWARDED_FOR);
@@ -192,10 +193,18 @@ function claimsOrigin(fields: Fields, i: number): boolean {
     case 9:
       return isFolded(text, at, 'forwarded') || isFolded(text, at, 'x-real-ip');
     case 12:
-      return isFolded(text, at, 'x-request-id') || isFolded(text, at, 'x-forwarded-');
+      return (
+        isFolded(text, at, 'x-request-id') || isFolded(text, at, 'x-forwarded-') || isFolded(text, at, 'x-fermat-hop')
+      );
     default:
       return length > 12 && isFolded(text, at, 'x-forwarded-');
   }
+}
+
+/** Where a request goes between edges is said by edges only; no endpoint, and no other edge, hears it from a client. */
+function isHop({ text, nameAt, nameEnd }: Fields, i: number): boolean {
+  const at = nameAt[i]!;
+  return nameEnd[i]! - at === 12 && isFolded(text, at, 'x-fermat-hop');
 }
 
 /** Whether what stands at text[at] is `lower`, in letters and `-`, when case, `_` and `.` are folded. */

@@ -11,9 +11,11 @@ import { answerLastHop, respondOf } from './answers.ts';
 import * as attempt from './attempt.ts';
 import { PROBLEM } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
+import type { RouteRuntime } from './generation.ts';
 import { timeoutMsOf } from './grpc.ts';
 import { isLastHop, isProblem, refusalOf, routeOf, stripped } from './guard.ts';
 import { joined } from './headers.ts';
+import { begin as beginOverlay } from './overlay/serve.ts';
 import { redirect } from './redirect.ts';
 import { hashKeyOf } from './sticky.ts';
 
@@ -21,6 +23,8 @@ import { hashKeyOf } from './sticky.ts';
 export function begin(ex: Exchange, nowMs: number): void {
   const { plane, generation, head } = ex;
   const { peer } = ex.down;
+  const { overlay } = generation;
+  if (overlay !== null && peer.listener === overlay.spec.listener) return beginOverlay(ex, overlay, nowMs);
   const refusal = refusalOf(head, plane.loopId, generation.snapshot.limits.bodyBytes, peer.tls);
   if (refusal !== null) return ex.refuse(refusal);
   const route = routeOf(generation, head, peer.listener);
@@ -31,13 +35,20 @@ export function begin(ex: Exchange, nowMs: number): void {
   if (route.rateLimits !== null && !plane.rateLimits.admit(ex, route.rateLimits)) return;
   if (route.spec.respond !== null) return respondOf(ex, route);
   if (isLastHop(head)) return answerLastHop(ex);
-  const pool = route.pool!;
-  ex.pool = pool;
   const path = route.spec.stripPrefix ? stripped(head.path, route.spec.path) : head.path;
   if (path === null) return ex.refuse(PROBLEM.ambiguousPath);
   ex.path = path;
   const client = clientAddress(ex);
   if (route.spec.mode === 'redirect') return redirect(ex, route, client);
+  prepare(ex, route, client, nowMs);
+  attempt.begin(ex);
+}
+
+/** Makes all ready for the first attempt. `ex.path` is known. */
+export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs: number): void {
+  const { plane, head } = ex;
+  const pool = route.pool!;
+  ex.pool = pool;
   deposit(pool.budget, nowMs);
   if (pool.hedging !== null) deposit(pool.hedging.budget, nowMs);
   ex.books.place = plane.locator.placeOf(client, ex.whereabouts);
@@ -49,7 +60,6 @@ export function begin(ex: Exchange, nowMs: number): void {
   const { totalMs } = pool.spec.timeouts;
   if (totalMs > 0) ex.totalAtMs = nowMs + totalMs;
   if (ex.isCall) keepDeadline(ex, head, nowMs);
-  attempt.begin(ex);
 }
 
 /** Who the client is: behind a trusted proxy, whom that names. */

@@ -5,12 +5,13 @@ import { FRAMING } from '../wire/body.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/response.ts';
-import { answeredBadly, retryStatus } from './attempt.ts';
+import { answeredBadly, retryStatus, unsent } from './attempt.ts';
 import * as compress from './compress.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { httpStatusOf, outcomeOf, rpcStatusOf } from './grpc.ts';
 import { planResponse } from './headers.ts';
 import { attemptsOf } from './hedge.ts';
+import { isUnsent } from './overlay/serve.ts';
 import { countRetry, RETRY_RESULT } from './retry.ts';
 import { outcomeOfStatus, settleAttempt } from './settle.ts';
 import { Tunnel } from './tunnel.ts';
@@ -29,6 +30,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   if (status < 200) return interim(ex, answer);
   // To an extended CONNECT any 2xx says that the tunnel is there (RFC 8441, 5), and this endpoint did not switch.
   if (ex.head.isExtendedConnect && status < 300) return answeredBadly(ex);
+  if (status >= 502 && ex.books.endpoint!.via !== undefined && isUnsent(answer)) return unsent(ex);
   const pool = ex.pool!;
   const route = ex.route!;
   ex.books.firstByteMs = ex.plane.wheel.nowMs;

@@ -208,9 +208,15 @@ export function takeHandle(accepted: Socket): Handle | null {
   return handle;
 }
 
+const NO_NAMES: readonly string[] = [];
+
 /** What the exchanges of a connection know of its TLS. */
-export function peerTlsOf(names: readonly string[], clientCert: string): PeerTls {
-  return { names, clientCert, coveredHost: '' };
+export function peerTlsOf(
+  names: readonly string[],
+  clientCert: string,
+  clientNames: readonly string[] = NO_NAMES,
+): PeerTls {
+  return { names, clientCert, clientNames, coveredHost: '' };
 }
 
 function wireForm(protocols: readonly string[]): Buffer {

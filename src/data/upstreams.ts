@@ -5,7 +5,7 @@
 
 import type { SecureContext } from 'node:tls';
 import type { Addresses } from '../core/messages.ts';
-import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
+import type { EndpointSpec, PoolSpec, ViaSpec } from '../core/snapshot.ts';
 import { Gate, NORMAL_RANK } from './gate.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
@@ -212,8 +212,13 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
     return true;
   }
 
+  /** Over another edge it is one that says where a request is to go (overlay/relay.ts). */
+  protected newConnection(user: UpstreamEvents): ClientConnection {
+    return new ClientConnection(this, user);
+  }
+
   #connect(user: UpstreamEvents, mayRace: boolean): void {
-    const connection = new ClientConnection(this, user);
+    const connection = this.newConnection(user);
     this.#open.add(connection);
     this.#new++;
     if (mayRace) this.#racing.add(connection);
@@ -231,6 +236,15 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
 /** Connections of each kind: which one it is, the endpoint's scheme says, and whether it is to be told who the client is. */
 export type Group = EndpointGroup | SessionGroup | NamedGroup;
 
+/** Of one Snapshot: the groups of ways over other edges. */
+export interface RelayGroups {
+  /** The pool as it is on such a way. */
+  poolOf(pool: PoolSpec, via: ViaSpec): PoolSpec;
+  create(spec: EndpointSpec, pool: PoolSpec): Group;
+  /** Of this Snapshot from now on. */
+  install(group: Group): void;
+}
+
 function newGroup(plane: Plane, spec: EndpointSpec, pool: PoolSpec): Group {
   const isH2 = spec.scheme === 'h2' || spec.scheme === 'h2c';
   if (pool.proxyProtocol !== 'off') return new NamedGroup(plane, spec, pool);
@@ -246,19 +260,28 @@ export class Upstreams {
     this.#plane = plane;
   }
 
-  /** Keeps the groups of endpoints that stay, retires the others. Gives those of now, by slot. */
-  install(endpoints: readonly EndpointSpec[], pools: readonly PoolSpec[]): readonly (Group | undefined)[] {
+  /** Keeps the groups of endpoints that stay, retires the others. Gives those of now, by slot. `relays`: where there are any. */
+  install(
+    endpoints: readonly EndpointSpec[],
+    pools: readonly PoolSpec[],
+    relays: RelayGroups | null = null,
+  ): readonly (Group | undefined)[] {
     const kept = new Set<Group>();
-    for (const pool of pools) {
-      for (const index of pool.endpoints) {
+    for (const whole of pools) {
+      for (const index of whole.endpoints) {
         const spec = endpoints[index]!;
+        const { via } = spec;
+        const pool = via === undefined ? whole : relays!.poolOf(whole, via);
         const old = this.#bySlot[spec.slot];
         // A changed CA or client certificate must not live on in an old group's context.
         const stays =
           old?.spec.generation === spec.generation &&
           old.pool.proxyProtocol === pool.proxyProtocol &&
           JSON.stringify(old.pool.tls) === JSON.stringify(pool.tls);
-        const group = stays && old !== undefined ? old : newGroup(this.#plane, spec, pool);
+        const create = (): Group =>
+          via === undefined ? newGroup(this.#plane, spec, pool) : relays!.create(spec, pool);
+        const group = stays && old !== undefined ? old : create();
+        if (via !== undefined) relays!.install(group);
         group.pool = pool;
         group.gate.install(pool);
         if (old !== undefined && old !== group) old.retire();

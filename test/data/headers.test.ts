@@ -180,7 +180,7 @@ describe('a trusted proxy', () => {
   });
 
   it('gets what it did not say', () => {
-    expect(sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '', coveredHost: '' } }).sort()).toEqual(
+    expect(sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '', clientNames: [], coveredHost: '' } }).sort()).toEqual(
       ['host: a.example:81', ...OURS.map((line) => line.replace('proto: http', 'proto: https'))].sort(),
     );
   });

@@ -1,9 +1,9 @@
 // The one header by which an edge tells another which endpoint a request is for: `X-Fermat-Hop`. Its grammar, and the text that
 // a signature covers; what is cryptography, and whether anybody is believed, is for others (data/overlay, control/overlay).
 //
-//   X-Fermat-Hop: v=1; n=1; from=edge-a; key=Zm9vYmFy…; pool=shop; endpoint=fra-1; route=/; t=1763735000000; mac=…
+//   X-Fermat-Hop: v=1; n=1; from=edge-a; key=Zm9vYmFy…; pool=shop; endpoint=fra-1; t=1763735000000; mac=…
 //
-// `key` alone decides where the request goes; pool, endpoint and route are for people. There is no way to say n=2.
+// `key` alone decides where the request goes; pool and endpoint are for people. There is no way to say n=2.
 
 export const HOP_FIELD = 'X-Fermat-Hop';
 /** The same, as the wire has names of fields that it compares. */
@@ -33,9 +33,9 @@ export interface Hop {
 }
 
 /** What stands before the signature. The names may hold anything. */
-export function hopText(from: string, key: string, pool: string, endpoint: string, route: string): string {
+export function hopText(from: string, key: string, pool: string, endpoint: string): string {
   const e = encodeURIComponent;
-  return `v=1; n=1; from=${e(from)}; key=${key}; pool=${e(pool)}; endpoint=${e(endpoint)}; route=${e(route)}`;
+  return `v=1; n=1; from=${e(from)}; key=${key}; pool=${e(pool)}; endpoint=${e(endpoint)}`;
 }
 
 /** A `hopText` with the moment and a number that no other request of this sender has: then the signature follows. */

@@ -1,0 +1,100 @@
+// Who is believed on the overlay listener: a peer of the configuration, shown by its certificate or by a signature that is good
+// once; and the signing of what goes to other peers. Nothing here knows what a request is for.
+
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { answerText, datedText, type Hop, parseHop, SKEW_MS, signedText, signedValue } from '../../core/overlay/hop.ts';
+import { Replays, SEEN } from '../../core/overlay/replays.ts';
+import type { OverlaySpec } from '../../core/snapshot.ts';
+
+/** Why a request is not believed, for the one who asks; null = it is. */
+export type Distrust =
+  | 'no hop'
+  | 'not a peer'
+  | 'not its certificate'
+  | 'bad signature'
+  | 'late'
+  | 'seen before'
+  | 'busy';
+
+export interface Believed {
+  readonly hop: Hop;
+  readonly why: null;
+}
+export interface Disbelieved {
+  readonly hop: null;
+  readonly why: Distrust;
+}
+
+/** The request that a hop came with, as the relay sees it. */
+export interface Asked {
+  readonly method: string;
+  readonly authority: string;
+  readonly target: string;
+  /** DNS names of the client's certificate; null = the connection is plain. */
+  readonly names: readonly string[] | null;
+}
+
+/** One worker's; made anew with each Snapshot. */
+export class Trust {
+  readonly #peers: ReadonlySet<string>;
+  readonly #secret: string | null;
+  readonly #replays: Replays | null;
+
+  constructor({ peers, secret, replays }: OverlaySpec) {
+    this.#peers = new Set(peers);
+    this.#secret = secret;
+    this.#replays = replays === null ? null : new Replays(replays);
+  }
+
+  /** `value`: of X-Fermat-Hop, '' = it is missing, or there are several. `nowMs`: wall clock. Never throws. */
+  judge(value: string, asked: Asked, nowMs: number): Believed | Disbelieved {
+    const hop = parseHop(value);
+    if (hop === null) return no('no hop');
+    if (!this.#peers.has(hop.from)) return no('not a peer');
+    if (asked.names !== null && !asked.names.includes(hop.from.toLowerCase())) return no('not its certificate');
+    if (this.#secret === null) return { hop, why: null };
+    const text = signedText(asked.method, asked.authority, asked.target, hop.text);
+    const wanted = createHmac('sha256', this.#secret).update(text).digest();
+    const given = Buffer.from(hop.mac, 'base64url');
+    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return no('bad signature');
+    if (Math.abs(nowMs - hop.atMs) > SKEW_MS) return no('late');
+    switch (this.#replays!.see(wanted.readBigInt64LE(0), hop.atMs)) {
+      case SEEN.AGAIN:
+        return no('seen before');
+      case SEEN.FULL:
+        return no('busy');
+    }
+    return { hop, why: null };
+  }
+
+  /** What goes with an answer to a question, so that nobody can put another in its place; '' = the certificate is enough. */
+  seal({ mac }: Hop, body: string): string {
+    if (this.#secret === null) return '';
+    return createHmac('sha256', this.#secret).update(answerText(mac, body)).digest('base64url');
+  }
+}
+
+function no(why: Distrust): Disbelieved {
+  return { hop: null, why };
+}
+
+/** Differs between all workers and processes; a count follows. */
+const NONCE = randomBytes(8).toString('hex');
+let nonces = 0;
+
+/** The value of X-Fermat-Hop for one request. `text`: a hopText; `nowMs`: wall clock. */
+export function hopValue(
+  secret: string | null,
+  text: string,
+  method: string,
+  authority: string,
+  target: string,
+  nowMs: number,
+): string {
+  if (secret === null) return text;
+  const dated = datedText(text, Math.floor(nowMs), `${NONCE}${(nonces++).toString(36)}`);
+  const mac = createHmac('sha256', secret)
+    .update(signedText(method, authority, target, dated))
+    .digest('base64url');
+  return signedValue(dated, mac);
+}
