@@ -9,6 +9,8 @@ const END_STREAM = 1;
 const END_HEADERS = 4;
 const CANCEL = 8;
 const ADDRESSES = 8;
+/** Each kind has a network of its own: who has flooded may be made to wait, and that is not to hide the next flood. */
+const NETWORKS = { 'rapid-reset': 10, continuation: 11, settings: 12, ping: 13, burn: 14 } as const;
 /** Frames, or pairs of them, in one write. */
 const IN_ONE_WRITE = 100;
 /** Then others get their turn, and the news that the door is shut. */
@@ -52,7 +54,7 @@ function burn(): void {
 
 function attack(i: number): void {
   if (isOver) return;
-  const socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${2 + (i % ADDRESSES)}` });
+  const socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.${NETWORKS[kind]}.${2 + (i % ADDRESSES)}` });
   let stream = 1;
   const flood = () => {
     for (let writes = 0; writes < WRITES_A_TURN; writes++) {

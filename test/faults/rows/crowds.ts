@@ -117,7 +117,7 @@ async function frames({ isQuick, say }: How): Promise<Figure[]> {
     figures.push(
       firm(`${kind}: connections shown the door`, connections - 4, { atLeast: 1 }),
       firm(`${kind}: frames sent`, sent),
-      timed(`${kind}: CPU of a core`, share, '%', { atMost: 100 }),
+      timed(`${kind}: CPU of a core`, share, '%', { atMost: 50 }),
     );
   }
   const all = await load.end();
@@ -192,7 +192,8 @@ export const CROWDS: readonly FaultCase[] = [
     fault: 'h2 floods (rapid reset, CONTINUATION, SETTINGS, PING)',
     injected:
       'four connections that send rapid resets, then endless CONTINUATIONs, SETTINGS, PINGs, and come back when closed, for 4 s each',
-    expected: 'sessions closed; others lose nothing, p99 under 2×; CPU of one worker at most',
+    expected:
+      'sessions closed, who comes back again and again is let in late; others lose nothing, p99 under 2×; half a core at most',
     isShort: false,
     run: frames,
   },
