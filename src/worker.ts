@@ -46,6 +46,7 @@ let { tickets } = birth;
 
 installGeo(birth.geo);
 plane.learnAddresses(birth.addresses);
+for (const [name, buffer] of Object.entries(birth.localities)) plane.directories.install(name, buffer);
 void installListeners(birth.snapshot, birth.ports, birth.inherited);
 startBeat();
 
@@ -58,8 +59,14 @@ port.on('message', (message: ToWorker) => {
     case 'geo':
       installGeo(message.files);
       return;
+    case 'measured':
+      plane.measured = { text: message.text, atMs: nowMs() };
+      return;
     case 'addresses':
       plane.learnAddresses(message.addresses);
+      return;
+    case 'locality':
+      plane.directories.install(message.name, message.buffer);
       return;
     case 'tickets':
       installTickets(message.keys);

@@ -37,6 +37,7 @@ function routesOf(count: number): RouteSpec[] {
     priority: 'normal' as const,
     compress: [],
     rateLimits: [],
+    locality: null,
   }));
 }
 

@@ -13,6 +13,7 @@ import { GeoDb } from './geodb.ts';
 import { claim, type Handover } from './handover.ts';
 import { type NodeOptions, Parts } from './parts.ts';
 import { whyNotListenAll } from './ports.ts';
+import type { Predecessor } from './predecessor.ts';
 import type { Running } from './running.ts';
 import { ListenError } from './supervisor.ts';
 import type {
@@ -20,6 +21,7 @@ import type {
   EventLog,
   ExplainQuery,
   Explanation,
+  FleetView,
   NodeView,
   Refusal,
   ReloadResult,
@@ -103,12 +105,17 @@ export class FermatNode implements ControlApi {
     this.#running.keepNames();
     if (handover !== null) this.#parts.names.recall(handover.names);
     this.#parts.redis.use(this.#config.state.redis);
+    this.#parts.share.start();
     this.#parts.tickets.start();
     this.#parts.limits.install(snapshot);
     this.#parts.limits.start();
+    this.#parts.localities.install(snapshot);
+    this.#parts.localities.start();
     this.#parts.fleet.start();
     this.#parts.prober.install(snapshot, compiled.probes);
+    this.#parts.overlay.install(this.#config, snapshot);
     if (handover !== null) await this.#untilKnown();
+    await this.#parts.share.ready();
     try {
       await this.#parts.supervisor.start(snapshot, geo.files, inherited);
       // Last: until then whoever asks, asks the one that serves.
@@ -128,7 +135,12 @@ export class FermatNode implements ControlApi {
     });
   }
 
-  #takeOver({ version, memory, tickets }: Handover): void {
+  inheritFrom(predecessor: Predecessor): void {
+    this.#parts.succession.inheritFrom(predecessor);
+  }
+
+  #takeOver({ version, memory, tickets, counted }: Handover): void {
+    this.#parts.metrics.inheritance.take(counted);
     this.#parts.tickets.adopt(tickets);
     const recalled = this.#parts.fleet.recall(memory);
     const message = `taking over from version ${version}; it knew ${recalled} of the endpoints`;
@@ -163,6 +175,7 @@ export class FermatNode implements ControlApi {
     const drained = this.#parts.supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
     await Promise.all([drained, after(ADMIN_GRACE_MS)]);
     await this.stop();
+    await this.#parts.succession.conclude(drainTimeoutMs);
   }
 
   /** Ends everything at once. */
@@ -174,6 +187,9 @@ export class FermatNode implements ControlApi {
     this.#parts.fleet.stop();
     this.#parts.names.close();
     this.#parts.limits.stop();
+    this.#parts.localities.stop();
+    this.#parts.overlay.stop();
+    await this.#parts.share.stop();
     this.#parts.redis.destroy();
     const { supervisor, prober, discovery } = this.#parts;
     await Promise.all([supervisor.stop(), prober.stop(), discovery.stop(), this.#running.admin?.close()]);
@@ -201,9 +217,9 @@ export class FermatNode implements ControlApi {
   /** Whoever still asks a process that was replaced asks for the place where the other one serves. */
   notReadyBecause(): string | null {
     if (this.#isRetired) return null;
-    const { discovery, fleet } = this.#parts;
+    const { discovery, fleet, localities } = this.#parts;
     const waiting = this.#notReady ?? discovery.whyNotReady(this.#config, this.#running.snapshot.endpoints.length);
-    return waiting ?? (fleet.anyKnown() ? null : 'no endpoint is known yet');
+    return waiting ?? localities.notReadyBecause() ?? (fleet.anyKnown() ? null : 'no endpoint is known yet');
   }
 
   endpoints(): ReturnType<ControlApi['endpoints']> {
@@ -245,6 +261,10 @@ export class FermatNode implements ControlApi {
 
   metrics(): Promise<string> {
     return this.#parts.metrics.text();
+  }
+
+  fleet(): FleetView {
+    return this.#parts.share.view();
   }
 
   node(): NodeView {

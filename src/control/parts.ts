@@ -11,12 +11,15 @@ import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
 import { Limits } from './limits/limits.ts';
+import { Localities } from './locality/localities.ts';
 import { Metrics } from './metrics.ts';
 import { Names } from './names.ts';
+import { Overlay } from './overlay/overlay.ts';
 import { Prober } from './prober.ts';
 import { RedisLink } from './redis/link.ts';
 import { Reloads } from './reloads.ts';
 import { Running } from './running.ts';
+import { Share } from './share/share.ts';
 import { Succession } from './succession.ts';
 import { Supervisor } from './supervisor.ts';
 import { connectionCap } from './system.ts';
@@ -44,6 +47,9 @@ export interface Owner {
   readonly whyNotReplace: () => string | null;
 }
 
+/** Of a node without pools. */
+const DEFAULT_PROBE_MS = 2000;
+
 export class Parts {
   readonly supervisor: Supervisor;
   readonly tickets: TicketKeys;
@@ -53,8 +59,11 @@ export class Parts {
   readonly names: Names;
   readonly prober: Prober;
   readonly limits: Limits;
+  readonly localities: Localities;
+  readonly overlay: Overlay;
   /** Connects when the node starts. */
   readonly redis: RedisLink;
+  readonly share: Share;
   readonly discovery: Discovery;
   readonly running: Running;
   readonly reloads: Reloads;
@@ -69,12 +78,19 @@ export class Parts {
     this.redis = new RedisLink(null, { events, clock: nowMs, random: Math.random, meter: this.metrics.redis });
     this.limits = new Limits({ clock: nowMs, redis: this.redis });
     this.supervisor = this.#newSupervisor(events, lanes);
+    this.localities = new Localities({
+      redis: this.redis,
+      clock: nowMs,
+      events,
+      onCopy: (name, buffer) => this.supervisor.setLocality(name, buffer),
+    });
     this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
     this.decisions = new Decisions({
       node: () => this.running.config.node.id,
       edge: () => this.running.config.node.location,
       onRegret: (pool, kind, ms) => this.metrics.regret(pool, kind, ms),
     });
+    this.share = this.#newShare(events);
     this.fleet = this.#newFleet(events);
     this.names = new Names({
       clock: nowMs,
@@ -88,6 +104,13 @@ export class Parts {
       names: this.names,
       onResult: (slot, generation, result) => this.fleet.probed(slot, generation, result),
       events,
+    });
+    this.overlay = new Overlay({
+      clock: nowMs,
+      random: Math.random,
+      events,
+      fleet: this.fleet,
+      publish: (text) => this.supervisor.setMeasured(text),
     });
     this.discovery = this.#newDiscovery(events, whyNotReload);
     this.running = new Running({ ...this, api, events, onGeoReplaced }, loaded.config, geo, lanes);
@@ -147,7 +170,9 @@ export class Parts {
       listeners: () => this.running.snapshot.listeners,
       version,
       redis: () => this.redis,
+      nodes: () => this.share.peers.size,
       limits: () => this.limits,
+      peers: () => this.overlay.peers(),
       discovery: () => this.discovery.views(),
     });
   }
@@ -161,6 +186,23 @@ export class Parts {
       counters: this.metrics,
       edge: () => this.running.config.node.location,
       decisions: this.decisions,
+      peers: this.share.peers,
+    });
+  }
+
+  #newShare(events: EventLog): Share {
+    return new Share({
+      link: this.redis,
+      events,
+      clock: nowMs,
+      random: Math.random,
+      shared: (atMs) => this.fleet.shared(atMs),
+      onDigest: (result) => this.metrics.share.digest(result),
+      self: () => {
+        const { node, pools } = this.running.config;
+        const probeIntervalMs = Math.min(...pools.map(({ probe }) => probe.intervalMs), DEFAULT_PROBE_MS);
+        return { node: node.id, region: node.region, place: node.location, probeIntervalMs };
+      },
     });
   }
 }

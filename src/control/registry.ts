@@ -7,6 +7,7 @@ import { MAX_RATE_RULES } from '../core/limit/table.ts';
 import {
   type EndpointSpec,
   type LatLon,
+  type LocalitySpec,
   MAX_LANES,
   MAX_SLOTS,
   NONE,
@@ -20,6 +21,7 @@ import {
 import { newTable, shapeOf } from '../core/table.ts';
 import type { Config, EndpointConfig, PoolConfig, RateLimitConfig, RouteConfig } from './config/config.ts';
 import { isInside, isPlacedByGeo, residencyOf } from './config/residency.ts';
+import { isAt, PLACES, placeNumber } from './locality/places.ts';
 import {
   isPeerInside,
   modeOf,
@@ -175,7 +177,8 @@ export class Registry {
     if (pool === undefined) throw new TypeError(`expected a checked configuration, got a route to pool ${route.pool}`);
     const row = pool === NONE ? NONE : rows.of(pool, route.residency, modeOf(route));
     const rateLimits = route.rateLimits.map((limit) => this.#limitOf(route.name, limit));
-    return { ...route, uid: this.#routes.uidOf(route.name), pool, row, rateLimits };
+    const locality = localityOf(route, pool, rows);
+    return { ...route, uid: this.#routes.uidOf(route.name), pool, row, rateLimits, locality };
   }
 
   /** Its numbers are part of its identity: by other numbers it is another limit, which begins anew. */
@@ -201,7 +204,7 @@ export class Registry {
 }
 
 /**
- * Snapshot.rows: every pool as a whole, then one for each pool, residency and use of other edges that a route asks for. Paths
+ * Snapshot.rows: every pool as a whole, then one for each pool, residency, place and use of other edges that a route asks for. Paths
  * over other edges stand behind all endpoints of their pool, in rows of routes that want them and in no other.
  */
 class Rows {
@@ -218,15 +221,17 @@ class Rows {
     this.specs = pools.map(({ endpoints }, pool) => ({ pool, members: endpoints.map((_, i) => i), residency: [] }));
   }
 
-  /** Index of the row of a pool's endpoints that are inside; routes that ask for the same set share it. */
-  of(pool: number, written: readonly string[], overlay: OverlayMode): number {
-    if (written.length === 0 && overlay === 'off') return pool;
+  /** Index of the row of a pool's endpoints that are inside, and at the place; routes that ask for the same set share it. */
+  of(pool: number, written: readonly string[], overlay: OverlayMode, place: string | null = null): number {
+    if (written.length === 0 && overlay === 'off' && place === null) return pool;
     const residency = residencyOf(written);
-    const key = `${pool} ${overlay} ${residency.join()}`;
+    const key = `${pool} ${overlay} ${residency.join()} ${place ?? ''}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const all = this.#pools[pool]!.endpoints;
-    const isIn = (i: number) => residency.length === 0 || isInside(placedOf(all[i]!), residency, this.#countryOf);
+    const isIn = (i: number) =>
+      (place === null || isAt(all[i]!.region, place)) &&
+      (residency.length === 0 || isInside(placedOf(all[i]!), residency, this.#countryOf));
     const direct = all.map((_, i) => i).filter(isIn);
     const relays = this.#relays.filter((relay) => relay.pool === pool);
     const over = relays.flatMap(({ member, peer }, i) => {
@@ -234,8 +239,26 @@ class Rows {
       return mayPass ? [all.length + i] : [];
     });
     this.#known.set(key, this.specs.length);
-    return this.specs.push({ pool, members: [...direct, ...over], residency, overlay }) - 1;
+    const members = [...direct, ...over];
+    return this.specs.push({ pool, members, residency, overlay, ...(place !== null && { place }) }) - 1;
   }
+
+  /** Regions that endpoints of the pool are in, and their clouds. */
+  placesOf(pool: number): Set<string> {
+    const regions = this.#pools[pool]!.endpoints.flatMap(({ region }) => (region === null ? [] : [region]));
+    return new Set(regions.flatMap((region) => [region, region.slice(0, region.indexOf(':'))]));
+  }
+}
+
+/** A row for every place where the pool has endpoints. */
+function localityOf(route: RouteConfig, pool: number, rows: Rows): LocalitySpec | null {
+  const { locality, residency } = route;
+  if (locality === null || pool === NONE) return null;
+  const { unknown, ...spec } = locality;
+  const rowAt = (place: string) => rows.of(pool, residency, modeOf(route), place);
+  const byPlace = new Array<number>(PLACES).fill(NONE);
+  for (const place of rows.placesOf(pool)) byPlace[placeNumber(place)] = rowAt(place);
+  return { ...spec, rows: byPlace, unknownRow: unknown === null ? NONE : rowAt(unknown) };
 }
 
 function placedOf({ region, location, host }: EndpointConfig) {

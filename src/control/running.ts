@@ -12,7 +12,9 @@ import type { Fleet } from './fleet.ts';
 import { GeoDb } from './geodb.ts';
 import type { Handover } from './handover.ts';
 import type { Limits } from './limits/limits.ts';
+import type { Localities } from './locality/localities.ts';
 import { hostsOf, type Names } from './names.ts';
+import type { Overlay } from './overlay/overlay.ts';
 import type { Prober } from './prober.ts';
 import type { RedisLink } from './redis/link.ts';
 import { type Compiled, Registry } from './registry.ts';
@@ -26,7 +28,9 @@ export interface RunningParts {
   readonly discovery: Discovery;
   readonly fleet: Fleet;
   readonly limits: Limits;
+  readonly localities: Localities;
   readonly names: Names;
+  readonly overlay: Overlay;
   readonly prober: Prober;
   readonly redis: RedisLink;
   readonly supervisor: Supervisor;
@@ -166,6 +170,7 @@ export class Running {
     try {
       fleet.install(compiled.snapshot, compiled.probes);
       this.#parts.limits.install(compiled.snapshot);
+      this.#parts.localities.install(compiled.snapshot);
       this.giveTickets(compiled.snapshot);
       this.keepNames(config, compiled.snapshot);
       await supervisor.publish(compiled.snapshot);
@@ -173,6 +178,7 @@ export class Running {
       this.#config = old;
       fleet.install(this.snapshot, this.#compiled.probes);
       this.#parts.limits.install(this.snapshot);
+      this.#parts.localities.install(this.snapshot);
       this.keepNames();
       await this.#replaceAdmin(config, old);
       throw error;
@@ -180,6 +186,7 @@ export class Running {
     this.#compiled = compiled;
     this.keepNames();
     prober.install(compiled.snapshot, compiled.probes);
+    this.#parts.overlay.install(config, compiled.snapshot);
     this.#parts.redis.use(config.state.redis);
     discovery.use(config);
     if (isToldAnew) this.warn();

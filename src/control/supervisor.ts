@@ -53,6 +53,7 @@ export class Supervisor implements SeatEvents {
   #geo: readonly SharedFile[] = [];
   #tickets: TicketKeyring = {};
   readonly #addresses = new Map<string, readonly string[]>();
+  readonly #localities = new Map<string, SharedArrayBuffer>();
   #ports: Record<string, number> = {};
   /** By seat: sockets that are waiting for their worker. */
   #inherited: ListeningSocket[][] = [];
@@ -153,11 +154,22 @@ export class Supervisor implements SeatEvents {
     for (const seat of this.#seats) seat.post({ type: 'tickets', keys });
   }
 
+  /** What workers answer peers with. A worker that is born later is told the next time. */
+  setMeasured(text: string): void {
+    for (const seat of this.#seats) seat.post({ type: 'measured', text });
+  }
+
   /** Addresses of a name; null = nobody needs it any more. */
   setAddresses(host: string, addresses: readonly string[] | null): void {
     if (addresses === null) this.#addresses.delete(host);
     else this.#addresses.set(host, addresses);
     for (const seat of this.#seats) seat.post({ type: 'addresses', addresses: { [host]: addresses } });
+  }
+
+  /** A newer copy of a directory of where data is. */
+  setLocality(name: string, buffer: SharedArrayBuffer): void {
+    this.#localities.set(name, buffer);
+    for (const seat of this.#seats) seat.post({ type: 'locality', name, buffer });
   }
 
   /** All sockets that workers listen on, and no others are opened until `release`. Rejects when a worker does not answer. */
@@ -216,6 +228,7 @@ export class Supervisor implements SeatEvents {
       geo: this.#geo,
       tickets: this.#tickets,
       addresses: Object.fromEntries(this.#addresses),
+      localities: Object.fromEntries(this.#localities),
       loopId,
       ports: this.#ports,
       inherited: this.#inherited[seat.index] ?? [],

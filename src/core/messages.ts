@@ -32,6 +32,8 @@ export interface WorkerBirth {
   readonly tickets: TicketKeyring;
   /** A name that is missing has not been answered yet. */
   readonly addresses: Addresses;
+  /** Directories of where data is (locality/replica.ts), by name. */
+  readonly localities: Readonly<Record<string, SharedArrayBuffer>>;
   /** Random name of this process in CDN-Loop; all workers share it. */
   readonly loopId: string;
   /** Ports that `:0` listeners were given, by listener name. */
@@ -45,8 +47,12 @@ export interface WorkerBirth {
 export type ToWorker =
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot; readonly ports: Readonly<Record<string, number>> }
   | { readonly type: 'geo'; readonly files: readonly SharedFile[] }
+  /** What peers are told that was measured here (data/overlay). */
+  | { readonly type: 'measured'; readonly text: string }
   /** Of the names that have changed. */
   | { readonly type: 'addresses'; readonly addresses: Addresses }
+  /** A newer copy of a directory of where data is. */
+  | { readonly type: 'locality'; readonly name: string; readonly buffer: SharedArrayBuffer }
   /** Of all TLS listeners, those of the next Snapshot included. */
   | { readonly type: 'tickets'; readonly keys: TicketKeyring }
   /** Which sockets it listens on: `sockets` answers. */

@@ -99,6 +99,8 @@ export interface RowSpec {
   readonly members: readonly number[];
   /** Countries and region names that all members are in; empty = anywhere. */
   readonly residency: readonly string[];
+  /** The region or cloud that all members are in; absent = anywhere. */
+  readonly place?: string;
   /** Whether ways over other edges are among the members; absent = off. */
   readonly overlay?: OverlayMode;
 }
@@ -159,6 +161,8 @@ export interface RouteSpec {
   readonly compress: readonly CompressCoding[];
   /** All must let a request through. */
   readonly rateLimits: readonly RateLimitSpec[];
+  /** null = requests go anywhere. */
+  readonly locality: LocalitySpec | null;
 }
 
 /** What names whom a request is of. Header names lower case; segments of the path count from 1. */
@@ -166,6 +170,21 @@ export type KeySpec =
   | { readonly kind: 'client' | 'route' }
   | { readonly kind: 'header' | 'cookie'; readonly name: string }
   | { readonly kind: 'path'; readonly segment: number };
+
+/** Requests go where the data of their key is. */
+export interface LocalitySpec {
+  readonly key: KeySpec;
+  /** Nobody there is healthy: nobody is asked. Else anybody may be. */
+  readonly isHard: boolean;
+  /** Name of the directory that says where. */
+  readonly directory: string;
+  /** Keys of it that a node holds at most. */
+  readonly max: number;
+  /** By number of a place (control/locality/places.ts): row of the endpoints that are there; NONE = there are none. */
+  readonly rows: readonly number[];
+  /** For keys that the directory does not hold; NONE = the route's own row. */
+  readonly unknownRow: number;
+}
 
 export interface RateLimitSpec {
   /** Its number in the table of buckets (core/limit/table.ts). */

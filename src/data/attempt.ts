@@ -9,6 +9,7 @@ import { MOST_TRIED } from './addresses.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import * as hedge from './hedge.ts';
+import { BOUND, isServed } from './locality.ts';
 import { backOffMs, countRetry, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause, rest, rested } from './retry.ts';
 import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
 import { CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
@@ -24,7 +25,7 @@ const WORN_OUT_MS = 5000;
 export function begin(ex: Exchange, next: number = NONE): void {
   const isAgain = ex.needsNewConnection;
   const slot = isAgain ? ex.slot : next === NONE ? pick(ex, ex.plane.wheel.nowMs) : next;
-  if (slot === NONE) return giveUp(ex, ex.books.lastProblem ?? noEndpointOf(ex.route!.spec));
+  if (slot === NONE) return giveUp(ex, ex.books.lastProblem ?? noEndpointFor(ex));
   beginAt(ex, slot, isAgain ? NONE : ex.generation.selector.role);
 }
 
@@ -47,6 +48,11 @@ export function beginAt(ex: Exchange, slot: number, role: number): void {
     case ACQUIRED.CONNECTING:
       return ex.armUntil(NEVER);
   }
+}
+
+/** Nobody can be picked: why. */
+function noEndpointFor({ bound, route }: Exchange): Problem {
+  return bound === BOUND.HARD ? PROBLEM.noEndpointAtPlace : noEndpointOf(route!.spec);
 }
 
 function pick(ex: Exchange, nowMs: number): number {
@@ -73,11 +79,18 @@ function choose(ex: Exchange, nowMs: number, beside: number): number {
   ctx.place = ex.books.place;
   ctx.hash = ex.hash;
   const { selector, snapshot } = ex.generation;
-  const { spec, inside } = ex.route!;
-  const slot = beside === NONE ? selector.pick(spec.row, ctx) : selector.pickBeside(spec.row, ctx, beside);
+  const { spec, inside, locality } = ex.route!;
+  const { bound } = ex;
+  let row = bound === BOUND.SOFT && !isServed(selector, ex.row) ? spec.row : ex.row;
+  let slot = beside === NONE ? selector.pick(row, ctx) : selector.pickBeside(row, ctx, beside);
+  if (slot === NONE && bound === BOUND.SOFT && beside === NONE && row !== spec.row) {
+    row = spec.row; // all that are there were tried
+    slot = selector.pick(row, ctx);
+  }
   // Its row holds nobody else; but where data may go is not left to one array index that is right.
   if (inside !== null && inside[slot] !== 1) return NONE;
-  if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec);
+  if (bound === BOUND.HARD && locality!.inside.get(row)![slot] !== 1) return NONE;
+  if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec, row);
   return slot;
 }
 

@@ -45,8 +45,8 @@ export class Capture {
     if (this.#due > this.#every * 2) this.#rearm();
   }
 
-  /** To be called after each pick that found an endpoint, before its in-flight count goes up. */
-  picked(selector: Selector, ctx: PickContext, version: number, route: RouteSpec): void {
+  /** To be called after each pick that found an endpoint, before its in-flight count goes up. `row`: what was asked for. */
+  picked(selector: Selector, ctx: PickContext, version: number, route: RouteSpec, row: number = route.row): void {
     this.id = 0;
     const isSpecial = selector.role === ROLE.EXPLORE || ctx.triedCount > 0;
     if (--this.#due > 0 && !isSpecial) return;
@@ -57,7 +57,7 @@ export class Capture {
       this.#rearm();
     }
     if (this.#written >= MOST_PER_BEAT) return;
-    const base = this.#write(selector, ctx, route.row);
+    const base = this.#write(selector, ctx, row);
     if (base < 0) return;
     const ring = this.#lane.decisions;
     ring[base + DECISION.VERSION] = version;

@@ -46,6 +46,14 @@ export const PROBLEM = {
     ),
     details: 'residency',
   },
+  noEndpointAtPlace: {
+    ...problem(503, 'no_endpoint_at_data', 'destination_unavailable', 'no endpoint is healthy where the data is', 1),
+    details: 'locality',
+  },
+  localityUnknown: {
+    ...problem(503, 'locality_unknown', 'destination_unavailable', 'where the data is, is not known here yet', 1),
+    details: 'locality: no directory',
+  },
   overload: problem(503, 'overload', 'connection_limit_reached', 'too many requests are waiting for this endpoint', 1),
   tooManyRequests: {
     ...problem(429, 'too_many_requests', 'http_request_denied', 'too many requests of yours are under way', 1),
@@ -78,7 +86,12 @@ export const PROBLEM = {
     'the endpoint closed the connection before its answer was whole',
   ),
   refused: problem(503, 'endpoint_refused', 'connection_limit_reached', 'the endpoint takes no more requests', 1),
-  relayFailed: problem(502, 'relay_failed', 'destination_unavailable', 'the edge on the way did not reach the endpoint'),
+  relayFailed: problem(
+    502,
+    'relay_failed',
+    'destination_unavailable',
+    'the edge on the way did not reach the endpoint',
+  ),
   badResponse: problem(502, 'bad_response', 'http_protocol_error', 'the endpoint broke HTTP'),
   responseTimeout: problem(504, 'endpoint_timeout', 'http_response_timeout', 'the endpoint did not answer in time'),
   internal: problem(500, 'internal', 'proxy_internal_error', 'something went wrong inside the proxy'),

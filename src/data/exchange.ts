@@ -20,6 +20,7 @@ import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { isCall } from './grpc.ts';
 import { RequestPlan } from './headers.ts';
 import { HEDGED, type Hedge, type Hedged } from './hedge.ts';
+import { BOUND, type Bound } from './locality.ts';
 import { Whereabouts } from './locate.ts';
 import type { Plane } from './plane.ts';
 import { Replay } from './replay.ts';
@@ -85,6 +86,9 @@ export class Exchange extends Timed implements UpstreamEvents {
   ticket = 0;
   clientKey = 0;
   keyedAddress = '';
+  /** The row that it is picked from, and how it is bound to it (locality.ts). */
+  row = NONE;
+  bound: Bound = BOUND.FREE;
   /** What the client is told of the limits on its rate; whole lines. */
   limitLines = '';
   /** A gRPC call: what goes wrong is told in gRPC's terms. */
@@ -291,6 +295,8 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.needsNewConnection = false;
     this.totalAtMs = NEVER;
     this.limitLines = '';
+    this.row = NONE;
+    this.bound = BOUND.FREE;
     this.isCall = isCall(head);
     this.deadlineAtMs = NEVER;
     this.books.reset(nowMs);

@@ -10,6 +10,7 @@ import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, PRIORITIES, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
 import { type CompressPlan, compressPlanOf } from './compress.ts';
 import { Hedging } from './hedging.ts';
+import { type Locality, localityOf } from './locality.ts';
 import { type OverlayRuntime, overlayRuntimeOf } from './overlay/runtime.ts';
 import { type RateLimit, rateLimitsOf } from './rate-limit.ts';
 import type { Group } from './upstreams.ts';
@@ -32,6 +33,8 @@ export interface RouteRuntime {
   readonly compress: CompressPlan | null;
   /** null = none. */
   readonly rateLimits: readonly RateLimit[] | null;
+  /** null = requests go anywhere. */
+  readonly locality: Locality | null;
   /** Of requests that another edge sends: nothing is chosen for them. */
   readonly isRelay?: true;
 }
@@ -134,6 +137,7 @@ function routeRuntime(spec: RouteSpec, pools: readonly PoolRuntime[], snapshot: 
     respondBody: latin1Of(spec.respond?.body ?? ''),
     compress: compressPlanOf(spec),
     rateLimits: rateLimitsOf(spec),
+    locality: localityOf(spec.locality, snapshot),
   };
 }
 

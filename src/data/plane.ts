@@ -18,10 +18,11 @@ import { Batch } from './batch.ts';
 import { Capture } from './capture.ts';
 import { Descriptors } from './descriptors.ts';
 import { buildGeneration, type Generation } from './generation.ts';
+import { Directories } from './locality.ts';
 import { Locator } from './locate.ts';
-import { Overload } from './overload.ts';
 import { relayGroups } from './overlay/relay.ts';
 import type { Measured } from './overlay/serve.ts';
+import { Overload } from './overload.ts';
 import { Porch } from './porch.ts';
 import { RateLimits } from './rate-limit.ts';
 import { Readers } from './readers.ts';
@@ -79,6 +80,7 @@ export class Plane {
   readonly overload: Overload;
   readonly admission: Admission;
   readonly rateLimits: RateLimits;
+  readonly directories = new Directories();
   readonly descriptors = new Descriptors();
   readonly porch = new Porch();
   /** Workers of the node, this one counted; they stay as many. */

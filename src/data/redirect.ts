@@ -7,6 +7,7 @@ import { FIELD } from '../wire/fields.ts';
 import { noEndpointOf, PROBLEM } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { RouteRuntime } from './generation.ts';
+import { BOUND, isServed } from './locality.ts';
 import type { Place } from './locate.ts';
 
 /** Of the bytes that are the client's only path and query go out, behind an authority that is the endpoint's. */
@@ -16,8 +17,9 @@ export function redirect(ex: Exchange, route: RouteRuntime, address: string): vo
   const { redirector, snapshot } = generation;
   const place = plane.locator.placeNow(address);
   ex.books.place = place;
-  const index = redirector.choose(spec.row, plane.pick, isOnMap(place) ? place : null, address);
-  if (index === NONE) return ex.refuse(noEndpointOf(spec));
+  if (ex.bound === BOUND.SOFT && !isServed(generation.selector, ex.row)) ex.row = spec.row;
+  const index = redirector.choose(ex.row, plane.pick, isOnMap(place) ? place : null, address);
+  if (index === NONE) return ex.refuse(ex.bound === BOUND.HARD ? PROBLEM.noEndpointAtPlace : noEndpointOf(spec));
   const endpoint = snapshot.endpoints[index]!;
   if (isSameUrl(ex, endpoint)) return ex.refuse(PROBLEM.redirectLoop);
   ex.books.endpoint = endpoint;

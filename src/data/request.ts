@@ -49,6 +49,9 @@ export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs
   const { plane, head } = ex;
   const pool = route.pool!;
   ex.pool = pool;
+  ex.row = route.spec.row;
+  const homeless = route.locality === null ? null : plane.directories.place(ex, route.locality);
+  if (homeless !== null) return ex.refuse(homeless);
   deposit(pool.budget, nowMs);
   if (pool.hedging !== null) deposit(pool.hedging.budget, nowMs);
   ex.books.place = plane.locator.placeOf(client, ex.whereabouts);

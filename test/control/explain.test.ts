@@ -25,6 +25,7 @@ function route(name: string, fields: Partial<RouteSpec>): RouteSpec {
     priority: 'normal',
     compress: [],
     rateLimits: [],
+    locality: null,
     ...fields,
   };
 }

@@ -32,6 +32,7 @@ const ROUTE: RouteSpec = {
   priority: 'normal',
   compress: [],
   rateLimits: [],
+  locality: null,
 };
 const listener = (name: string, port = 0): ListenerSpec => ({
   uid: 0,

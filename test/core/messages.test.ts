@@ -31,6 +31,7 @@ it('a birth arrives whole, over the same lane, census, table and database bytes'
     rateLimits: new SharedArrayBuffer(8),
     snapshot,
     geo: [{ path: '/x.mmdb', bytes }],
+    localities: {},
     addresses: { 'a.test': ['10.0.0.1'] },
     tickets: { https: new Uint8Array(48).fill(7) },
     loopId: 'loop',

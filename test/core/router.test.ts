@@ -28,6 +28,7 @@ function route(text: string): RouteSpec {
     priority: 'normal',
     compress: [],
     rateLimits: [],
+    locality: null,
   };
 }
 

@@ -31,6 +31,7 @@ const ROUTE: RouteSpec = {
   priority: 'normal',
   compress: [],
   rateLimits: [],
+  locality: null,
 };
 
 /** Slots 7, 2 and 5; the second and third are inside. */

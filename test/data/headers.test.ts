@@ -54,6 +54,7 @@ const ROUTE: RouteSpec = {
   priority: 'normal',
   compress: [],
   rateLimits: [],
+  locality: null,
 };
 
 function routeOf(more: Partial<RouteSpec> = {}): RouteRuntime {

@@ -18,6 +18,7 @@ import { codeOf } from './read.ts';
 import { redisOf } from './redis.ts';
 import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
 import { rateLimitsOf } from './schema-limit.ts';
+import { localityOf } from './schema-locality.ts';
 import {
   parseAddress,
   parseDuration,
@@ -236,6 +237,7 @@ function routesOf(routes: readonly FileRoute[], hasRedis: boolean): RouteConfig[
       serverTiming: route.serverTiming,
       priority: route.priority,
       compress: [...new Set(route.compress)],
+      locality: localityOf(route.locality),
       rateLimits: rateLimitsOf(route.rateLimit, hasRedis),
     };
   });

@@ -7,6 +7,7 @@ import type {
   LatLon,
   LimitsSpec,
   ListenerSpec,
+  LocalitySpec,
   PoolSpec,
   RateLimitSpec,
   RouteSpec,
@@ -73,7 +74,13 @@ export interface PoolConfig extends Omit<PoolSpec, 'uid' | 'row' | 'endpoints'> 
 
 export type RateLimitConfig = Omit<RateLimitSpec, 'index' | 'identity'>;
 
-export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool' | 'row' | 'rateLimits'> {
+export interface LocalityConfig extends Omit<LocalitySpec, 'rows' | 'unknownRow'> {
+  /** Name of a place; null = any. */
+  readonly unknown: string | null;
+}
+
+export interface RouteConfig extends Omit<RouteSpec, 'uid' | 'pool' | 'row' | 'rateLimits' | 'locality'> {
+  readonly locality: LocalityConfig | null;
   readonly rateLimits: readonly RateLimitConfig[];
   /** Name of a pool; null when `respond` answers. */
   readonly pool: string | null;

@@ -5,6 +5,7 @@ import { COMPRESS_CODINGS, OVERLAY_MODES, PRIORITIES } from '../../core/snapshot
 import { name, text, whole } from './leaf.ts';
 import { residence } from './schema-common.ts';
 import { rateLimit } from './schema-limit.ts';
+import { locality } from './schema-locality.ts';
 import { didYouMean } from './suggest.ts';
 import { isAuthority, isFieldValue, isFramingHeader, isToken, routeHost } from './values.ts';
 
@@ -99,5 +100,6 @@ export const route = z.strictObject({
     .default([])
     .describe('Codings for clients that accept them, in this order of preference, e.g. [zstd, br, gzip]; [] = off'),
   rateLimit,
+  locality,
   respond: respond.optional(),
 });

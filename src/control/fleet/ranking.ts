@@ -70,8 +70,9 @@ export function poolStateOf(
 }
 
 /** What makes a row the same one after a change of structure. */
-export function rowKey({ residency, overlay = 'off' }: RowSpec): string {
-  return overlay === 'off' ? residency.join() : `${overlay} ${residency.join()}`;
+export function rowKey({ residency, place, overlay = 'off' }: RowSpec): string {
+  const inside = place === undefined ? residency.join() : `${residency.join()}@${place}`;
+  return overlay === 'off' ? inside : `${overlay} ${inside}`;
 }
 
 function newRanked(k: Known, index: number): Ranked {

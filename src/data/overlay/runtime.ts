@@ -61,6 +61,7 @@ function relayRoute(overlay: OverlaySpec, pool: PoolRuntime, routeOf: (spec: Rou
     priority: 'normal',
     compress: [],
     rateLimits: [],
+    locality: null,
   });
   const { retry } = pool.spec;
   return {
