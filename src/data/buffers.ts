@@ -21,14 +21,17 @@ const FRAMING_BYTES = 512;
 export const SHARED: Buffer = Buffer.allocUnsafeSlow(BULK_BYTES - FRAMING_BYTES);
 /**
  * As many exchanges of a worker may wait for their clients before less is read for each: a large read is dear to hold, small ones
- * are dear to make (half the size: a quarter more CPU). A crowd of a thousand that does not read holds 17 MiB, not 64.
+ * are dear to make (half the size: a quarter more CPU). A crowd of a thousand that does not read holds 14 MiB, not 64.
  */
 const MANY = 32;
 const A_CROWD = 128;
+const A_MULTITUDE = 512;
 const HALF_BYTES = BULK_BYTES / 2;
 const QUARTER_BYTES = BULK_BYTES / 4;
+const EIGHTH_BYTES = BULK_BYTES / 8;
 const NARROW: Buffer = SHARED.subarray(0, HALF_BYTES - FRAMING_BYTES);
-const NARROWEST: Buffer = SHARED.subarray(0, QUARTER_BYTES - FRAMING_BYTES);
+const NARROWER: Buffer = SHARED.subarray(0, QUARTER_BYTES - FRAMING_BYTES);
+const NARROWEST: Buffer = SHARED.subarray(0, EIGHTH_BYTES - FRAMING_BYTES);
 let waiting = 0;
 /** Reads that are all taken at once before a connection that had to wait gets a buffer of its own again. */
 const WARY_READS = 16;
@@ -40,11 +43,13 @@ export function countWaiting(change: 1 | -1): void {
 
 /** `isShared` of what is read into, which costs less to ask. */
 function isSharedView(buffer: Buffer): boolean {
-  return buffer === SHARED || buffer === NARROW || buffer === NARROWEST;
+  return buffer === SHARED || buffer === NARROW || buffer === NARROWER || buffer === NARROWEST;
 }
 
 function sharedNow(): Buffer {
-  return waiting <= MANY ? SHARED : waiting <= A_CROWD ? NARROW : NARROWEST;
+  if (waiting <= MANY) return SHARED;
+  if (waiting <= A_CROWD) return NARROW;
+  return waiting <= A_MULTITUDE ? NARROWER : NARROWEST;
 }
 
 /** SHARED[0, n) for small n: most reads are heads, and making a view costs as much as reading a line of one. */
@@ -54,6 +59,7 @@ const SHARED_MEMORY = SHARED.buffer;
 const free: Buffer[] = [];
 const freeHalves: Buffer[] = [];
 const freeQuarters: Buffer[] = [];
+const freeEighths: Buffer[] = [];
 
 /** The bytes chunk[from, to) as text, one char a byte. `toString('latin1')` less the look-up of the encoding. */
 export function textOf(chunk: Buffer, from: number, to: number): string {
@@ -87,6 +93,8 @@ export function kept(chunk: Buffer, from: number, to: number): Buffer {
  */
 export function takeBulk(bytes: number = BULK_BYTES): Buffer {
   if (waiting > MANY && bytes <= HALF_BYTES) {
+    if (bytes <= EIGHTH_BYTES && waiting > A_MULTITUDE)
+      return freeEighths.pop() ?? Buffer.allocUnsafeSlow(EIGHTH_BYTES);
     if (bytes <= QUARTER_BYTES) return freeQuarters.pop() ?? Buffer.allocUnsafeSlow(QUARTER_BYTES);
     return freeHalves.pop() ?? Buffer.allocUnsafeSlow(HALF_BYTES);
   }
@@ -97,7 +105,8 @@ export function giveBulk(buffer: Buffer): void {
   const { length } = buffer;
   if (length === BULK_BYTES) keep(free, buffer, MAX_FREE);
   else if (length === HALF_BYTES) keep(freeHalves, buffer, 2 * MAX_FREE);
-  else keep(freeQuarters, buffer, 4 * MAX_FREE);
+  else if (length === QUARTER_BYTES) keep(freeQuarters, buffer, 4 * MAX_FREE);
+  else keep(freeEighths, buffer, 8 * MAX_FREE);
 }
 
 function keep(pool: Buffer[], buffer: Buffer, limit: number): void {
