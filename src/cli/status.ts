@@ -1,6 +1,6 @@
 // `status` and `top`: the endpoints of the running node as a table, once or again and again.
 
-import type { EndpointView, NodeView } from '../control/types.ts';
+import type { EndpointView, FleetView, NodeView } from '../control/types.ts';
 import { AdminClient, type AdminFlags } from './client.ts';
 import { CliError, complain, EXIT, type ExitCode, print, printJson } from './exit.ts';
 import { agoText, type Column, msText, type Style, styled, tableOf } from './table.ts';
@@ -8,6 +8,7 @@ import { agoText, type Column, msText, type Style, styled, tableOf } from './tab
 interface Status {
   readonly node: NodeView;
   readonly endpoints: readonly EndpointView[];
+  readonly fleet: FleetView;
 }
 
 const STATE_STYLES: Readonly<Record<string, Style>> = {
@@ -18,7 +19,8 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
   unknown: 'dim',
 };
 
-function columnsAt(nowMs: number): readonly Column<EndpointView>[] {
+/** `hasFound`: not all are typed. */
+function columnsAt(nowMs: number, hasFound: boolean): readonly Column<EndpointView>[] {
   return [
     { title: 'ENDPOINT', of: (e) => e.id },
     { title: 'POOL', of: (e) => e.pool },
@@ -31,6 +33,7 @@ function columnsAt(nowMs: number): readonly Column<EndpointView>[] {
     { title: 'IN FLIGHT', of: (e) => String(e.inflight), isNumber: true },
     { title: 'REQ/S', of: (e) => e.requestsPerSecond.toFixed(1), isNumber: true },
     { title: 'FAILURES', of: (e) => String(e.failures), isNumber: true },
+    ...(hasFound ? [{ title: 'FOUND BY', of: (e: EndpointView) => e.source ?? 'configuration' }] : []),
     { title: 'WHY', of: (e) => e.why, style: () => 'dim' },
   ];
 }
@@ -43,23 +46,43 @@ export async function status(flags: AdminFlags): Promise<ExitCode> {
 }
 
 async function fetchStatus(client: AdminClient): Promise<Status> {
-  const [node, endpoints] = await Promise.all([
+  const [node, endpoints, fleet] = await Promise.all([
     client.get<NodeView>('/api/v1/node'),
     client.get<readonly EndpointView[]>('/api/v1/endpoints'),
+    client.get<FleetView>('/api/v1/fleet'),
   ]);
-  return { node, endpoints };
+  return { node, endpoints, fleet };
 }
 
-function linesOf({ node, endpoints }: Status): string[] {
+/** One line; none where there is no Redis. */
+function fleetLines({ redis, nodes }: FleetView): string[] {
+  if (!redis.configured) return [];
+  const names = nodes.slice(0, 8).map(({ node, region }) => (region === null ? node : `${node} (${region})`));
+  const more = nodes.length > names.length ? ` and ${nodes.length - names.length} more` : '';
+  const others = nodes.length === 0 ? 'no other node is heard' : `with ${names.join(', ')}${more}`;
+  const bytes = `${redis.receivedBytesPerS} B/s in, ${redis.sentBytesPerS} B/s out`;
+  return [redis.up ? `fleet: ${others}  ·  Redis ${bytes}` : styled('red', `Redis is away; fleet: ${others}`)];
+}
+
+function linesOf({ node, endpoints, fleet }: Status): string[] {
   const nowMs = Date.now();
   const where =
     node.region ?? (node.location === null ? 'place unknown' : `${node.location.latDeg}, ${node.location.lonDeg}`);
   const listeners = node.listeners.map(({ url }) => url).join(', ');
   return [
     `${styled('bold', node.id)}  ${where}  ·  fermat ${node.version}  ·  up ${agoText(node.startedAt, nowMs)}  ·  ${listeners}`,
+    ...fleetLines(fleet),
     ...(node.shedding.length === 0 ? [] : [styled('red', `requests are turned away: ${node.shedding.join(', ')}`)]),
     '',
-    ...(endpoints.length === 0 ? ['no endpoints'] : tableOf(columnsAt(nowMs), endpoints)),
+    ...(endpoints.length === 0
+      ? ['no endpoints']
+      : tableOf(
+          columnsAt(
+            nowMs,
+            endpoints.some(({ source }) => source != null),
+          ),
+          endpoints,
+        )),
   ];
 }
 

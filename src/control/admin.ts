@@ -144,6 +144,7 @@ function buildApp(
   read('/api/v1/config', () => api.config());
   on('/api/v1/decisions', { GET: (c) => decided(api, c) });
   read('/api/v1/node', () => api.node());
+  read('/api/v1/fleet', () => api.fleet());
   on('/api/v1/explain', { GET: (c) => explained(api, c) });
   on('/api/v1/events', { GET: (c) => streamed(streams, c) });
   read('/api/v1/discovery', () => api.discovery());

@@ -7,15 +7,20 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry
 import { nowMs } from '../clock.ts';
 import { bucketsOf } from '../core/cells.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
+import type { Outcome } from '../core/sample.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import type { SourceView } from './discovery/watched.ts';
 import { addDiscoveryFamilies } from './metrics/discovery.ts';
 import { expiriesOf } from './metrics/expiries.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
+import { Inheritance } from './metrics/inheritance.ts';
 import { addLimitFamilies, type LimitsSource } from './metrics/limits.ts';
+import { OverlayFamilies } from './metrics/overlay.ts';
 import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
+import { ShareFamilies } from './metrics/share.ts';
 import { type Labels, type Series, Totals } from './metrics/totals.ts';
+import type { PeerView } from './overlay/peers.ts';
 import type { EndpointView } from './types.ts';
 
 export type { Names } from './metrics/families.ts';
@@ -28,7 +33,10 @@ export interface MetricsSources {
   readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
   readonly version: string;
   readonly redis: () => RedisSource;
+  /** Other nodes that are heard of. */
+  readonly nodes: () => number;
   readonly limits?: () => LimitsSource;
+  readonly peers?: () => readonly PeerView[];
   readonly discovery: () => readonly SourceView[];
 }
 
@@ -50,7 +58,9 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #totals: Totals;
   readonly #endpointLabels = new Set<string>();
-  #lostSamplesFolded = 0;
+  /** What processes before have counted; a scrape waits for what is on its way (`await`). */
+  readonly inheritance: Inheritance;
+  #awaited: Promise<void> | null = null;
   /** As of the scrape under way, so that its gauges agree. */
   #endpoints: readonly EndpointView[] = [];
   /** A scrape under way; whoever comes meanwhile gets the same one. */
@@ -66,10 +76,13 @@ export class Metrics {
   readonly #workerRestarts: Counter;
   readonly #questions: Counter<'result'>;
   readonly redis: RedisFamilies;
+  readonly #overlay: OverlayFamilies;
+  readonly share: ShareFamilies;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
     this.#totals = new Totals((kind, a, b, c) => labelsOf(sources.names(), kind, a, b, c));
+    this.inheritance = new Inheritance(this.#registry, this.#totals, sources.lanes);
     for (const family of FAMILIES) this.#add(family.name, family.help, family.type, () => this.#samplesOf(family));
     this.#addEndpointGauges();
     this.#addNodeGauges();
@@ -107,7 +120,9 @@ export class Metrics {
     this.#workerRestarts = this.#counter('fermat_worker_restarts_total', 'Workers that died and were replaced.', []);
     this.#questions = this.#counter('fermat_dns_queries_total', 'Names of endpoints asked for.', ['result']);
     addDiscoveryFamilies(this.#registry, sources.discovery);
+    this.#overlay = new OverlayFamilies(this.#registry, sources.peers ?? (() => []));
     this.redis = new RedisFamilies(this.#registry, sources.redis);
+    this.share = new ShareFamilies(this.#registry, sources.nodes);
     if (sources.limits !== undefined) addLimitFamilies(this.#registry, sources.limits);
     this.#addProcessMetrics();
   }
@@ -120,7 +135,6 @@ export class Metrics {
   /** Takes over the counters of a worker that died; call it before its lane is let go or replaced. */
   fold(reader: LaneReader): void {
     this.#totals.fold(reader);
-    this.#lostSamplesFolded += reader.lostSamples;
   }
 
   stateChanged(endpoint: string, to: string, reason: string): void {
@@ -139,6 +153,10 @@ export class Metrics {
   /** Of a sampled decision, or of an exploration. `ms` ≥ 0. */
   regret(pool: string, kind: 'predicted' | 'realised', ms: number): void {
     this.#regret.observe({ pool, kind }, ms / 1000);
+  }
+
+  relayed(pool: string, peer: string, outcome: Outcome): void {
+    this.#overlay.relayed(pool, peer, outcome);
   }
 
   locationLie(endpoint: string): void {
@@ -167,7 +185,13 @@ export class Metrics {
     return this.#scrape;
   }
 
+  /** Scrapes wait for this, which always resolves and soon: until then counters would seem to go back. */
+  await(news: Promise<void>): void {
+    this.#awaited = news;
+  }
+
   async #write(): Promise<string> {
+    await this.#awaited;
     this.#totals.refresh(this.#sources.lanes());
     this.#endpoints = this.#sources.endpoints();
     const parts: string[] = [];
@@ -229,7 +253,7 @@ export class Metrics {
     );
     perWorker('fermat_worker_heap_bytes', 'JavaScript heap in use by a worker.', (r) => r.heapBytes);
     this.#add('fermat_samples_lost_total', 'Samples dropped because the ring of a lane was full.', 'counter', () => [
-      { value: lanes().reduce((sum, { reader }) => sum + reader.lostSamples, this.#lostSamplesFolded) },
+      { value: this.#totals.lostSamples(lanes()) },
     ]);
   }
 

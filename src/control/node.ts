@@ -139,8 +139,7 @@ export class FermatNode implements ControlApi {
     this.#parts.succession.inheritFrom(predecessor);
   }
 
-  #takeOver({ version, memory, tickets, counted }: Handover): void {
-    this.#parts.metrics.inheritance.take(counted);
+  #takeOver({ version, memory, tickets }: Handover): void {
     this.#parts.tickets.adopt(tickets);
     const recalled = this.#parts.fleet.recall(memory);
     const message = `taking over from version ${version}; it knew ${recalled} of the endpoints`;

@@ -221,6 +221,39 @@ export interface ControlApi {
   /** The Prometheus exposition. */
   metrics(): Promise<string>;
   node(): NodeView;
+  /** The other nodes, as heard through Redis. */
+  fleet(): FleetView;
+}
+
+/** GET /api/v1/fleet: who else is there, and how they are heard. */
+export interface FleetView {
+  readonly redis: {
+    readonly configured: boolean;
+    readonly up: boolean;
+    /** Messages of others are heard. */
+    readonly listening: boolean;
+    readonly receivedBytesPerS: number;
+    readonly sentBytesPerS: number;
+  };
+  /** `instance` changes with every start. */
+  readonly self: Pick<FleetNodeView, 'node' | 'instance' | 'region' | 'location'>;
+  /** The nearest first. */
+  readonly nodes: readonly FleetNodeView[];
+}
+
+export interface FleetNodeView {
+  readonly node: string;
+  readonly instance: string;
+  readonly region: string | null;
+  readonly location: LatLon | null;
+  /** Since it was last heard of. */
+  readonly ageMs: number;
+  readonly intervalMs: number;
+  /** It told of so many. */
+  readonly endpoints: number;
+  readonly distanceKm: number | null;
+  /** Its network is ours: the same region, or next to it. */
+  readonly isNear: boolean;
 }
 
 /** GET /api/v1/node: who and where this is; for the console and `status`. */

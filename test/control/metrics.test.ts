@@ -47,6 +47,7 @@ function metricsOf(sources: Partial<MetricsSources>): Metrics {
     geo: () => null,
     listeners: () => [],
     version: '0.1.0',
+    nodes: () => 0,
     redis: () => ({ isConfigured: false, isUp: false, bytes: { received: 0, sent: 0 } }),
     discovery: () => [],
     ...sources,

@@ -168,6 +168,23 @@ export function fakeApi(): FakeApi {
     drain: (id) => known('drain', id),
     enable: (id) => known('enable', id),
     metrics: async () => '# HELP fermat_build_info x\n# TYPE fermat_build_info gauge\nfermat_build_info 1\n',
+    fleet: () => ({
+      redis: { configured: true, up: true, listening: true, receivedBytesPerS: 2048, sentBytesPerS: 512 },
+      self: { node: 'edge-fra-1', instance: '00000000000000a1', region: 'aws:eu-central-1', location: null },
+      nodes: [
+        {
+          node: 'edge-dub-1',
+          instance: '00000000000000a2',
+          region: 'aws:eu-west-1',
+          location: { latDeg: 53.35, lonDeg: -6.26 },
+          ageMs: 420,
+          intervalMs: 2200,
+          endpoints: 7,
+          distanceKm: 1092,
+          isNear: false,
+        },
+      ],
+    }),
     node() {
       return {
         id: 'edge-fra-1',

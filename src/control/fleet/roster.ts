@@ -9,6 +9,7 @@ import type { FleetCohorts } from './cohorts.ts';
 import { type Known, newKnown, place } from './known.ts';
 import { type FleetMemory, memoryOf, recallPools } from './memory.ts';
 import { type PoolState, poolStateOf } from './ranking.ts';
+import { forgetWaits } from './seen.ts';
 import { isEligible } from './terms.ts';
 
 /** In this time after it first appears, a pool's endpoints are all new: nobody needs a slow start beside the others. */
@@ -44,7 +45,7 @@ export class Roster {
         const k = this.#known.get(key) ?? newKnown(endpoint, pool, probe, nowMs);
         k.pool = pool;
         if (probe !== undefined) k.health = { ...k.health, ...(endpoint.via === undefined ? riseOf(probe) : VIA_RISE) };
-        k.shareKey = endpoint.via === undefined ? endpointKey(spec.name, endpoint.url) : null;
+        k.shareKey = endpoint.via === undefined ? endpointKey(spec.name, endpoint.id) : null;
         place(k, endpoint, edge);
         if (this.#drained.has(endpoint.id)) this.#keepDrained(k);
         else k.isDraining = false;
@@ -98,6 +99,7 @@ export class Roster {
       k.wasEligible = eligible;
       if (!eligible) continue;
       forgiveAbsence(k.errors);
+      forgetWaits(k);
       // Another way to an endpoint that is warm has nothing to warm up.
       if (k.spec.via !== undefined) continue;
       const isFirst = !k.hasServed;

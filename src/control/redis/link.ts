@@ -57,6 +57,8 @@ export class RedisLink {
   /** What was last said of the state; null = nothing yet. */
   #saidUp: boolean | null = null;
   readonly #told = new Set<string>();
+  /** Who waits for the first word on the state. */
+  readonly #waiting = new Set<() => void>();
 
   /** Connects in the background; null = there is no Redis, and every call is undefined. */
   constructor(config: RedisConfig | null, options: RedisLinkOptions) {
@@ -146,6 +148,28 @@ export class RedisLink {
     return this.call(what, (redis) => evaluate(redis, script, keys, args) as Promise<T>);
   }
 
+  /** The same where the answer holds bytes: its strings are Buffers. */
+  scriptBytes<T>(
+    what: string,
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<T | undefined> {
+    return this.call(what, (redis) => evaluate(redis, script, keys, args, true) as Promise<T>);
+  }
+
+  /** Resolves as soon as Redis is known to be there (true) or not; at the latest after `timeoutMs`. Never rejects. */
+  async settled(timeoutMs: number): Promise<boolean> {
+    if (this.#config === null || this.#saidUp !== null) return this.isUp;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#waiting.add(resolve);
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    clearTimeout(timer);
+    return this.isUp;
+  }
+
   /**
    * Hears what is published on `channel(name)`, over losses of the connection and changes of the configuration. `onGap`: from
    * now on messages come, and what was said before may have been missed: read what stands. It is called at first, too, as soon
@@ -178,6 +202,8 @@ export class RedisLink {
     this.#circuit = new Circuit();
     this.#saidUp = null;
     this.#told.clear();
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 
   #newSubscriber(config: RedisConfig, client: Redis | Cluster): Redis {
@@ -279,6 +305,8 @@ export class RedisLink {
     const { isUp } = this;
     if (client !== this.#client || isUp === this.#saidUp) return;
     this.#saidUp = isUp;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
     if (isUp) {
       this.#told.clear();
       this.#options.events.emit('info', 'redis.up', 'Redis is there: what nodes share is shared');

@@ -14,16 +14,22 @@ export function script(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
+/** `asBytes`: strings of the answer are Buffers. */
 export async function evaluate(
   redis: RedisCommands,
   { lua, sha }: Script,
   keys: readonly string[],
   args: readonly (string | number | Buffer)[],
+  asBytes = false,
 ): Promise<unknown> {
+  const ask = (command: string, text: string): Promise<unknown> =>
+    asBytes
+      ? redis.callBuffer(command, text, keys.length, ...keys, ...args)
+      : redis.call(command, text, keys.length, ...keys, ...args);
   try {
-    return await redis.evalsha(sha, keys.length, ...keys, ...args);
+    return await ask('evalsha', sha);
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    return redis.eval(lua, keys.length, ...keys, ...args);
+    return ask('eval', lua);
   }
 }

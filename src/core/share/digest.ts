@@ -1,7 +1,7 @@
 // What one node tells the others: for each endpoint what it measured and what it has in flight, and who and where it is.
 //
 // The parts of core/share, for whoever builds on them (the control plane; the simulator of bench/route):
-//   digest.ts   Digest, SharedEndpoint, endpointKey(pool, url)            what is told; plain data, ages instead of moments
+//   digest.ts   Digest, SharedEndpoint, endpointKey(pool, id)             what is told; plain data, ages instead of moments
 //   codec.ts    encodeDigest(digest), decodeDigest(bytes)                 as bytes, strictly checked
 //   changes.ts  new Changes().take(endpoints, most)                       which endpoints are worth telling of this time
 //   peers.ts    new Peers(self).hear(digest, nowMs), .opinionOf(key, …)   all that others told, fading with its age
@@ -71,9 +71,12 @@ export interface SharedCohort {
   readonly count: number;
 }
 
-/** 48 bits that stand for an endpoint on every node: its pool and its URL, whatever its id or slot. An integer ≥ 0. */
-export function endpointKey(pool: string, url: string): number {
-  const text = `${pool}\0${url}`;
+/**
+ * 48 bits that stand for an endpoint on every node: its pool and its id (by default host:port), whatever its slot and by
+ * whatever address a node reaches it. An integer ≥ 0.
+ */
+export function endpointKey(pool: string, id: string): number {
+  const text = `${pool}\0${id}`;
   let a = 0x811c9dc5;
   let b = 0x9747b28c;
   for (let i = 0; i < text.length; i++) {

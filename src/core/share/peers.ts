@@ -44,6 +44,8 @@ export interface Peer {
   sequence: number;
   intervalMs: number;
   heardMs: number;
+  /** When it last told of everything. */
+  wholeMs: number;
   /** As of when all that it told stands. */
   completeMs: number;
   /** Digests so far. */
@@ -98,30 +100,54 @@ export class Peers {
   hear(digest: Digest, nowMs: number, delayMs = 0): Heard {
     if (digest.instance === this.#self.instance) return 'ours';
     let peer = this.#peers.get(digest.instance);
-    if (peer !== undefined && digest.sequence <= peer.sequence) return 'stale';
+    if (peer !== undefined && digest.sequence <= peer.sequence) return this.#fillIn(peer, digest, nowMs, delayMs);
     if (peer === undefined) {
       if (this.#peers.size >= MAX_PEERS) return 'full';
       peer = this.#newPeer(digest);
     }
     const { node, region, place, sequence, intervalMs } = digest;
+    const isGap = !digest.isWhole && sequence !== peer.sequence + 1;
     Object.assign(peer, { node, region, place, sequence, intervalMs, heardMs: nowMs });
     peer.digests++;
-    if (digest.isWhole) peer.cohorts = digest.cohorts;
-    if (digest.isComplete) peer.completeMs = nowMs - delayMs;
+    if (digest.isWhole) Object.assign(peer, { wholeMs: nowMs - delayMs, cohorts: digest.cohorts });
+    // With what was missed, other things may have changed than this tells of.
+    if (isGap) peer.wholeMs = Number.NEGATIVE_INFINITY;
+    else if (digest.isComplete) peer.completeMs = nowMs - delayMs;
     this.#place(peer);
     if (digest.isWhole) this.#forgetBut(peer, new Set(digest.endpoints.map(({ key }) => key)));
+    return this.#take(peer, digest.endpoints, nowMs - delayMs, true);
+  }
+
+  /** A whole digest from before what was heard last: it tells of what nothing was heard of since. */
+  #fillIn(peer: Peer, digest: Digest, nowMs: number, delayMs: number): Heard {
+    if (!digest.isWhole || nowMs - delayMs <= peer.wholeMs) return 'stale';
+    peer.wholeMs = nowMs - delayMs;
+    peer.cohorts = digest.cohorts;
+    return this.#take(peer, digest.endpoints, nowMs - delayMs, false);
+  }
+
+  #take(peer: Peer, endpoints: readonly SharedEndpoint[], atMs: number, isNews: boolean): Heard {
     let heard: Heard = 'ok';
-    for (const endpoint of digest.endpoints) {
+    for (const endpoint of endpoints) {
       const topic = this.#topicOf(endpoint.key);
       if (topic === null) {
         heard = 'full';
         continue;
       }
-      topic.told.set(peer, { peer, endpoint, atMs: nowMs - delayMs });
+      if (!isNews && (topic.told.get(peer)?.atMs ?? Number.NEGATIVE_INFINITY) >= atMs) continue;
+      topic.told.set(peer, { peer, endpoint, atMs });
       topic.isStale = true;
       peer.keys.add(endpoint.key);
     }
     return heard;
+  }
+
+  /** Something may have been told that was not heard: nobody's silence says any more that nothing changed. */
+  missed(): void {
+    for (const peer of this.#peers.values()) {
+      peer.wholeMs = Number.NEGATIVE_INFINITY;
+      peer.completeMs = Number.NEGATIVE_INFINITY;
+    }
   }
 
   /** Forgets whoever was not heard of for three intervals. Gives how many. */
@@ -160,6 +186,7 @@ export class Peers {
       sequence,
       intervalMs,
       heardMs: 0,
+      wholeMs: Number.NEGATIVE_INFINITY,
       completeMs: Number.NEGATIVE_INFINITY,
       digests: 0,
       cohorts: [],
