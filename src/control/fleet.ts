@@ -17,7 +17,7 @@ import { readInflight, writeInflight } from './fleet/inflight.ts';
 import { Judge } from './fleet/judge.ts';
 import { type FleetMemory, readMemory } from './fleet/memory.ts';
 import { learnFromProbe, letsPass } from './fleet/probed.ts';
-import { isInBand, type RowState, rankPool, writePool } from './fleet/ranking.ts';
+import { isInBand, type PoolState, type RowState, rankPool, writePool } from './fleet/ranking.ts';
 import { Roster } from './fleet/roster.ts';
 import { learnFromTraffic, settleBatch, settleDispatch, settleRefusals } from './fleet/seen.ts';
 import { flowOf, ShareHistory } from './fleet/shares.ts';
@@ -97,6 +97,11 @@ export class Fleet {
     this.#history = new ShareHistory(snapshot, shapeOf(snapshot, 0));
     this.#cohorts.install(this.#roster.pools, shape);
     this.tick(nowMs);
+  }
+
+  /** As of the last tick; not to be changed. */
+  get pools(): readonly PoolState[] {
+    return this.#roster.pools;
   }
 
   /** All that is known, for the process that takes over. */
@@ -216,6 +221,8 @@ export class Fleet {
       bytes: ring[base + SAMPLE.BYTES]!,
     });
     if (lied) this.#teller.lied(k);
+    if (k.spec.via !== undefined)
+      this.#options.counters.relayed?.(this.#roster.poolOf(k).spec.name, k.spec.via.peer, outcome);
     const nowMs = this.#options.clock();
     this.#judge.settled(this.#roster.poolOf(k), k, outcome, ring[base + SAMPLE.STATUS]!, atMs, nowMs);
   }

@@ -13,6 +13,8 @@ export interface FleetCounters {
   probed(endpointId: string, ok: boolean, failure: string | null): void;
   switched(poolName: string, reason: string): void;
   locationLie(endpointId: string): void;
+  /** An attempt over another edge has settled. */
+  relayed?(poolName: string, peerId: string, outcome: Outcome): void;
 }
 
 export class Teller {
