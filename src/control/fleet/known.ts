@@ -80,6 +80,8 @@ export interface Known {
   expectedMs: number;
   lateInRow: number;
   wasEligible: boolean;
+  /** W as it last went out of use; NaN = it has not, or had none. */
+  leftServerMs: number;
   /** Whether it was eligible at any time. */
   hasServed: boolean;
   inflight: number;
@@ -149,6 +151,7 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     expectedMs: Number.POSITIVE_INFINITY,
     lateInRow: 0,
     wasEligible: false,
+    leftServerMs: Number.NaN,
     hasServed: false,
     inflight: 0,
     requests: 0,

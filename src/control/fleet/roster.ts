@@ -97,7 +97,10 @@ export class Roster {
       if (eligible === k.wasEligible) continue;
       isChanged = true;
       k.wasEligible = eligible;
-      if (!eligible) continue;
+      if (!eligible) {
+        k.leftServerMs = k.server.ms;
+        continue;
+      }
       forgiveAbsence(k.errors);
       forgetWaits(k);
       // Another way to an endpoint that is warm has nothing to warm up.

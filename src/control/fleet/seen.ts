@@ -113,6 +113,14 @@ export function settleBatch(k: Known): void {
   k.serverAtMs = Math.max(k.serverAtMs, k.batchAtMs);
 }
 
+/**
+ * It is back in use: W is no more than when it went out. What waited while nobody was there and was answered all at once has
+ * measured one absence many times over; that it may be slower than before, its slow start is there to find out.
+ */
+export function forgetWaits(k: Known): void {
+  if (k.leftServerMs < k.server.ms) k.server.ms = k.leftServerMs;
+}
+
 /** In-flight decays towards what is there when nothing settles: tunnels that stay must not look like a queue for ever. */
 const INFLIGHT_TAU_MS = 10_000;
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Known, newKnown } from '../../../src/control/fleet/known.ts';
-import { learnFromTraffic, settleBatch } from '../../../src/control/fleet/seen.ts';
+import { forgetWaits, learnFromTraffic, settleBatch } from '../../../src/control/fleet/seen.ts';
 import { newOutlier, settled } from '../../../src/core/outlier.ts';
 import { OUTCOME, type Outcome } from '../../../src/core/sample.ts';
 import { endpointSpec, PROBE, poolSpec } from '../../support/world.ts';
@@ -55,5 +55,31 @@ describe('an attempt that another one has outrun', () => {
     const gone = known();
     const level = gone.server.ms;
     expect(levelAfter(gone, OUTCOME.CLIENT_GONE, 200)).toBe(level);
+  });
+});
+
+describe('an endpoint that is back', () => {
+  it('is not charged for what waited while it was gone, however many answers came at once on its return', () => {
+    const k = known();
+    const before = k.server.ms;
+    k.leftServerMs = before;
+    for (let tick = 0; tick < 5; tick++) {
+      learn(k, OUTCOME.OK, 15_000, 15_000, 25_000 + tick * 250);
+      settleBatch(k);
+    }
+    expect(k.server.ms).toBeGreaterThan(before * 10);
+    forgetWaits(k);
+    expect(k.server.ms).toBe(before);
+  });
+
+  it('keeps what it was found to be where that is less, or where it was never out', () => {
+    const k = known();
+    k.leftServerMs = 100;
+    forgetWaits(k);
+    expect(k.server.ms).toBeLessThan(100);
+    const fresh = known();
+    const before = fresh.server.ms;
+    forgetWaits(fresh);
+    expect(fresh.server.ms).toBe(before);
   });
 });
