@@ -5,8 +5,10 @@ import { Command, CommanderError } from 'commander';
 import { CliError, complain, EXIT } from './cli/exit.ts';
 import { asking } from './cli/verbs/ask.ts';
 import { configuring } from './cli/verbs/config.ts';
+import { placing } from './cli/verbs/locality.ts';
 import { looking } from './cli/verbs/look.ts';
 import { operating } from './cli/verbs/operate.ts';
+import { registering } from './cli/verbs/register.ts';
 import { running } from './cli/verbs/run.ts';
 import { exit } from './cli/verbs/verb.ts';
 import { ownVersion } from './cli/version.ts';
@@ -26,6 +28,8 @@ function program(): Command {
   configuring(fermat);
   asking(fermat);
   operating(fermat);
+  registering(fermat);
+  placing(fermat);
   looking(fermat);
   return fermat;
 }

@@ -43,3 +43,10 @@ export function seconds(value: string): number {
   if (!(n >= 0.1 && n <= 3600)) throw new InvalidArgumentError('expected seconds from 0.1 to 3600.');
   return n;
 }
+
+export function amount(value: string): number {
+  const n = Number(value);
+  if (value.trim() === '' || !(n >= 0 && n <= 1e9))
+    throw new InvalidArgumentError('expected a number from 0 to 1000000000.');
+  return n;
+}

@@ -1,22 +1,31 @@
 // A name server over UDP, for whatever the tests want said: addresses with a TTL, no such name, SERVFAIL, or nothing at all.
-// It speaks the wire format of RFC 1035 as far as A and AAAA go; what is behind the question (EDNS) is not looked at.
+// It speaks the wire format of RFC 1035 as far as A, AAAA and SRV go; what is behind the question (EDNS) is not looked at.
 
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
-const TYPE = { A: 1, AAAA: 28 } as const;
+const TYPE = { A: 1, AAAA: 28, SRV: 33 } as const;
+type TypeName = keyof typeof TYPE;
 const RCODE = { OK: 0, SERVFAIL: 2, NXDOMAIN: 3 } as const;
 const HEAD_BYTES = 12;
 
 export type DnsReply =
-  | { readonly addresses: readonly string[]; readonly ttlS?: number }
+  | { readonly addresses: readonly string[]; readonly services?: readonly Service[]; readonly ttlS?: number }
   | 'nxdomain'
   | 'servfail'
   | 'silence';
 
+/** An SRV record. */
+export interface Service {
+  readonly priority: number;
+  readonly weight: number;
+  readonly port: number;
+  readonly target: string;
+}
+
 export interface DnsQuestion {
   readonly name: string;
-  readonly type: 'A' | 'AAAA';
+  readonly type: TypeName;
   /** performance.now(). */
   readonly atMs: number;
 }
@@ -26,7 +35,7 @@ export class DnsServer {
   readonly zone = new Map<string, DnsReply>();
   readonly questions: DnsQuestion[] = [];
   /** How late answers of a type are. */
-  readonly delayMs = new Map<'A' | 'AAAA', number>();
+  readonly delayMs = new Map<TypeName, number>();
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
@@ -54,7 +63,7 @@ export class DnsServer {
   #answer(message: Buffer, port: number, address: string): void {
     const asked = questionIn(message);
     if (asked === null) return;
-    const type = asked.type === TYPE.A ? 'A' : 'AAAA';
+    const type = asked.type === TYPE.A ? 'A' : asked.type === TYPE.AAAA ? 'AAAA' : 'SRV';
     this.questions.push({ name: asked.name, type, atMs: performance.now() });
     const reply = this.zone.get(asked.name) ?? 'nxdomain';
     if (reply === 'silence') return;
@@ -84,7 +93,7 @@ function questionIn(message: Buffer): { name: string; type: number; end: number 
     at += 1 + length;
   }
   const type = message.readUInt16BE(at + 1);
-  if (type !== TYPE.A && type !== TYPE.AAAA) return null;
+  if (type !== TYPE.A && type !== TYPE.AAAA && type !== TYPE.SRV) return null;
   return { name: labels.join('.').toLowerCase(), type, end: at + 5 };
 }
 
@@ -93,9 +102,13 @@ function answerTo(query: Buffer, type: number, reply: Exclude<DnsReply, 'silence
   const rcode = reply === 'nxdomain' ? RCODE.NXDOMAIN : reply === 'servfail' ? RCODE.SERVFAIL : RCODE.OK;
   const all = typeof reply === 'object' ? reply.addresses : [];
   const ttlS = typeof reply === 'object' ? (reply.ttlS ?? 1) : 0;
-  const records = all
-    .filter((address) => isIPv6(address) === (type === TYPE.AAAA))
-    .map((address) => recordOf(type, ttlS, address));
+  const services = typeof reply === 'object' ? (reply.services ?? []) : [];
+  const records =
+    type === TYPE.SRV
+      ? services.map((service) => recordOf(type, ttlS, srvData(service)))
+      : all
+          .filter((address) => isIPv6(address) === (type === TYPE.AAAA))
+          .map((address) => recordOf(type, ttlS, addressData(address)));
   const head = Buffer.from(query);
   head.writeUInt16BE(0x8180 | rcode, 2); // a response, recursion available
   head.writeUInt16BE(records.length, 6);
@@ -103,8 +116,21 @@ function answerTo(query: Buffer, type: number, reply: Exclude<DnsReply, 'silence
   return Buffer.concat([head, ...records]);
 }
 
-function recordOf(type: number, ttlS: number, address: string): Buffer {
-  const data = type === TYPE.A ? Buffer.from(address.split('.').map(Number)) : bytesOfIpv6(address);
+function addressData(address: string): Buffer {
+  return isIPv6(address) ? bytesOfIpv6(address) : Buffer.from(address.split('.').map(Number));
+}
+
+/** RFC 2782. */
+function srvData({ priority, weight, port, target }: Service): Buffer {
+  const numbers = Buffer.alloc(6);
+  numbers.writeUInt16BE(priority, 0);
+  numbers.writeUInt16BE(weight, 2);
+  numbers.writeUInt16BE(port, 4);
+  const labels = target.split('.').flatMap((label) => [Buffer.from([label.length]), Buffer.from(label)]);
+  return Buffer.concat([numbers, ...labels, Buffer.from([0])]);
+}
+
+function recordOf(type: number, ttlS: number, data: Buffer): Buffer {
   const head = Buffer.alloc(12);
   head.writeUInt16BE(0xc00c, 0); // the name of the question
   head.writeUInt16BE(type, 2);

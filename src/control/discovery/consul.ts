@@ -9,7 +9,7 @@ import type { ConsulSpec } from './spec.ts';
 
 /** Consul adds up to a sixteenth of it by chance. */
 const WAIT_S = 55;
-const ANSWER_MS = (WAIT_S + WAIT_S / 16 + 10) * 1000;
+const ANSWER_MS = Math.ceil(WAIT_S + WAIT_S / 16 + 10) * 1000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** A catalogue that changes all the time is not asked without a breath. */
 const LEAST_GAP_MS = 100;

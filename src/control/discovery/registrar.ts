@@ -6,11 +6,9 @@ import type { Refusal } from '../types.ts';
 import type { Book } from './book.ts';
 import { judge } from './entries.ts';
 import type { RegistrySource } from './registry.ts';
-import { isSignedBy, MAX_SKEW_MS, type Message } from './signing.ts';
+import { isSignedBy, MAX_SKEW_MS, MAX_TTL_MS, type Message, MIN_TTL_MS } from './signing.ts';
 import type { DiscoverSpec } from './spec.ts';
 
-export const MIN_TTL_MS = 1000;
-export const MAX_TTL_MS = 10 * 60_000;
 const DEFAULT_TTL_MS = 10_000;
 
 /** A request as it came. */
@@ -89,7 +87,7 @@ function register(
 function leave({ book, source }: Desk, registered: Registered, atMs: number, nowMs: number): Registered | Refusal {
   const taken = book.leave(registered.url, atMs, nowMs);
   if (taken !== 'taken') return refused(taken);
-  source.changed(new Set([registered.url]));
+  source.changed(registered.url);
   return registered;
 }
 

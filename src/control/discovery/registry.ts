@@ -3,11 +3,16 @@
 import type { Book } from './book.ts';
 import type { Sink, Source, SourceTools } from './source.ts';
 
+const GATHER_MS = 20;
+
 export class RegistrySource implements Source {
   readonly #book: Book;
   readonly #sink: Sink;
   readonly #clock: () => number;
   #timer: NodeJS.Timeout | null = null;
+  #telling: NodeJS.Timeout | null = null;
+  /** URLs of those who have said goodbye since it was told. */
+  #left = new Set<string>();
   #isStopped = false;
 
   constructor(book: Book, sink: Sink, { clock }: SourceTools) {
@@ -21,11 +26,18 @@ export class RegistrySource implements Source {
     if (this.#book.size > 0) this.changed();
   }
 
-  /** Somebody has registered, or left. */
-  changed(left: ReadonlySet<string> = new Set()): void {
+  /** Somebody has registered, or left. Told a moment later: after a restart of the edge, all come at once. */
+  changed(left: string | null = null): void {
+    if (left !== null) this.#left.add(left);
     if (this.#isStopped) return;
+    this.#telling ??= setTimeout(() => this.#tell(), GATHER_MS).unref();
+  }
+
+  #tell(): void {
+    this.#telling = null;
     this.#book.expire(this.#clock());
-    this.#sink.found(this.#book.entries(), left);
+    this.#sink.found(this.#book.entries(), this.#left);
+    this.#left = new Set();
     this.renewed();
   }
 
@@ -47,5 +59,6 @@ export class RegistrySource implements Source {
   async stop(): Promise<void> {
     this.#isStopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#telling !== null) clearTimeout(this.#telling);
   }
 }

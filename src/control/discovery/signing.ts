@@ -7,6 +7,9 @@ export const TIMESTAMP_FIELD = 'x-fermat-timestamp';
 export const SIGNATURE_FIELD = 'x-fermat-signature';
 /** Between the clocks of the two machines. ms */
 export const MAX_SKEW_MS = 60_000;
+/** How long a registration may be good for. ms */
+export const MIN_TTL_MS = 1000;
+export const MAX_TTL_MS = 10 * 60_000;
 
 export interface Message {
   readonly method: string;

@@ -1,0 +1,99 @@
+// What is believed of a source: never less than it said on the strength of one odd answer.
+
+import { describe, expect, test } from 'vitest';
+import { type FoundEndpoint, judge } from '../../../src/control/discovery/entries.ts';
+import { Keeper } from '../../../src/control/discovery/keeper.ts';
+import { DIRECTORY, specOf } from './support.ts';
+
+function endpoints(...hosts: string[]): readonly FoundEndpoint[] {
+  return judge(
+    hosts.map((host) => ({ at: host, endpoint: { url: `http://${host}` } })),
+    specOf(DIRECTORY),
+  ).endpoints;
+}
+
+const hostsOf = (keeper: Keeper) => keeper.endpoints.map(({ host }) => host).sort();
+
+describe('an answer', () => {
+  test('that is large enough is believed at once, whatever it leaves out', () => {
+    const keeper = new Keeper(1, 30_000);
+    keeper.take(endpoints('a', 'b'), 0);
+    keeper.take(endpoints('b', 'c'), 1);
+    expect(hostsOf(keeper)).toEqual(['b', 'c']);
+    expect(keeper.dueAtMs).toBeNull();
+  });
+
+  test('that is empty is believed when the grace is over', () => {
+    const keeper = new Keeper(1, 30_000);
+    keeper.take(endpoints('a', 'b'), 0);
+    keeper.take([], 1000);
+    expect(hostsOf(keeper)).toEqual(['a', 'b']);
+    expect(keeper.dueAtMs).toBe(31_000);
+    keeper.tick(30_999);
+    expect(hostsOf(keeper)).toEqual(['a', 'b']);
+    keeper.tick(31_000);
+    expect(hostsOf(keeper)).toEqual([]);
+    expect(keeper.dueAtMs).toBeNull();
+  });
+
+  test('that is good again within the grace ends the doubt', () => {
+    const keeper = new Keeper(1, 30_000);
+    keeper.take(endpoints('a'), 0);
+    keeper.take([], 1000);
+    keeper.take(endpoints('b'), 2000);
+    keeper.tick(60_000);
+    expect(hostsOf(keeper)).toEqual(['b']);
+  });
+
+  test('below the minimum brings its new ones at once, and takes none away before the grace is over', () => {
+    const keeper = new Keeper(2, 10_000);
+    keeper.take(endpoints('a', 'b'), 0);
+    keeper.take(endpoints('c'), 1000);
+    expect(hostsOf(keeper)).toEqual(['a', 'b', 'c']);
+    keeper.take(endpoints('d'), 5000);
+    expect(hostsOf(keeper)).toEqual(['a', 'b', 'c', 'd']);
+    keeper.tick(11_000);
+    expect(hostsOf(keeper)).toEqual(['d']);
+  });
+
+  test('repeated does not prolong the grace', () => {
+    const keeper = new Keeper(1, 10_000);
+    keeper.take(endpoints('a'), 0);
+    for (let atMs = 1000; atMs <= 11_000; atMs += 1000) keeper.take([], atMs);
+    expect(hostsOf(keeper)).toEqual([]);
+  });
+
+  test('that is the first is believed, however small', () => {
+    const keeper = new Keeper(3, 30_000);
+    keeper.take(endpoints('a'), 0);
+    expect(hostsOf(keeper)).toEqual(['a']);
+    expect(keeper.dueAtMs).toBeNull();
+  });
+});
+
+test('who has said goodbye needs no grace', () => {
+  const keeper = new Keeper(1, 30_000);
+  keeper.take(endpoints('a'), 0);
+  keeper.take([], 1000, new Set(['http://a']));
+  expect(hostsOf(keeper)).toEqual([]);
+});
+
+test('a failure changes nothing, and while it lasts no doubt becomes certainty', () => {
+  const keeper = new Keeper(1, 10_000);
+  keeper.take(endpoints('a'), 0);
+  keeper.take([], 1000);
+  keeper.fail();
+  keeper.tick(100_000);
+  expect(hostsOf(keeper)).toEqual(['a']);
+  keeper.take([], 100_001);
+  expect(hostsOf(keeper)).toEqual([]);
+});
+
+test('what another process knew is only a beginning', () => {
+  const keeper = new Keeper(1, 10_000);
+  keeper.adopt(endpoints('a'));
+  expect(hostsOf(keeper)).toEqual(['a']);
+  keeper.take(endpoints('b'), 0);
+  keeper.adopt(endpoints('a'));
+  expect(hostsOf(keeper)).toEqual(['b']);
+});

@@ -1,0 +1,205 @@
+// Registrations as they come over HTTP: who may, what counts once, when somebody's time is over.
+
+import { describe, expect, test } from 'vitest';
+import { Book } from '../../../src/control/discovery/book.ts';
+import { type Desk, type Registration, take } from '../../../src/control/discovery/registrar.ts';
+import { RegistrySource } from '../../../src/control/discovery/registry.ts';
+import { signatureOf } from '../../../src/control/discovery/signing.ts';
+import { delay, until } from '../../support/until.ts';
+import { REGISTRY, Remembering, specOf, tools } from './support.ts';
+
+const TOKEN = '0123456789abcdef';
+const WALL_MS = 1_795_000_000_000;
+
+interface Counter {
+  readonly desk: Desk;
+  readonly sink: Remembering;
+  /** Sends a message, `fields` of which are changed after it was signed. */
+  say(
+    action: Registration['action'],
+    body: unknown,
+    atMs?: number,
+    fields?: Partial<Registration>,
+  ): ReturnType<typeof take>;
+}
+
+function counter(): Counter {
+  const sink = new Remembering();
+  const book = new Book();
+  const desk = { spec: specOf(REGISTRY), book, source: new RegistrySource(book, sink, tools) };
+  return {
+    desk,
+    sink,
+    say(action, told, atMs = WALL_MS, fields = {}) {
+      const body = typeof told === 'string' ? told : JSON.stringify(told);
+      const path = `/api/v1/${action}/shop`;
+      const signature = signatureOf(TOKEN, { method: 'POST', path, atMs, body });
+      const request = {
+        action,
+        pool: 'shop',
+        method: 'POST',
+        path,
+        timestamp: String(atMs),
+        signature,
+        body,
+        ...fields,
+      };
+      return take(request, desk, tools.clock(), WALL_MS);
+    },
+  };
+}
+
+const URL_A = 'http://10.0.0.7:8080';
+
+describe('a registration', () => {
+  test('that is signed puts the endpoint into the pool', async () => {
+    const { say, sink } = counter();
+    expect(say('register', { url: URL_A, region: 'aws:eu-central-1', ttl: '30s' })).toEqual({
+      pool: 'shop',
+      url: URL_A,
+      ttlMs: 30_000,
+    });
+    await until(() => sink.answers.length > 0, 'the answer');
+    expect(sink.answers).toEqual([[{ at: URL_A, endpoint: { url: URL_A, region: 'aws:eu-central-1' } }]]);
+  });
+
+  test('again with the same words tells nobody anything, with others it does', async () => {
+    const { say, sink } = counter();
+    say('register', { url: URL_A });
+    await until(() => sink.answers.length > 0, 'the first answer');
+    say('register', { url: URL_A }, WALL_MS + 1);
+    await delay(100);
+    expect(sink.answers).toHaveLength(1);
+    say('register', { url: URL_A, weight: 2 }, WALL_MS + 2);
+    await until(() => sink.answers.length > 1, 'the second answer');
+  });
+
+  test('of many at once is told once', async () => {
+    const { say, sink } = counter();
+    for (let i = 0; i < 100; i++) say('register', { url: `http://10.0.0.${i}:80` });
+    await until(() => sink.answers.length > 0, 'the answer');
+    expect(sink.urls).toHaveLength(100);
+    expect(sink.answers).toHaveLength(1);
+  });
+
+  test.each<[string, Partial<Registration>]>([
+    ['another path', { path: '/api/v1/register/other' }],
+    ['another method', { method: 'PUT' }],
+    ['another body', { body: JSON.stringify({ url: 'http://10.6.6.6:80' }) }],
+    ['another time', { timestamp: String(WALL_MS + 1) }],
+    ['no time', { timestamp: null }],
+    ['a time that is no number', { timestamp: 'soon' }],
+    ['another signature', { signature: `v1=${'0'.repeat(64)}` }],
+    ['no signature', { signature: null }],
+  ])('with %s than was signed is refused, and nothing changes', (_, fields) => {
+    const { say, sink } = counter();
+    expect(say('register', { url: URL_A }, WALL_MS, fields)).toMatchObject({ status: 401, code: 'unauthorized' });
+    expect(sink.answers).toEqual([]);
+  });
+
+  test('for a pool that takes none is refused in the same words as a wrong signature', () => {
+    const { say } = counter();
+    const wrong = say('register', { url: URL_A }, WALL_MS, { signature: 'v1=0' });
+    const request = {
+      action: 'register' as const,
+      pool: 'x',
+      method: 'POST',
+      path: '/',
+      timestamp: '1',
+      signature: null,
+      body: '',
+    };
+    expect(take(request, null, 0, WALL_MS)).toEqual(wrong);
+  });
+
+  test('sent twice counts once', () => {
+    const { say } = counter();
+    say('register', { url: URL_A });
+    expect(say('register', { url: URL_A })).toMatchObject({ status: 409, code: 'replayed' });
+    expect(say('register', { url: URL_A }, WALL_MS - 1)).toMatchObject({ status: 409 });
+  });
+
+  test('does not come back by an older message when it has left', async () => {
+    const { say, desk, sink } = counter();
+    say('register', { url: URL_A });
+    say('deregister', { url: URL_A }, WALL_MS + 10);
+    await until(() => sink.left.length > 0, 'the goodbye');
+    expect(sink.left.at(-1)).toEqual(new Set([URL_A]));
+    expect(say('register', { url: URL_A }, WALL_MS + 5)).toMatchObject({ status: 409 });
+    expect(say('deregister', { url: URL_A }, WALL_MS + 10)).toMatchObject({ status: 409 });
+    expect(desk.book.size).toBe(0);
+    expect(say('register', { url: URL_A }, WALL_MS + 11)).toMatchObject({ url: URL_A });
+  });
+
+  test('is not even taken when the goodbye came first', () => {
+    const { say, desk } = counter();
+    expect(say('deregister', { url: URL_A }, WALL_MS + 10)).toMatchObject({ ttlMs: 0 });
+    expect(say('register', { url: URL_A }, WALL_MS + 5)).toMatchObject({ status: 409 });
+    expect(desk.book.size).toBe(0);
+  });
+
+  test.each([-61_000, 61_000])('that is %i ms from our clock is refused, and told so', (byMs) => {
+    const words = byMs > 0 ? '61 s ahead of' : '61 s behind';
+    expect(counter().say('register', { url: URL_A }, WALL_MS + byMs)).toMatchObject({
+      status: 401,
+      code: 'clock_skew',
+      message: expect.stringContaining(words),
+    });
+  });
+
+  test.each<[unknown, string]>([
+    ['{', 'not JSON'],
+    ['[]', 'not a JSON object'],
+    [{ url: 'nonsense' }, 'url: not a URL'],
+    [{ url: URL_A, ttl: '1ms' }, 'ttl'],
+    [{ url: URL_A, ttl: '1h' }, 'ttl'],
+    [{ url: URL_A, colour: 'red' }, 'unknown key'],
+    [{ url: 'unix:/run/docker.sock' }, 'a socket of this machine'],
+  ])('%j is refused in words', (body, words) => {
+    expect(counter().say('register', body)).toMatchObject({ status: 422, message: expect.stringContaining(words) });
+  });
+
+  test('beyond what a pool can take is refused, those who are there go on', () => {
+    const { say } = counter();
+    for (let i = 0; i < 1000; i++) say('register', { url: `http://10.0.${i >> 8}.${i & 255}:80` });
+    expect(say('register', { url: 'http://10.9.9.9:80' })).toMatchObject({ status: 409, code: 'pool_full' });
+    expect(say('register', { url: 'http://10.0.0.0:80' }, WALL_MS + 1)).toMatchObject({ ttlMs: 10_000 });
+  });
+});
+
+describe('a time that runs out', () => {
+  test('takes the endpoint away, and it may come back', async () => {
+    const { say, desk, sink } = counter();
+    say('register', { url: URL_A, ttl: '1s' });
+    say('register', { url: 'http://10.0.0.8:80', ttl: '60s' });
+    const startMs = performance.now();
+    await until(() => sink.urls?.length === 1, 'the end of the first');
+    expect(performance.now() - startMs).toBeGreaterThan(900);
+    expect(sink.urls).toEqual(['http://10.0.0.8:80']);
+    expect(say('register', { url: URL_A }, WALL_MS + 1)).toMatchObject({ url: URL_A });
+    await desk.source.stop();
+  });
+
+  test('is longer by every message', () => {
+    const book = new Book();
+    book.register('a', {}, 1000, 1, 0);
+    book.register('a', {}, 1000, 2, 900);
+    expect(book.expire(1500)).toBe(false);
+    expect(book.nextMs).toBe(1900);
+    expect(book.expire(1900)).toBe(true);
+    expect(book.nextMs).toBeNull();
+  });
+
+  test('is what is left of it in a process that takes over', () => {
+    const [before, after] = [new Book(), new Book()];
+    before.register('a', { url: 'a' }, 10_000, 5, 1000);
+    before.leave('b', 6, 1000);
+    after.recall(JSON.parse(JSON.stringify(before.memory(3000))), 50);
+    after.recall('nonsense', 50);
+    after.recall([null, { url: 7 }], 50);
+    expect(after.entries()).toEqual([{ at: 'a', endpoint: { url: 'a' } }]);
+    expect(after.nextMs).toBe(8050);
+    expect(after.register('a', {}, 1000, 5, 60)).toBe('replayed');
+    expect(after.register('b', {}, 1000, 6, 60)).toBe('replayed');
+  });
+});

@@ -1,0 +1,52 @@
+// A sink that remembers, and specs with everything at its default.
+
+import type { Entry, Sink, SourceTools } from '../../../src/control/discovery/source.ts';
+import type { DiscoverSpec, SourceSpec } from '../../../src/control/discovery/spec.ts';
+import { createEventLog } from '../../../src/control/events.ts';
+import { until } from '../../support/until.ts';
+
+export const tools: SourceTools = {
+  clock: () => performance.now(),
+  random: () => 0,
+  events: createEventLog({ level: 'silent', write: () => {} }),
+};
+
+export class Remembering implements Sink {
+  readonly answers: (readonly Entry[])[] = [];
+  readonly left: ReadonlySet<string>[] = [];
+  readonly failures: string[] = [];
+  problems: readonly string[] = [];
+
+  found(entries: readonly Entry[], left: ReadonlySet<string> = new Set()): void {
+    this.answers.push(entries);
+    this.left.push(left);
+  }
+
+  failed(what: string): void {
+    this.failures.push(what);
+  }
+
+  complain(problems: readonly string[]): void {
+    this.problems = problems;
+  }
+
+  /** URLs of the last answer. */
+  get urls(): unknown[] | null {
+    return this.answers.at(-1)?.map(({ endpoint }) => endpoint.url) ?? null;
+  }
+}
+
+export function specOf(from: SourceSpec, more: Partial<DiscoverSpec> = {}): DiscoverSpec {
+  const defaults = { region: null, location: null, weight: 1, capacity: 0, egressUsdPerGb: 0, labels: {} };
+  return { name: from.kind, minimum: 1, graceMs: 30_000, defaults, from, ...more };
+}
+
+export const DIRECTORY: SourceSpec = { kind: 'directory', path: '/nowhere' };
+export const REGISTRY: SourceSpec = { kind: 'registry', token: '0123456789abcdef', networks: [] };
+
+/** The last answer is these, in any order. */
+export function untilTold(sink: Remembering, urls: readonly string[]): Promise<unknown> {
+  const wanted = [...urls].sort().join();
+  const check = () => sink.urls !== null && [...sink.urls].sort().join() === wanted;
+  return until(check, `an answer of ${wanted || 'nobody'}`, 8000);
+}
