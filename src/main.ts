@@ -41,6 +41,7 @@ export async function run(options: RunOptions): Promise<number> {
   const onReplaced = (): void => life.retire(node);
   const node = await FermatNode.create({ configFile, overrides, events, version: versionOf(), onReplaced }, loaded);
   life.listen(node);
+  if (predecessor !== null) node.inheritFrom(predecessor);
   try {
     await node.start(predecessor?.handover ?? null);
   } catch (error) {

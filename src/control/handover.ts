@@ -27,6 +27,8 @@ export interface Handover {
   readonly names: Readonly<Record<string, unknown>>;
   /** Discovery.memory(); not given by versions that had none. */
   readonly discovered?: unknown;
+  /** Counters so far, told again later; not given by versions that kept them. */
+  readonly counted?: unknown;
   /** Fleet.memory(). */
   readonly memory: unknown;
 }
@@ -35,6 +37,17 @@ export interface Handover {
 export type Answer =
   | { readonly type: 'ready'; readonly version: string }
   | { readonly type: 'failed'; readonly isConfig: boolean; readonly problems: readonly string[] };
+
+/** What the one that gives tells while it drains: all that it has counted so far (metrics/inheritance.ts). */
+export interface Told {
+  readonly type: 'counted';
+  readonly counted: unknown;
+}
+
+/** null = it is none. */
+export function readTold(given: unknown): Told | null {
+  return (given as Partial<Told> | null)?.type === 'counted' ? (given as Told) : null;
+}
 
 /** null = of another form: then even the sockets mean nothing to us. */
 export function readHandover(given: unknown): Handover | null {

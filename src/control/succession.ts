@@ -1,19 +1,26 @@
 // A hot restart, from this process's side: everything that listens is counted, a successor gets it, and when it is ready this
 // process has only to drain. Until then nothing is given up: whatever goes wrong, all is as it was.
 
+import { setTimeout as after } from 'node:timers/promises';
 import type { Discovery } from './discovery/discovery.ts';
 import type { Fleet } from './fleet.ts';
+import type { Metrics } from './metrics.ts';
 import type { Names } from './names.ts';
+import type { Predecessor } from './predecessor.ts';
 import type { Running } from './running.ts';
 import { type Outcome, Successor } from './successor.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { TicketKeys } from './tickets.ts';
 import type { EventLog, ReplaceResult } from './types.ts';
 
+/** How often a successor hears what is counted here while this process drains. */
+const TELL_MS = 2000;
+
 export interface SuccessionParts {
   readonly events: EventLog;
   readonly discovery: Discovery;
   readonly fleet: Fleet;
+  readonly metrics: Metrics;
   readonly names: Names;
   readonly running: Running;
   readonly supervisor: Supervisor;
@@ -30,6 +37,10 @@ export interface SuccessionParts {
 export class Succession {
   readonly #parts: SuccessionParts;
   #successor: Successor | null = null;
+  /** It has taken over, and is told what is still counted here. */
+  #heir: Successor | null = null;
+  #telling: NodeJS.Timeout | null = null;
+  #predecessorGone: Promise<void> = Promise.resolve();
   #isUnderWay = false;
   #isAbandoned = false;
 
@@ -76,7 +87,7 @@ export class Succession {
   }
 
   async #attempt(): Promise<Outcome> {
-    const { discovery, fleet, names, running, supervisor, tickets, version } = this.#parts;
+    const { discovery, fleet, metrics, names, running, supervisor, tickets, version } = this.#parts;
     try {
       const sockets = await supervisor.hold();
       if (this.#isAbandoned) throw new Error('this process is ending');
@@ -88,14 +99,42 @@ export class Succession {
         names: names.known(),
         discovered: discovery.memory(),
         memory: fleet.memory(),
+        counted: await metrics.inheritance.counted(),
       };
       this.#successor = new Successor(estate, (pid) => this.#lost(pid));
-      return await this.#successor.outcome;
+      const outcome = await this.#successor.outcome;
+      if (outcome.ok) await this.#bequeath(this.#successor);
+      return outcome;
     } catch (error) {
       return { ok: false, isConfig: false, problems: [error instanceof Error ? error.message : String(error)] };
     } finally {
       this.#successor = null;
     }
+  }
+
+  async #bequeath(heir: Successor): Promise<void> {
+    this.#heir = heir;
+    this.#telling = setInterval(() => void this.#tell(heir), TELL_MS).unref();
+    await this.#tell(heir);
+  }
+
+  async #tell(heir: Successor): Promise<void> {
+    await heir.tell(await this.#parts.metrics.inheritance.counted());
+  }
+
+  /** Scrapes wait until the process before has told what it has counted. */
+  inheritFrom(predecessor: Predecessor): void {
+    const { metrics } = this.#parts;
+    metrics.inheritance.take(predecessor.handover.counted);
+    metrics.await(predecessor.hearCounted((counted) => metrics.inheritance.take(counted)));
+    this.#predecessorGone = predecessor.gone;
+  }
+
+  /** Nothing is counted here any more: the successor gets the last of it, for `graceMs` also of the one before that still drains. */
+  async conclude(graceMs: number): Promise<void> {
+    await Promise.race([this.#predecessorGone, after(graceMs)]);
+    if (this.#telling !== null) clearInterval(this.#telling);
+    if (this.#heir !== null) await this.#tell(this.#heir);
   }
 
   /** It is too late to go on: our sockets are closed. */

@@ -1,12 +1,12 @@
 // The process that is to take over, as the one that gives sees it: started from the same installation (which may have been
-// upgraded under its path), handed the listening sockets, and waited for. It is told nothing more once it is ready; if it does
-// not get so far it is ended, and nothing has changed.
+// upgraded under its path), handed the listening sockets, and waited for. Once it is ready it is told what is still counted
+// here, and nothing else; if it does not get so far it is ended, and nothing has changed.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ListeningSocket } from '../core/handover.ts';
-import { FIRST_FD, HANDOVER_FORM, type Handover, readAnswer, SUCCESSOR_ENV } from './handover.ts';
+import { FIRST_FD, HANDOVER_FORM, type Handover, readAnswer, SUCCESSOR_ENV, type Told } from './handover.ts';
 
 /** A successor reads its configuration and databases, and waits for its first probes. ms */
 const READY_MS = 30_000;
@@ -53,6 +53,14 @@ export class Successor {
     this.#fail([why]);
   }
 
+  /** What was counted here so far. Resolves when it is on its way, or when nobody is there to hear it. */
+  tell(counted: unknown): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#child.connected) return resolve();
+      this.#child.send({ type: 'counted', counted } satisfies Told, () => resolve());
+    });
+  }
+
   #listen(): void {
     const child = this.#child;
     const timer = setTimeout(() => this.#fail([`not ready within ${READY_MS / 1000} s`]), READY_MS);
@@ -68,9 +76,12 @@ export class Successor {
       child.removeAllListeners();
       child.on('error', () => {}); // of a channel that the other side has closed
       if (ok) child.once('exit', () => this.#onLost(child.pid!));
-      else child.kill('SIGKILL'); // it may hold our sockets, and accept from them
-      if (child.connected) child.disconnect();
+      else {
+        child.kill('SIGKILL'); // it may hold our sockets, and accept from them
+        if (child.connected) child.disconnect();
+      }
       child.unref();
+      child.channel?.unref();
     });
   }
 

@@ -85,7 +85,9 @@ describe('decisions of two workers under load', () => {
     }
     const answered = records.filter(({ outcome }) => outcome === 'ok');
     expect(answered.length / records.length).toBeGreaterThan(0.95);
-    for (const { firstByteMs, bytes } of answered) expect([firstByteMs! > 0, bytes]).toEqual([true, 100]);
+    for (const { firstByteMs, bytes } of answered) expect([firstByteMs !== null, bytes]).toEqual([true, 100]);
+    // A worker that has much to do may see to both ends of an exchange in one turn of its loop.
+    expect(answered.filter(({ firstByteMs }) => firstByteMs! > 0).length).toBeGreaterThan(answered.length / 2);
 
     const path = file(lines);
     const again = await runFermat(['replay', path]);

@@ -184,6 +184,55 @@ describe('the successor', () => {
   );
 });
 
+describe('what has been counted', () => {
+  // Rates were cut at every hot restart, and what the old process served to its end was counted by nobody.
+  it(
+    'goes on over two hot restarts, with what the one before still served, and never back',
+    async () => {
+      await start(simpleConfig([origin.url], {}, { workers: 2, shutdown: { drainDelay: '0s', timeout: '10s' } }));
+      const exposition = async (): Promise<string> => (await askAnew(fermat, '/metrics')).text;
+      const sumOf = (text: string, name: string): number =>
+        text
+          .split('\n')
+          .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+          .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+      const counters = [
+        'fermat_requests_total',
+        'fermat_request_duration_seconds_count',
+        'fermat_probes_total',
+        'fermat_config_reloads_total',
+        'fermat_regret_seconds_count',
+      ];
+      let finish = (): void => {};
+      origin.script = (request) => {
+        if (request.target !== '/slow') return request.answer();
+        finish = () => request.answer();
+      };
+      await statuses(fermat.port, 40);
+      await fermat.admin('/api/v1/reload', { method: 'POST' });
+      await until(async () => sumOf(await exposition(), 'fermat_regret_seconds_count') > 0, 'a decision');
+      using slow = await rawClient(fermat.port);
+      await slow.send(get('/slow'));
+      await until(() => origin.requests.some(({ target }) => target === '/slow'), 'the slow request');
+      let before = await exposition();
+      for (let round = 1; round <= 2; round++) {
+        await hotRestart(fermat);
+        const after = await exposition();
+        for (const name of counters) expect([name, sumOf(after, name) >= sumOf(before, name)]).toEqual([name, true]);
+        expect(sumOf(after, 'fermat_requests_total')).toBe(40 + (round - 1) * 10);
+        await statuses(fermat.port, 10);
+        before = await exposition();
+      }
+      finish();
+      await slow.answer();
+      await until(async () => sumOf(await exposition(), 'fermat_requests_total') === 61, 'the last of the first one');
+      expect(await fermat.ended()).toEqual({ code: 0, signal: null });
+      expect(sumOf(await exposition(), 'fermat_request_duration_seconds_count')).toBe(61);
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe('systemd, where it waits to be told,', () => {
   it(
     'hears of every process that serves',

@@ -40,7 +40,10 @@ async function askedAtOnce(count: number, to: number | string, from?: string): P
   let waiting = 0;
   origin.script = async (request) => {
     waiting++;
-    await until(() => waiting >= count || clients.some(({ isClosed, pending }) => isClosed || pending.length > 0));
+    // Who is turned away may have been told so before it could ask, and then has only heard the end.
+    const isRefused = ({ hasEnded, isClosed, pending }: RawClient): boolean =>
+      hasEnded || isClosed || pending.length > 0;
+    await until(() => waiting >= count || clients.some(isRefused), 'all of them, or a refusal');
     request.answer();
   };
   const clients: RawClient[] = [];
