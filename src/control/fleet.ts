@@ -173,7 +173,7 @@ export class Fleet {
     });
     const { peers } = this.#options;
     for (const k of this.#roster.known()) {
-      if (peers !== undefined) takeOpinion(k, peers, nowMs - this.#tickedMs, nowMs);
+      if (peers !== undefined) takeOpinion(k, peers, nowMs);
       settleBatch(k);
       settleDispatch(k, nowMs - this.#tickedMs);
       settleRefusals(k, nowMs - this.#tickedMs, nowMs);

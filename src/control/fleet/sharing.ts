@@ -2,14 +2,11 @@
 // The rules are core/share's; here they meet Known. What is measured here comes first everywhere.
 
 import { errorRatio } from '../../core/score/errors.ts';
-import { gainOf } from '../../core/score/server.ts';
 import type { SharedEndpoint } from '../../core/share/digest.ts';
-import { leaned, loadFactor, noOpinion, type Opinion, sharedServerMs } from '../../core/share/opinion.ts';
+import { leaned, sharedServerMs } from '../../core/share/opinion.ts';
 import type { Peers } from '../../core/share/peers.ts';
 import { type Known, measuredNetworkMs } from './known.ts';
 
-/** What others have in flight on average is that of late: as long as W remembers. */
-const MEAN_TAU_MS = 3000;
 /** Others' failures count as so many answers, until so many of our own have come lately. */
 const ERROR_WEIGHT = 4;
 const OWN_ANSWERS = 10;
@@ -37,11 +34,8 @@ export function sharedOf(k: Known, nowMs: number): SharedEndpoint | null {
 }
 
 /** Brings what others say of it up to date. Once a tick. */
-export function takeOpinion(k: Known, peers: Peers, elapsedMs: number, nowMs: number): void {
-  const opinion = k.shareKey === null ? null : peers.opinionOf(k.shareKey, k.spec.location, nowMs);
-  const gain = k.peers === null ? 1 : gainOf(elapsedMs, MEAN_TAU_MS);
-  k.peers = opinion;
-  k.othersMean = opinion === null ? 0 : k.othersMean + (opinion.inflight - k.othersMean) * gain;
+export function takeOpinion(k: Known, peers: Peers, nowMs: number): void {
+  k.peers = k.shareKey === null ? null : peers.opinionOf(k.shareKey, k.spec.location, nowMs);
 }
 
 /** What requests take beyond a quiet probe: own answers and the others'; null = others do not know. ms. */
@@ -51,19 +45,15 @@ export function sharedOffsetMs(k: Known): number | null {
   return leaned(k.offsetMs, k.offsetCount, o.offsetMs, o.serverWeight);
 }
 
-/** W with the queue and the load of others. ms. */
-export function sharedServer(k: Known, serverMs: number, baseMs: number, gamma: number): number {
-  const o: Opinion = k.peers ?? NOBODY;
-  const waited = sharedServerMs(serverMs, baseMs, k.dispatchPerMs * 1000, o);
-  return waited * loadFactor(k.meanInflight, k.othersMean, o.inflight, gamma);
+/** W with what others wait there. ms. */
+export function sharedServer(k: Known, serverMs: number, baseMs: number): number {
+  return k.peers === null ? serverMs : sharedServerMs(serverMs, baseMs, k.dispatchPerMs * 1000, k.peers);
 }
 
 /** 0…1: our own failures; others' where we have not seen answers lately. */
 export function sharedErrorRatio(k: Known, nowMs: number): number {
   const own = errorRatio(k.errors, nowMs);
   if (k.peers === null) return own;
-  const weight = ERROR_WEIGHT * Math.max(1 - k.errors.total / OWN_ANSWERS, 0);
-  return Math.max(own, leaned(own, k.errors.total, k.peers.errorRatio, weight));
+  const weight = Math.min(k.peers.errorWeight, ERROR_WEIGHT) * Math.max(1 - k.errors.total / OWN_ANSWERS, 0);
+  return Math.max(own, leaned(own, k.errors.total + 1, k.peers.errorRatio, weight));
 }
-
-const NOBODY = noOpinion();

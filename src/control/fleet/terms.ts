@@ -131,12 +131,11 @@ function writeTerms(
   const idleMs = isProbed && !isBlank ? Math.max(base + probeNewsMs(k), MIN_BASE_MS) : base;
   if (k.serverAtMs < idleFromMs) rest(k, idleMs, nowMs - idleFromMs);
   const server = Number.isNaN(k.server.ms) ? idleMs : k.server.ms;
-  const gamma = gammaOf(server, base);
   const ratio = sharedErrorRatio(k, nowMs);
   terms[at + CD.NETWORK] = network;
-  terms[at + CD.SERVER] = sharedServer(k, server, base, gamma);
+  terms[at + CD.SERVER] = sharedServer(k, server, base);
   terms[at + CD.BASE] = base;
-  terms[at + CD.GAMMA] = gamma;
+  terms[at + CD.GAMMA] = gammaOf(server, base);
   terms[at + CD.MEAN_INFLIGHT] = k.meanInflight;
   terms[at + CD.ERROR_FACTOR] = errorFactor(ratio);
   terms[at + CD.ERROR_ADD] = errorAddMs(ratio);
