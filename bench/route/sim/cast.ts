@@ -9,8 +9,8 @@ import { WORKERS } from './server.ts';
 import type { WorldSpec } from './world.ts';
 
 export const ORACLES = ['oracle-a', 'oracle-b'] as const;
-/** The product as it comes, and one that is told what endpoints can take, as the waterfall is. */
-export const OWN = ['fermat', 'fermat-told'] as const;
+/** The product as it comes; told what endpoints can take, as the waterfall is; and as one brain for all nodes (fleets). */
+export const OWN = ['fermat', 'fermat-told', 'one'] as const;
 
 export interface Cast {
   readonly nodes: readonly Node[];
@@ -36,14 +36,16 @@ export function castOf(spec: WorldSpec): Cast {
 
 function nodeOf(spec: WorldSpec, n: number, policy: PolicyName): Node {
   const { geography, seed, absent } = spec;
+  const place = geography.edges[n % geography.edges.length]!;
   return new Node({
     seed: seed * 1009 + n,
-    edge: geography.edges[n % geography.edges.length]!.location,
+    edge: place.location,
     endpoints: geography.endpoints,
     // Its part, since the other nodes take theirs.
     capacityPerS: spec.policy === 'fermat-told' ? capacityPerS(spec) : 0,
     policy,
     isPresent: (e) => !absent.includes(e),
+    shares: spec.share ? { number: n + 1, nodes: spec.nodes, region: place.region } : null,
   });
 }
 

@@ -69,7 +69,11 @@ export function drawGeography(
   throw new RangeError(`no region of ${provider} has another at ${HOME_MS[0]} to ${HOME_MS[1]} ms`);
 }
 
-function geographyOf(provider: LatencyProvider, edges: readonly string[], endpoints: readonly string[]): Geography {
+export function geographyOf(
+  provider: LatencyProvider,
+  edges: readonly string[],
+  endpoints: readonly string[],
+): Geography {
   const size = edges.length * endpoints.length;
   const g: Geography = {
     edges: edges.map((name) => placeOf(provider, name)),
@@ -100,7 +104,7 @@ function farthest(provider: LatencyProvider, among: readonly string[], from: rea
   return among.filter((name) => !from.includes(name)).reduce((a, b) => (nearestMs(b) > nearestMs(a) ? b : a));
 }
 
-function shuffled<T>(items: T[], random: () => number): T[] {
+export function shuffled<T>(items: T[], random: () => number): T[] {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
     [items[i], items[j]] = [items[j]!, items[i]!];

@@ -8,6 +8,10 @@ import { LaneReader } from '../../../src/core/lane-reader.ts';
 import { LaneWriter } from '../../../src/core/lane-writer.ts';
 import { type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/sample.ts';
 import { type PickContext, Selector, seeded } from '../../../src/core/selector.ts';
+import { Changes } from '../../../src/core/share/changes.ts';
+import { ENDPOINT_BYTES, encodeDigest } from '../../../src/core/share/codec.ts';
+import type { Digest } from '../../../src/core/share/digest.ts';
+import { Peers, type Self } from '../../../src/core/share/peers.ts';
 import { type LatLon, MAX_SLOTS, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, ROW } from '../../../src/core/table.ts';
 import { endpointSpec, PROBE, poolSpec, snapshotOf } from '../../../test/support/world.ts';
@@ -17,6 +21,13 @@ export const PROBE_SPEC = PROBE;
 /** The node's clock when the simulation's is 0: nothing may depend on beginning at 0. */
 const EPOCH_MS = 1_000_000;
 
+/** What all nodes together may send to each, and the least a digest tells of, as control/share does. */
+const RECEIVED_PER_S = 64 * 1024;
+const MESSAGE_BYTES = 140;
+const LEAST_ENDPOINTS = 4;
+/** All is told every other turn, where it fits. */
+const WHOLE_EVERY = 2;
+
 export interface NodeOptions {
   readonly seed: number;
   readonly edge: LatLon | null;
@@ -25,6 +36,8 @@ export interface NodeOptions {
   readonly policy: PolicyName;
   /** Which endpoints are there at first. */
   readonly isPresent: (e: number) => boolean;
+  /** It tells others and hears them, as node `number`; null = it is alone. */
+  readonly shares: { readonly number: number; readonly nodes: number; readonly region: string } | null;
 }
 
 export class Node {
@@ -44,6 +57,9 @@ export class Node {
   readonly #writer: LaneWriter;
   readonly #context: PickContext;
   readonly #present: boolean[];
+  readonly #peers: Peers | null;
+  readonly #changes = new Changes();
+  #turns = 0;
   #selector: Selector;
   #version = 0;
   #hasChanged = false;
@@ -66,7 +82,10 @@ export class Node {
       triedCount: 0,
       mayExplore: true,
     };
+    const { shares } = options;
+    this.#peers = shares === null ? null : new Peers(this.#self());
     this.#fleet = new Fleet({
+      ...(this.#peers && { peers: this.#peers }),
       clock: () => this.nowMs,
       random: this.random,
       events: { emit: () => {}, subscribe: () => () => {}, recent: () => [] },
@@ -97,6 +116,42 @@ export class Node {
   add(e: number): void {
     this.#present[e] = true;
     this.#selector = this.#install();
+  }
+
+  /** What it tells the others now, as bytes. */
+  tell(turnMs: number): Uint8Array {
+    const { edge, shares } = this.#options;
+    const all = this.#fleet.shared(this.nowMs);
+    const perTurn = (RECEIVED_PER_S * turnMs) / 1000 / shares!.nodes;
+    const most = Math.max(Math.floor((perTurn - MESSAGE_BYTES) / ENDPOINT_BYTES), LEAST_ENDPOINTS);
+    const isWhole = this.#turns++ % WHOLE_EVERY === 0 && all.length <= most;
+    const { endpoints, isComplete } = isWhole ? this.#changes.takeAll(all) : this.#changes.take(all, most);
+    const { instance, region } = this.#self();
+    return encodeDigest({
+      instance,
+      node: '',
+      region,
+      place: edge,
+      sequence: this.#turns,
+      intervalMs: turnMs,
+      isWhole,
+      isComplete,
+      endpoints,
+      cohorts: [],
+    });
+  }
+
+  hear(digest: Digest): void {
+    this.#peers?.hear(digest, this.nowMs);
+  }
+
+  #self(): Self {
+    const { shares, edge } = this.#options;
+    return {
+      instance: shares!.number.toString(16).padStart(16, '0'),
+      region: shares!.region,
+      place: edge,
+    };
   }
 
   peek(): void {

@@ -3,6 +3,8 @@
 
 import { OUTCOME, type Outcome } from '../../../src/core/sample.ts';
 import { seeded } from '../../../src/core/selector.ts';
+import { decodeDigest } from '../../../src/core/share/codec.ts';
+import type { Digest } from '../../../src/core/share/digest.ts';
 import { NONE } from '../../../src/core/snapshot.ts';
 import { Calendar } from './calendar.ts';
 import { castOf } from './cast.ts';
@@ -13,7 +15,18 @@ import { ERROR_MS, Oracle } from './oracle.ts';
 import type { Peer, PeerView } from './peers.ts';
 import { Server, WORKERS } from './server.ts';
 
-const EVENT = { PEEK: 0, PROBE: 1, ARRIVE: 2, DONE: 3, REPLY: 4, EXPIRE: 5, STEP: 6, SECOND: 7 } as const;
+const EVENT = {
+  PEEK: 0,
+  PROBE: 1,
+  ARRIVE: 2,
+  DONE: 3,
+  REPLY: 4,
+  EXPIRE: 5,
+  STEP: 6,
+  SECOND: 7,
+  PUBLISH: 8,
+  HEAR: 9,
+} as const;
 /** As Fleet.start does. */
 const PEEK_MS = 50;
 /** As the prober does: the first few come faster, all with jitter. */
@@ -41,6 +54,14 @@ export interface WorldSpec {
   readonly absent: readonly number[];
   readonly steps: readonly Step[];
   readonly onSecond?: (world: World, ms: number) => void;
+  /** What nodes tell one another; absent or null = nothing. */
+  readonly share?: ShareSpec | null;
+}
+
+/** Digests: how often a node publishes one, and how long it takes until all others have it; both with jitter. ms. */
+export interface ShareSpec {
+  readonly intervalMs: number;
+  readonly delayMs: number;
 }
 
 /** Something happens. */
@@ -84,6 +105,13 @@ export class World {
   #jumpedByMs = 0;
   #nextProbe: number;
   #nextJob = 0;
+  /** One brain: every node has at once what any of them sees. */
+  readonly #isOne: boolean;
+  /** Digests on their way, by the number of their event. */
+  readonly #told = new Map<number, { readonly from: number; readonly digest: Digest }>();
+  /** Bytes of all digests that nodes wrote. */
+  toldBytes = 0;
+  #nextTold = 0;
 
   constructor(spec: WorldSpec) {
     const { geography, jobs, policy, seed } = spec;
@@ -117,6 +145,7 @@ export class World {
     this.#hasEnded = new Uint8Array(probes);
     this.#probes = new Int32Array(this.nodes.length * this.#width);
     this.#nextProbe = jobs.count;
+    this.#isOne = policy === 'one';
   }
 
   // What scenarios do.
@@ -174,6 +203,10 @@ export class World {
           calendar.push(this.#random() * Math.max(50, this.#width), EVENT.PROBE, n * this.#width + e);
       }
     });
+    const { share } = this.spec;
+    for (let n = 0; share && n < this.nodes.length; n++) {
+      calendar.push(this.#random() * share.intervalMs, EVENT.PUBLISH, n);
+    }
     if (onSecond !== undefined) for (let ms = 1000; ms <= untilMs; ms += 1000) calendar.push(ms, EVENT.SECOND, 0);
     for (;;) {
       const jobMs = this.#nextJob < jobs.count ? jobs.atMs[this.#nextJob]! : Number.POSITIVE_INFINITY;
@@ -204,9 +237,38 @@ export class World {
         return this.#probeEnded(which, false, 'timeout', null);
       case EVENT.STEP:
         return this.spec.steps[which]!.run(this);
+      case EVENT.PUBLISH:
+        return this.#publish(which);
+      case EVENT.HEAR:
+        return this.#hear(which);
       default:
         this.spec.onSecond?.(this, this.nowMs);
     }
+  }
+
+  #publish(n: number): void {
+    const { share, untilMs } = this.spec;
+    if (!share || this.nowMs > untilMs) return;
+    const jitter = () => 1 + JITTER_RATIO * (2 * this.#random() - 1);
+    this.#calendar.push(this.nowMs + share.intervalMs * jitter(), EVENT.PUBLISH, n);
+    const node = this.nodes[n]!;
+    node.at(this.nowMs);
+    const bytes = node.tell(share.intervalMs);
+    this.toldBytes += bytes.length;
+    const digest = decodeDigest(bytes);
+    if (typeof digest === 'string') throw new Error(`a digest of our own cannot be read: ${digest}`);
+    this.#told.set(this.#nextTold, { from: n, digest });
+    this.#calendar.push(this.nowMs + share.delayMs * jitter(), EVENT.HEAR, this.#nextTold++);
+  }
+
+  #hear(told: number): void {
+    const { from, digest } = this.#told.get(told)!;
+    this.#told.delete(told);
+    this.nodes.forEach((node, n) => {
+      if (n === from) return;
+      node.at(this.nowMs);
+      node.hear(digest);
+    });
   }
 
   #peek(n: number): void {
@@ -246,7 +308,8 @@ export class World {
     if (this.nodes.length > 0) {
       const { inflight } = this.nodes[n]!;
       this.#inflight[id] = inflight[e]!;
-      inflight[e]!++;
+      if (this.#isOne) for (const node of this.nodes) node.inflight[e]!++;
+      else inflight[e]!++;
     }
     this.#calendar.push(this.nowMs + rttMs / 2, EVENT.ARRIVE, id);
   }
@@ -313,8 +376,23 @@ export class World {
     node.inflight[e]!--;
     const status =
       outcome === OUTCOME.OK ? 200 : outcome === OUTCOME.TOO_MANY ? 429 : outcome === OUTCOME.STATUS_5XX ? 503 : 0;
-    node.settled(e, outcome, status, sentMs, status > 0, this.#inflight[id]!, status === 429 ? RETRY_AFTER_MS : 0);
+    const pauseMs = status === 429 ? RETRY_AFTER_MS : 0;
+    node.settled(e, outcome, status, sentMs, status > 0, this.#inflight[id]!, pauseMs);
+    if (this.#isOne) this.#settleAtOthers(id, n, outcome, status, pauseMs);
     if (status > 0) this.#peers[n]?.settled?.(e, tookMs, node.nowMs);
+  }
+
+  /** As if they had asked from where they are. */
+  #settleAtOthers(id: number, from: number, outcome: Outcome, status: number, pauseMs: number): void {
+    const e = this.endpoint[id]!;
+    const restMs = this.nowMs - this.#sentMs[id]! - this.#rttMs[id]!;
+    this.nodes.forEach((node, n) => {
+      if (n === from) return;
+      node.at(this.nowMs);
+      node.inflight[e]!--;
+      const tookMs = restMs + this.network.usualMs(n % this.#edges, e);
+      node.settled(e, outcome, status, node.nowMs - tookMs, status > 0, this.#inflight[id]!, pauseMs);
+    });
   }
 
   /** A probe begins: a connect, and a cheap request behind it. */
