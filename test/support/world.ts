@@ -9,6 +9,7 @@ import { LaneReader } from '../../src/core/lane-reader.ts';
 import { LaneWriter } from '../../src/core/lane-writer.ts';
 import { OUTCOME, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../src/core/sample.ts';
 import { type PickContext, Selector, seeded } from '../../src/core/selector.ts';
+import type { Peers } from '../../src/core/share/peers.ts';
 import type { EndpointSpec, LatLon, PoolSpec, Snapshot } from '../../src/core/snapshot.ts';
 import { MAX_SLOTS, NONE } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';
@@ -189,6 +190,8 @@ export interface WorldOptions {
   readonly clientOf?: (random: () => number) => CohortPath | null;
   /** What the way is longer by for a client at an origin. ms. */
   readonly awayMs?: (client: CohortPath | null, id: string) => number;
+  /** What other nodes told. */
+  readonly peers?: Peers;
 }
 
 export class World {
@@ -261,6 +264,7 @@ export class World {
       lanes: () => readers,
       counters,
       edge: () => options.edge ?? null,
+      ...(options.peers && { peers: options.peers }),
     });
     this.fleet.install(this.snapshot, new Map([['shop', PROBE]]));
     this.selectors = this.#lanes.map(() => new Selector(this.snapshot));

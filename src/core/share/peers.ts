@@ -15,6 +15,8 @@ const TTL_INTERVALS = 3;
 const LOAD_HALF_MS = 1500;
 /** And of times that change slowly. */
 const LEVEL_HALF_MS = 30_000;
+/** A ratio of failures stands on the answers of so many seconds. */
+const ERROR_S = 3;
 /** What has not been told again for so long is not believed at all. */
 const KEPT_MS = 120_000;
 /** Within this distance the network is the same. */
@@ -230,7 +232,8 @@ export class Peers {
     const base = newMean();
     const offset = newMean();
     const wait = newMean();
-    let [failures, answers, newest] = [0, 0, Number.POSITIVE_INFINITY];
+    const errors = newMean();
+    let newest = Number.POSITIVE_INFINITY;
     for (const { peer, endpoint: e, atMs } of told.values()) {
       const toldMs = Math.max(nowMs - Math.max(atMs, peer.completeMs), 0);
       if (toldMs > KEPT_MS) continue;
@@ -244,8 +247,8 @@ export class Peers {
       addTo(base, e.baseMs, weight);
       addTo(offset, e.offsetMs, weight);
       addTo(wait, Math.max(e.serverMs - e.baseMs, 0), e.perS * fresh);
-      failures += e.errorRatio * e.perS * fresh;
-      answers += e.perS * fresh;
+      // Its memory of failures fades by itself; one that it has taken out is another matter.
+      if (e.state === 'healthy') addTo(errors, e.errorRatio, (e.perS * ERROR_S + 1) * fresh);
       if (e.state === 'unknown') continue;
       opinion.judging++;
       if (e.state === 'healthy') continue;
@@ -261,7 +264,8 @@ export class Peers {
     opinion.serverWeight = Math.min(base.weight, MOST_ANSWERS);
     opinion.waitMs = meanOf(wait);
     opinion.waitPerS = wait.weight;
-    opinion.errorRatio = answers > 0 ? failures / answers : 0;
+    opinion.errorRatio = errors.weight > 0 ? meanOf(errors) : 0;
+    opinion.errorWeight = errors.weight;
   }
 
   /** Round trip as from here, and its weight in probes. From afar it is moved by what the distances say, and weighs less. */
