@@ -122,7 +122,7 @@ describe('decisions of two workers under load', () => {
     'by %s %j are reproduced too',
     async (policy, more) => {
       await using fermat = await startFermat(simpleConfig(urls, { balance: { policy, ...more } }));
-      const lines = await captured(fermat, 100);
+      const lines = await captured(fermat, 40);
       const again = await runFermat(['replay', file(lines)]);
       const count = lines.trim().split('\n').length;
       expect(again.stdout).toContain(`${count} of ${count} reproduced`);
