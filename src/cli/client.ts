@@ -64,9 +64,10 @@ export class AdminClient {
   }
 
   /** Whatever the answer is. Throws a CliError when there is none. */
-  ask(method: 'GET' | 'POST', path: string, timeoutMs = TIMEOUT_MS): Promise<Answer> {
+  ask(method: 'GET' | 'POST', path: string, timeoutMs = TIMEOUT_MS, body = ''): Promise<Answer> {
     const { host, port } = this.#address;
     const headers: Record<string, string> = { accept: 'application/json' };
+    if (body !== '') headers['content-length'] = String(Buffer.byteLength(body));
     if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`;
     return new Promise((resolve, reject) => {
       const fail = (error: NodeJS.ErrnoException) =>
@@ -76,7 +77,7 @@ export class AdminClient {
         textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
       });
       req.on('error', (error) => fail(signal.aborted ? new Error(`no answer in ${timeoutMs / 1000} s`) : error));
-      req.end();
+      req.end(body);
     });
   }
 

@@ -11,6 +11,7 @@ export interface ExplainFlags extends AdminFlags {
   readonly host?: string;
   readonly path: string;
   readonly method: string;
+  readonly key?: string;
 }
 
 const ROLE_STYLES: Readonly<Record<CandidateView['role'], Style>> = { band: 'green', overflow: 'yellow', out: 'dim' };
@@ -37,13 +38,28 @@ const COLUMNS: readonly Column<CandidateView & { readonly isChosen: boolean }>[]
 export async function explain(flags: ExplainFlags): Promise<ExitCode> {
   const query = new URLSearchParams({ client: flags.client, path: flags.path, method: flags.method });
   if (flags.host !== undefined) query.set('host', flags.host);
+  if (flags.key !== undefined) query.set('key', flags.key);
   const answer = await (await AdminClient.open(flags)).get<Explanation>(`/api/v1/explain?${query}`);
   if (flags.json) printJson(answer);
   else for (const line of linesOf(answer)) print(line);
   return answer.pool !== null && answer.chosen === null ? EXIT.FAILED : EXIT.OK;
 }
 
-function linesOf({ route, pool, policy, residency, cohort, candidates, chosen, note }: Explanation): string[] {
+function placeLine({ key, place, mode, directory }: NonNullable<Explanation['locality']>): string {
+  return `data    ${key ?? '(no key)'} is ${place === null ? 'nowhere' : `at ${place}`} by directory ${directory}, ${mode}`;
+}
+
+function linesOf({
+  route,
+  pool,
+  policy,
+  residency,
+  locality,
+  cohort,
+  candidates,
+  chosen,
+  note,
+}: Explanation): string[] {
   const place = [cohort.city, cohort.country].filter((part) => part !== null).join(', ');
   const coordinates = cohort.lat === null || cohort.lon === null ? '' : ` (${cohort.lat}, ${cohort.lon})`;
   const lines = [
@@ -51,6 +67,7 @@ function linesOf({ route, pool, policy, residency, cohort, candidates, chosen, n
     `pool    ${pool === null ? 'none' : `${pool}, ${policy}`}`,
     `cohort  ${cohort.key}${place === '' ? '' : `  ${place}${coordinates}`}`,
   ];
+  if (locality !== undefined) lines.push(placeLine(locality));
   if (residency.length > 0) lines.push(`inside  ${residency.join(', ')}: nobody else is a candidate`);
   if (note !== null) lines.push(`note    ${note}`);
   if (candidates.length > 0) {

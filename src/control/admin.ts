@@ -10,6 +10,7 @@ import { type Context, Hono } from 'hono';
 import { parseAddress, urlHost } from './admin/address.ts';
 import { type Asset, loadAssets } from './admin/assets.ts';
 import { createGate, isLoopback } from './admin/gate.ts';
+import { locatedBy } from './admin/locality.ts';
 import { registrationOf } from './admin/registration.ts';
 import { createEventStreams, type EventStreams } from './admin/stream.ts';
 import type { Registration } from './discovery/registrar.ts';
@@ -151,6 +152,9 @@ function buildApp(
   for (const action of ['register', 'deregister'] as const) {
     on(`/api/v1/${action}/:pool`, { POST: (c) => registered(api, c, action) });
   }
+  read('/api/v1/locality', () => api.locality?.views() ?? []);
+  const locality: Handler = (c) => located(api, c);
+  on('/api/v1/locality/:directory', { GET: locality, POST: locality });
   on('/api/v1/reload', { POST: () => reloaded(api) });
   on('/api/v1/replace', { POST: () => replaced(api) });
   // An id may hold ':' and '/', encoded or not.
@@ -180,6 +184,7 @@ function explained(api: ControlApi, c: Context<Env>): Response {
     host: c.req.query('host') || null,
     path: c.req.query('path') || '/',
     method: c.req.query('method') || 'GET',
+    key: c.req.query('key') || null,
   });
   return 'status' in answer ? problem(answer) : json(answer);
 }
@@ -229,6 +234,11 @@ async function reloaded(api: ControlApi): Promise<Response> {
 
 async function registered(api: ControlApi, c: Context<Env>, action: Registration['action']): Promise<Response> {
   const answer = api.register(await registrationOf(c, action));
+  return 'status' in answer ? problem(answer) : json(answer);
+}
+
+async function located(api: ControlApi, c: Context<Env>): Promise<Response> {
+  const answer = await locatedBy(api.locality, c);
   return 'status' in answer ? problem(answer) : json(answer);
 }
 

@@ -7,6 +7,8 @@ import { canonicalIp } from '../core/ip.ts';
 import { Redirector } from '../core/redirect.ts';
 import { AMBIGUOUS, compileRouter, type Router } from '../core/router.ts';
 import { type LatLon, NONE, type PoolSpec, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import type { Directory } from './locality/directory.ts';
+import { placedBy } from './locality/explained.ts';
 import { redirected } from './redirects.ts';
 import type { CandidateView, CohortView, ExplainQuery, Explanation, Refusal } from './types.ts';
 
@@ -33,6 +35,8 @@ export interface ExplainSources {
       readonly cohort?: number;
     };
   };
+  /** A directory of where data is; left out = there is none. */
+  readonly directory?: (name: string) => Directory | null;
   /** null = no database. A function where the reader is replaced while the node runs. */
   readonly geo: GeoLookup | (() => GeoLookup | null) | null;
 }
@@ -72,16 +76,30 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
     const path = pathOf(client, place?.country ?? null, place?.asn ?? null);
     // A redirect is ranked from the client's own place: no cohort's row has a part in it.
     const asked = mode === 'redirect' ? cohortPath(EDGE_COHORT, EDGE_COHORT, EDGE_COHORT) : path;
-    const { candidates, chosen, cohort = EDGE_COHORT } = sources.fleet.candidates(found.route.row, asked);
-    const common = { ...answer, cohort: cohortOf(cohort, place), pool: pool.name, policy: pool.policy };
+    const { locality } = found.route;
+    const directory = locality === null ? null : (sources.directory?.(locality.directory) ?? null);
+    const placed = placedBy(found.route, query.key ?? null, directory);
+    const route = placed === null ? found.route : { ...found.route, row: placed.row };
+    const where = placed === null ? {} : { locality: placed.view };
+    if (route.row === NONE) {
+      const note = join(found.note, placed!.note);
+      return { ...answer, ...where, pool: pool.name, policy: pool.policy, candidates: [], chosen: null, note };
+    }
+    const { candidates, chosen, cohort = EDGE_COHORT } = sources.fleet.candidates(route.row, asked);
+    const common = { ...answer, ...where, cohort: cohortOf(cohort, place), pool: pool.name, policy: pool.policy };
     if (mode === 'redirect') {
       compiled.redirector ??= new Redirector(snapshot);
       compiled.redirector.isThorough = true;
-      const seen = redirected(compiled.redirector, snapshot, found.route, candidates, latLonOf(place), client);
-      const note = join(found.note, seen.note, unusual(found.route, pool, seen.candidates, seen.chosen));
+      const seen = redirected(compiled.redirector, snapshot, route, candidates, latLonOf(place), client);
+      const note = join(
+        found.note,
+        placed?.note ?? null,
+        seen.note,
+        unusual(found.route, pool, seen.candidates, seen.chosen),
+      );
       return { ...common, candidates: seen.candidates, chosen: seen.chosen, note };
     }
-    const note = join(found.note, unusual(found.route, pool, candidates, chosen));
+    const note = join(found.note, placed?.note ?? null, unusual(found.route, pool, candidates, chosen));
     return { ...common, candidates, chosen, note };
   };
 }

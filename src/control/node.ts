@@ -11,6 +11,7 @@ import type { DecisionRecord, DecisionsQuery } from './decisions.ts';
 import { type Registered, type Registration, take } from './discovery/registrar.ts';
 import { GeoDb } from './geodb.ts';
 import { claim, type Handover } from './handover.ts';
+import type { LocalityApi } from './locality/api.ts';
 import { type NodeOptions, Parts } from './parts.ts';
 import { whyNotListenAll } from './ports.ts';
 import type { Predecessor } from './predecessor.ts';
@@ -60,6 +61,10 @@ export class FermatNode implements ControlApi {
       whyNotReplace: () => (this.#notReady === null ? null : `it is ${this.#notReady}`),
     };
     this.#parts = new Parts(options, owner, loaded, geo);
+  }
+
+  get locality(): LocalityApi {
+    return this.#parts.localityApi;
   }
 
   get #running(): Running {

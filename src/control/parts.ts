@@ -11,6 +11,7 @@ import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
 import { Limits } from './limits/limits.ts';
+import { LocalityApi } from './locality/api.ts';
 import { Localities } from './locality/localities.ts';
 import { Metrics } from './metrics.ts';
 import { Names } from './names.ts';
@@ -60,6 +61,7 @@ export class Parts {
   readonly prober: Prober;
   readonly limits: Limits;
   readonly localities: Localities;
+  readonly localityApi: LocalityApi;
   readonly overlay: Overlay;
   /** Connects when the node starts. */
   readonly redis: RedisLink;
@@ -84,6 +86,7 @@ export class Parts {
       events,
       onCopy: (name, buffer) => this.supervisor.setLocality(name, buffer),
     });
+    this.localityApi = new LocalityApi(this.localities);
     this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
     this.decisions = new Decisions({
       node: () => this.running.config.node.id,
@@ -128,6 +131,7 @@ export class Parts {
       snapshot: () => this.running.snapshot,
       fleet: this.fleet,
       geo: () => this.running.geo,
+      directory: (name) => this.localities.directory(name),
     });
   }
 

@@ -4,6 +4,8 @@
 import type { LatLon } from '../core/snapshot.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
 import type { SourceView } from './discovery/watched.ts';
+import type { LocalityApi } from './locality/api.ts';
+import type { PlacedView } from './locality/explained.ts';
 
 /** How the endpoints of a pool are probed; from `pools.NAME.probe`. */
 export interface ProbeSpec {
@@ -133,11 +135,15 @@ export interface Explanation {
   readonly cohort: CohortView;
   readonly candidates: readonly CandidateView[];
   readonly chosen: string | null;
+  /** Where the data of the key is, on routes that go by it. */
+  readonly locality?: PlacedView;
   /** Why there is no choice, or what was special (panic, respond route); null = the plain case. */
   readonly note: string | null;
 }
 
 export interface ExplainQuery {
+  /** Whose data the request is about, on routes that go by it. */
+  readonly key?: string | null;
   readonly client: string;
   readonly host: string | null;
   readonly path: string;
@@ -221,6 +227,8 @@ export interface ControlApi {
   /** The Prometheus exposition. */
   metrics(): Promise<string>;
   node(): NodeView;
+  /** Directories of where data is; absent = it has none. */
+  readonly locality?: LocalityApi;
   /** The other nodes, as heard through Redis. */
   fleet(): FleetView;
 }

@@ -28,6 +28,7 @@ export function asking(fermat: Command): void {
     .option('--host <host>', 'Host of the request')
     .option('--path <path>', 'path of the request', '/')
     .option('--method <method>', 'method of the request', 'GET')
+    .option('--key <key>', 'whose data it is about, on routes with locality')
     .addHelpText(
       'after',
       examples(

@@ -32,7 +32,7 @@ export interface Change {
   readonly key: string;
   /** '' = it has none any more. */
   readonly to: string;
-  /** Where it must be now, else nothing is changed; '*' = anywhere, '' = nowhere. */
+  /** Where it must be now, else nothing is changed; '*' = anywhere or nowhere, '+' = anywhere, '' = nowhere. */
   readonly from: string;
 }
 

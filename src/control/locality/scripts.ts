@@ -14,7 +14,8 @@ export const TAB = '\t';
 
 /**
  * KEYS: places, versions, version, epoch. ARGV: channel, name for a new epoch, most keys there may be, then for each change its
- * key, its new place ('' = none any more) and the place it must have now ('*' = any, '' = none).
+ * key, its new place ('' = none any more) and the place it must have now ('*' = any or none, '+' = any,
+ * '' = none).
  * Gives [version, what became of each: 1 = done, 0 = it is elsewhere, -1 = no room, and where each was before].
  * A change to where a key is already is done, and is none.
  */
@@ -31,7 +32,7 @@ for i = 4, #ARGV, 3 do
   local key, place, from = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local before = redis.call('HGET', places, key) or ''
   befores[#befores + 1] = before
-  if from ~= '*' and from ~= before then
+  if (from == '+' and before == '') or (from ~= '*' and from ~= '+' and from ~= before) then
     results[#results + 1] = 0
   elseif place == before then
     results[#results + 1] = 1
