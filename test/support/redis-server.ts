@@ -14,13 +14,14 @@ const START_TIMEOUT_MS = 10_000;
 export class RedisServer {
   readonly port: number;
   readonly #directory = mkdtempSync(join(tmpdir(), 'fermat-redis-'));
-  readonly #args: readonly string[];
+  /** Of the command line, beside our own. */
+  readonly args: readonly string[];
   #child: ChildProcess | null = null;
   #client: Redis | null = null;
 
   constructor(port: number, args: readonly string[]) {
     this.port = port;
-    this.#args = args;
+    this.args = args;
   }
 
   get url(): string {
@@ -39,7 +40,7 @@ export class RedisServer {
   async start(): Promise<this> {
     const { port } = this;
     const args = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no'];
-    const child = spawn('redis-server', [...args, '--dir', this.#directory, ...this.#args], { stdio: 'ignore' });
+    const child = spawn('redis-server', [...args, '--dir', this.#directory, ...this.args], { stdio: 'ignore' });
     this.#child = child;
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     await Promise.race([failed, until(() => isAccepting(port), `redis-server at ${port}`, START_TIMEOUT_MS)]);
@@ -84,7 +85,7 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
 }
 
 /** The kernel does not give it to anybody else for a while. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };

@@ -36,6 +36,8 @@ export interface ShareOptions {
   /** What this node knows now. */
   readonly shared: (nowMs: number) => readonly SharedEndpoint[];
   readonly onDigest: (result: DigestResult) => void;
+  /** The shortest turn. ms; 1 s unless said otherwise. */
+  readonly leastTurnMs?: number;
 }
 
 const CHANNEL = 'fleet';
@@ -155,7 +157,7 @@ export class Share {
 
   #turnMs(): number {
     const { probeIntervalMs } = this.#options.self();
-    const ms = Math.min(Math.max(probeIntervalMs, LEAST_TURN_MS), LONGEST_TURN_MS);
+    const ms = Math.min(Math.max(probeIntervalMs, this.#options.leastTurnMs ?? LEAST_TURN_MS), LONGEST_TURN_MS);
     return ms * Math.max((this.peers.size + 1) / MANY_NODES, 1);
   }
 

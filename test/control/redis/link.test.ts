@@ -6,7 +6,8 @@ import { type RedisConfig, redisOf } from '../../../src/control/config/redis.ts'
 import { createEventLog } from '../../../src/control/events.ts';
 import { type CallResult, RedisLink } from '../../../src/control/redis/link.ts';
 import { script } from '../../../src/control/redis/script.ts';
-import { cli, type RedisServer, startCluster, startRedis, startSentinel } from '../../support/redis.ts';
+import { cli, startRedisCluster, startSentinel } from '../../support/redis.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 
 const links: RedisLink[] = [];
@@ -35,7 +36,7 @@ describe('with one server', () => {
   beforeAll(async () => {
     redis = await startRedis();
   });
-  afterAll(() => redis.stop());
+  afterAll(() => redis[Symbol.asyncDispose]());
 
   test('answers calls, counts them and the bytes, and says once that Redis is there', async () => {
     const { link, calls, types } = linkTo(urlOf(redis.port));
@@ -97,7 +98,7 @@ describe('when Redis fails', () => {
   beforeAll(async () => {
     redis = await startRedis();
   });
-  afterAll(() => redis.stop());
+  afterAll(() => redis[Symbol.asyncDispose]());
 
   test('killed: calls are undefined at once; back again: they are answered, and who listens is told of the gap', async () => {
     const { link, calls, types } = linkTo(urlOf(redis.port));
@@ -156,65 +157,53 @@ describe('when Redis fails', () => {
 });
 
 test('another configuration: the old connections end, subscriptions go on with the new Redis', async () => {
-  const [one, two] = await Promise.all([startRedis(), startRedis('--requirepass', 'hush')]);
-  try {
-    const { link } = linkTo(urlOf(one.port));
-    const heard: string[] = [];
-    let gaps = 0;
-    link.subscribe(
-      'news',
-      (message) => heard.push(message.toString()),
-      () => gaps++,
-    );
-    await until(() => link.isUp && gaps === 1);
-    link.use(configOf(`redis://:hush@127.0.0.1:${two.port}`));
-    await until(() => link.isUp && gaps === 2);
-    await link.call('publish', (r) => r.publish(link.channel('news'), 'two'));
-    await until(() => heard.length === 1);
-    await until(() => cli(one.port, 'client', 'list').split('\n').length === 1);
-    link.use(null);
-    expect([link.isUp, link.isConfigured]).toEqual([false, false]);
-  } finally {
-    await Promise.all([one.stop(), two.stop()]);
-  }
+  await using one = await startRedis();
+  await using two = await startRedis('--requirepass', 'hush');
+  const { link } = linkTo(urlOf(one.port));
+  const heard: string[] = [];
+  let gaps = 0;
+  link.subscribe(
+    'news',
+    (message) => heard.push(message.toString()),
+    () => gaps++,
+  );
+  await until(() => link.isUp && gaps === 1);
+  link.use(configOf(`redis://:hush@127.0.0.1:${two.port}`));
+  await until(() => link.isUp && gaps === 2);
+  await link.call('publish', (r) => r.publish(link.channel('news'), 'two'));
+  await until(() => heard.length === 1);
+  await until(() => cli(one.port, 'client', 'list').split('\n').length === 1);
+  link.use(null);
+  expect([link.isUp, link.isConfigured]).toEqual([false, false]);
 });
 
 test('a Cluster of three: keys of many tags, scripts on one tag, and messages from any server', async () => {
-  const cluster = await startCluster();
-  try {
-    const nodes = cluster.ports.slice(0, 1).map((port) => `127.0.0.1:${port}`);
-    const { link } = linkTo(configOf({ nodes, cluster: true } as unknown as Parameters<typeof redisOf>[0]));
-    const heard: string[] = [];
-    let gaps = 0;
-    link.subscribe(
-      'news',
-      (message) => heard.push(message.toString()),
-      () => gaps++,
-    );
-    await until(() => link.isUp && gaps === 1, 'Redis', 15_000);
-    const tags = Array.from({ length: 20 }, (_, i) => `t${i}`);
-    const set = await Promise.all(tags.map((tag) => link.call('set', (r) => r.set(link.key(tag), tag))));
-    expect(set).toEqual(tags.map(() => 'OK'));
-    const both = script("return redis.call('mset', KEYS[1], 'a', KEYS[2], 'b')");
-    expect(await link.script('both', both, [link.key('x', '1'), link.key('x', '2')], [])).toBe('OK');
-    for (const port of cluster.ports) cli(port, 'publish', 'fermat:news', String(port));
-    await until(() => heard.length === 3);
-  } finally {
-    await cluster.stop();
-  }
+  await using cluster = await startRedisCluster();
+  const nodes = cluster.ports.slice(0, 1).map((port) => `127.0.0.1:${port}`);
+  const { link } = linkTo(configOf({ nodes, cluster: true } as unknown as Parameters<typeof redisOf>[0]));
+  const heard: string[] = [];
+  let gaps = 0;
+  link.subscribe(
+    'news',
+    (message) => heard.push(message.toString()),
+    () => gaps++,
+  );
+  await until(() => link.isUp && gaps === 1, 'Redis', 15_000);
+  const tags = Array.from({ length: 20 }, (_, i) => `t${i}`);
+  const set = await Promise.all(tags.map((tag) => link.call('set', (r) => r.set(link.key(tag), tag))));
+  expect(set).toEqual(tags.map(() => 'OK'));
+  const both = script("return redis.call('mset', KEYS[1], 'a', KEYS[2], 'b')");
+  expect(await link.script('both', both, [link.key('x', '1'), link.key('x', '2')], [])).toBe('OK');
+  for (const port of cluster.ports) cli(port, 'publish', 'fermat:news', String(port));
+  await until(() => heard.length === 3);
 }, 30_000);
 
 test('the master is found by Sentinels', async () => {
-  const redis = await startRedis();
-  const sentinel = await startSentinel(redis);
-  try {
-    const given = { sentinel: { name: 'main', nodes: [`127.0.0.1:${sentinel.port}`], username: null, password: null } };
-    const { link } = linkTo(configOf(given as Parameters<typeof redisOf>[0]));
-    await until(() => link.isUp, 'Redis', 15_000);
-    expect(await link.call('set', (r) => r.set('x', 'y'))).toBe('OK');
-    expect(cli(redis.port, 'get', 'x')).toBe('y');
-  } finally {
-    await sentinel.stop();
-    await redis.stop();
-  }
+  await using redis = await startRedis();
+  await using sentinel = await startSentinel(redis);
+  const given = { sentinel: { name: 'main', nodes: [`127.0.0.1:${sentinel.port}`], username: null, password: null } };
+  const { link } = linkTo(configOf(given as Parameters<typeof redisOf>[0]));
+  await until(() => link.isUp, 'Redis', 15_000);
+  expect(await link.call('set', (r) => r.set('x', 'y'))).toBe('OK');
+  expect(cli(redis.port, 'get', 'x')).toBe('y');
 }, 30_000);
