@@ -4,8 +4,9 @@
 import { type LatencyProvider, regionsOf, rttOf } from '../../../geoip/latency.ts';
 import { type Geography, geographyOf, shuffled } from './network.ts';
 
-/** Regions that hold the endpoints, at most. */
+/** Regions that hold endpoints, and that hold edges, at most: beyond, several nodes stand in each. */
 const SITES = 8;
+const EDGES = 16;
 
 export interface FleetGeography {
   readonly geography: Geography;
@@ -16,7 +17,7 @@ export interface FleetGeography {
   readonly part: Float64Array;
 }
 
-/** As many edges as there are nodes or regions, whichever is less; node n stands at edge n % edges. */
+/** Node n stands at edge n % edges. `nodes`: up to 16, or a multiple of it. */
 export function drawFleet(
   provider: LatencyProvider,
   nodes: number,
@@ -26,7 +27,8 @@ export function drawFleet(
   const regions = shuffled([...regionsOf(provider)], random);
   const sites = regions.slice(0, Math.min(SITES, endpoints));
   // Edges stand where there is no endpoint, as long as there are such places.
-  const edges = [...regions.slice(sites.length), ...sites].slice(0, nodes);
+  const edges = [...regions.slice(sites.length), ...sites].slice(0, Math.min(nodes, EDGES));
+  if (nodes % edges.length !== 0) throw new RangeError(`expected a multiple of ${EDGES} nodes, got ${nodes}`);
   const msTo = (edge: string) =>
     sites.map((site) => (edge === site ? 0.5 : (rttOf(provider, edge, site)?.avgMs ?? 1e3)));
   const nearest = edges.map((edge) => {

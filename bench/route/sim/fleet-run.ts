@@ -9,7 +9,6 @@ import { USUAL_JOBS } from './scenarios.ts';
 import { WORKERS } from './server.ts';
 import { type ShareSpec, World } from './world.ts';
 
-/** How long what others publish takes to be heard, from the measurement on: 250 ms and so on. */
 export interface FleetOptions {
   /** `fermat`, `one` (one brain for all edges), `oracle-a`, or a peer's name. */
   readonly policy: string;
@@ -37,6 +36,8 @@ export interface FleetFigures {
   readonly herdSwing: number;
   /** Requests of that endpoint in its worst 250 ms, in parts of what it can serve. */
   readonly herdPeak: number;
+  /** Bytes a second that a node tells, as the codec writes them. */
+  readonly toldBytesPerS: number;
 }
 
 const BIN_MS = 250;
@@ -118,6 +119,7 @@ function figuresOf(
     swing: counts.reduce((total, c, e) => total + (totals[e]! / all) * swingOf(c.subarray(calm)), 0),
     herdSwing: swingOf(improved),
     herdPeak: Math.max(...improved) / ((capacityPerS * BIN_MS) / 1000),
+    toldBytesPerS: world.toldBytes / Math.max(world.nodes.length, 1) / (world.spec.untilMs / 1000),
   };
 }
 
