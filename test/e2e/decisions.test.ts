@@ -85,9 +85,10 @@ describe('decisions of two workers under load', () => {
     }
     const answered = records.filter(({ outcome }) => outcome === 'ok');
     expect(answered.length / records.length).toBeGreaterThan(0.95);
-    for (const { firstByteMs, bytes } of answered) expect([firstByteMs !== null, bytes]).toEqual([true, 100]);
-    // A worker that has much to do may see to both ends of an exchange in one turn of its loop.
-    expect(answered.filter(({ firstByteMs }) => firstByteMs! > 0).length).toBeGreaterThan(answered.length / 2);
+    for (const { bytes } of answered) expect(bytes).toBe(100);
+    // A first byte of which no time is known (null) may happen, to few.
+    const timed = answered.filter(({ firstByteMs }) => firstByteMs !== null && firstByteMs > 0);
+    expect(timed.length / answered.length).toBeGreaterThan(0.9);
 
     const path = file(lines);
     const again = await runFermat(['replay', path]);
