@@ -100,7 +100,7 @@ export class Edge {
   async #register(): Promise<boolean> {
     const { pool, url, endpoint, ttlMs } = this.#options;
     this.#mayBeKnown = true;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1000, ttlMs / 3))]);
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1000, Math.ceil(ttlMs / 3)))]);
     const answer = await this.#send('register', { ...endpoint, ttl: `${ttlMs}ms` }, signal).catch(
       (error: Error) => error,
     );
