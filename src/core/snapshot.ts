@@ -48,6 +48,8 @@ export interface ListenerSpec {
   readonly proxyProtocol: 'off' | 'required' | 'optional';
   /** null = plain text. */
   readonly tls: TlsListenerSpec | null;
+  /** Other edges connect here, and nobody else is served. */
+  readonly isForPeers?: true;
 }
 
 /** TLS towards clients. PEM texts, read by the control plane. */

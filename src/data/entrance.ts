@@ -60,7 +60,9 @@ function serveH2(plane: Plane, socket: Socket, tap: Tap, peer: Peer, onClosed: (
   return connection;
 }
 
-function peerOf(spec: ListenerSpec, ends: ProxyEnds, tls: PeerTls | null): Peer {
+/** A peer's certificate says which edge it is, and nothing of the client that it speaks for. */
+function peerOf(spec: ListenerSpec, ends: ProxyEnds, shown: PeerTls | null): Peer {
+  const tls = shown !== null && spec.isForPeers === true ? { ...shown, clientCert: '' } : shown;
   return {
     address: ends.source,
     port: ends.sourcePort,

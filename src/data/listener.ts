@@ -85,7 +85,7 @@ export class Listener implements Door {
       destinationPort: this.port,
     };
     // Who is trusted to name its clients is none itself, and who has no address is nobody's neighbour.
-    const isBalancer = generation.trusted.has(ends.source);
+    const isBalancer = spec.isForPeers === true || generation.trusted.has(ends.source);
     const key = Census.keyOf(ends.source);
     if (!this.#census.enter(key, 0, isBalancer || ends.source === '' ? 0 : limits.connectionsPerClient)) {
       socket.destroy();

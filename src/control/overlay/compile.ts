@@ -87,6 +87,7 @@ export function overlayListener({ address, tls }: OverlayConfig): ListenerConfig
     path: null,
     proxyProtocol: 'off',
     tls: tls?.listener ?? null,
+    isForPeers: true,
   };
 }
 
