@@ -15,8 +15,9 @@ const BELIEVED_SELDOM_MS = 2500;
 const SMOOTH_MS = 300;
 /** After so long a key begins anew. */
 const FORGET_MS = 2500;
-/** No more than this is made up for, ms. */
+/** No more than this is made up for, ms; of a key that begins anew, little more than from one time to the next. */
 const LONGEST_MS = 2500;
+const NEW_MS = 200;
 /** A unit of the looks that are noted in buckets, ms; they wrap after 11 hours. */
 const LOOK_MS = 10;
 const LOOKS = 2 ** 22;
@@ -95,7 +96,7 @@ function accountOf(
   buckets[at + B.DEMAND] = Math.min(Math.round(demand * 1000), 2 ** 31 - 1);
   setLooked(table, at, look);
   // Of the time that Redis was away only the last moments are told: the rest was each node's own, by its even share.
-  const toldMs = Math.min(overMs, LONGEST_MS);
+  const toldMs = Math.min(overMs, isNew ? NEW_MS : LONGEST_MS);
   const numbers = [
     ((burst * 1000) / ratePerS).toFixed(3),
     ((((passed * 1000) / ratePerS) * toldMs) / overMs).toFixed(3),

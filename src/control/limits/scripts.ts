@@ -57,7 +57,7 @@ for i, key in ipairs(KEYS) do
   local share
   if total >= 1 then share = asked / total else share = asked + (1 - total) / nodes end
   local owed = full - now - burst
-  share = share * math.max(0.05, math.min(1.25, 1 - owed / 1000))
+  share = share * math.max(0.05, math.min(2, 1 - owed / 1000))
   if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
   redis.call('HSET', key, 'full', string.format('%.3f', full), me, string.format('%.6f %.3f', asked, now + ttl))
   redis.call('PEXPIRE', key, math.ceil(math.max(full - now, 0)) + 5000)
