@@ -21,6 +21,7 @@ limits: { requestLine: 8KiB, head: 32KiB, headers: 100, body: 0, headTimeout: 10
           connections: 0, connectionsPerClient: 0, requests: 0, requestsPerClient: 0, memory: 0, loopDelay: 100ms }
 geoip: { databases: [] }
 state: { redis: null }
+overlay: null
 admin: { address: "127.0.0.1:9901", token: null }
 shutdown: { drainDelay: 5s, timeout: 30s }
 logging: { level: info, access: off }
@@ -28,6 +29,7 @@ logging: { level: info, access: off }
 
 const POOL = parse(`
 endpoints: [{ url: "http://10.1.0.5:8080", weight: 1, capacity: 0, egressUsdPerGb: 0, labels: {} }]
+discover: []
 tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
 proxyProtocol: off
 probe: { type: http, service: '', method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399],
@@ -55,6 +57,7 @@ responseHeaders: { set: {}, remove: [] }
 serverTiming: false
 priority: normal
 residency: []
+overlay: off
 compress: []
 `) as unknown;
 
@@ -73,6 +76,13 @@ pools:
     endpoints:
       - { url: "https://10.1.0.5:8443", id: fra-1, region: "aws:eu-central-1", location: { lat: 1, lon: 2 }, weight: 1, capacity: 0,
           egressUsdPerGb: 0, labels: { rack: a } }
+    discover:
+      - { dns: { name: shop.internal, type: A, port: 8080, scheme: http, interval: 30s }, minimum: 1, grace: 30s,
+          defaults: { region: "aws:eu-central-1", location: { lat: 1, lon: 2 }, weight: 1, capacity: 0, egressUsdPerGb: 0, labels: {} } }
+      - { directory: { path: endpoints.d } }
+      - { kubernetes: { service: shop, namespace: web, port: http, scheme: http, kubeconfig: null, zones: { rack-1: "aws:eu-central-1" } } }
+      - { consul: { address: "http://127.0.0.1:8500", service: shop, tag: null, datacenter: null, token: null, passing: true, scheme: http } }
+      - { registry: { token: "0123456789abcdef", networks: [10.0.0.0/8] } }
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
     proxyProtocol: off
     probe: { type: http, service: '', method: GET, path: /, host: null, interval: 2s, timeout: 1s, expectStatus: [200-399], expectBody: null,

@@ -231,9 +231,13 @@ describe('in listeners, pools and routes', () => {
     [
       'a pool without endpoints',
       pool('    endpoints: []'),
-      '5:16 pools.p.endpoints: too few, expected at least 1, got an empty list',
+      '5:16 pools.p.endpoints: too few, expected at least 1, or discover beside it, got an empty list',
     ],
-    ['a pool of nothing', pool('    {}'), '4:3 pools.p.endpoints: missing, expected a list, got nothing'],
+    [
+      'a pool of nothing',
+      pool('    {}'),
+      '4:3 pools.p.endpoints: missing, expected a list, or discover beside it, got nothing',
+    ],
     [
       'an endpoint without a URL',
       endpoint('id: a'),

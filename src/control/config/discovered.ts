@@ -15,6 +15,8 @@ type FileDiscover = z.output<typeof discover>;
 
 export const SOURCE_KINDS = ['dns', 'directory', 'kubernetes', 'consul', 'registry'] as const;
 
+const OTHER_KEYS: readonly string[] = ['minimum', 'grace', 'defaults'];
+
 export function discoverProblems(pools: Tree, admin: Tree): Problem[] {
   return Object.entries(pools).flatMap(([name, value]) => {
     if (!isMapping(value)) return [];
@@ -39,6 +41,8 @@ function emptyProblems(endpoints: unknown, at: Path): Problem[] {
 function sourceProblems(source: unknown, path: Path, admin: Tree): Problem[] {
   if (!isMapping(source)) return [];
   const kinds = SOURCE_KINDS.filter((kind) => source[kind] !== undefined);
+  // A kind that is misspelt is told as an unknown key.
+  if (kinds.length === 0 && Object.keys(source).some((key) => !OTHER_KEYS.includes(key))) return [];
   if (kinds.length !== 1) {
     const got = kinds.length === 0 ? 'none' : kinds.join(' and ');
     return [{ path, what: 'not one kind of source', expected: `one of ${SOURCE_KINDS.join(', ')}`, got }];
