@@ -59,6 +59,8 @@ priority: normal
 residency: []
 overlay: off
 compress: []
+rateLimit: []
+locality: null
 `) as unknown;
 
 /** Every key of the contract, all at their defaults or at the contract's example. */

@@ -6,6 +6,7 @@ import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { isLoopback } from '../admin/gate.ts';
 import { discoverProblems } from './discovered.ts';
+import { limitProblems } from './limited.ts';
 import { modeProblems } from './modes.ts';
 import { overlayProblems } from './overlay.ts';
 import { probeProblems } from './probed.ts';
@@ -31,6 +32,7 @@ export function crossProblems(tree: unknown): Problem[] {
     ...routes.flatMap((route, i) => routeProblems(route, i, pools, listeners)),
     ...modeProblems(routes, pools, list(mapping(root.geoip).databases).length > 0),
     ...proxyProblems(listeners, pools, list(root.trustedProxies).length > 0),
+    ...limitProblems(routes, pools, mapping(root.state).redis != null),
     ...sameRoutes(routes),
     ...adminProblems(mapping(root.admin)),
     ...overlayProblems(root, mapping(root.node).id),
