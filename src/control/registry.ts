@@ -240,7 +240,8 @@ class Rows {
     });
     this.#known.set(key, this.specs.length);
     const members = [...direct, ...over];
-    return this.specs.push({ pool, members, residency, overlay, ...(place !== null && { place }) }) - 1;
+    const more = { ...(overlay !== 'off' && { overlay }), ...(place !== null && { place }) };
+    return this.specs.push({ pool, members, residency, ...more }) - 1;
   }
 
   /** Regions that endpoints of the pool are in, and their clouds. */
