@@ -10,11 +10,13 @@ import type { LaneReader } from '../core/lane-reader.ts';
 import type { Outcome } from '../core/sample.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
 import type { SourceView } from './discovery/watched.ts';
+import type { DirectoryView } from './locality/localities.ts';
 import { addDiscoveryFamilies } from './metrics/discovery.ts';
 import { expiriesOf } from './metrics/expiries.ts';
 import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
 import { Inheritance } from './metrics/inheritance.ts';
 import { addLimitFamilies, type LimitsSource } from './metrics/limits.ts';
+import { addLocalityFamilies } from './metrics/locality.ts';
 import { OverlayFamilies } from './metrics/overlay.ts';
 import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
@@ -36,6 +38,7 @@ export interface MetricsSources {
   /** Other nodes that are heard of. */
   readonly nodes: () => number;
   readonly limits?: () => LimitsSource;
+  readonly localities?: () => readonly DirectoryView[];
   readonly peers?: () => readonly PeerView[];
   readonly discovery: () => readonly SourceView[];
 }
@@ -123,6 +126,7 @@ export class Metrics {
     this.#overlay = new OverlayFamilies(this.#registry, sources.peers ?? (() => []));
     this.redis = new RedisFamilies(this.#registry, sources.redis);
     this.share = new ShareFamilies(this.#registry, sources.nodes);
+    if (sources.localities !== undefined) addLocalityFamilies(this.#registry, sources.localities);
     if (sources.limits !== undefined) addLimitFamilies(this.#registry, sources.limits);
     this.#addProcessMetrics();
   }

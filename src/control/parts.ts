@@ -176,6 +176,7 @@ export class Parts {
       redis: () => this.redis,
       nodes: () => this.share.peers.size,
       limits: () => this.limits,
+      localities: () => this.localities.views(),
       peers: () => this.overlay.peers(),
       discovery: () => this.discovery.views(),
     });
