@@ -40,18 +40,20 @@ export function begin(ex: Exchange, nowMs: number): void {
   ex.path = path;
   const client = clientAddress(ex);
   if (route.spec.mode === 'redirect') return redirect(ex, route, client);
-  prepare(ex, route, client, nowMs);
-  attempt.begin(ex);
+  if (prepare(ex, route, client, nowMs)) attempt.begin(ex);
 }
 
-/** Makes all ready for the first attempt. `ex.path` is known. */
-export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs: number): void {
+/** Makes all ready for the first attempt. `ex.path` is known. False = there is to be none: the request has been answered. */
+export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs: number): boolean {
   const { plane, head } = ex;
   const pool = route.pool!;
   ex.pool = pool;
   ex.row = route.spec.row;
   const homeless = route.locality === null ? null : plane.directories.place(ex, route.locality);
-  if (homeless !== null) return ex.refuse(homeless);
+  if (homeless !== null) {
+    ex.refuse(homeless);
+    return false;
+  }
   deposit(pool.budget, nowMs);
   if (pool.hedging !== null) deposit(pool.hedging.budget, nowMs);
   ex.books.place = plane.locator.placeOf(client, ex.whereabouts);
@@ -63,6 +65,7 @@ export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs
   const { totalMs } = pool.spec.timeouts;
   if (totalMs > 0) ex.totalAtMs = nowMs + totalMs;
   if (ex.isCall) keepDeadline(ex, head, nowMs);
+  return true;
 }
 
 /** Who the client is: behind a trusted proxy, whom that names. */

@@ -153,6 +153,7 @@ it('a node that knows no place yet is not ready, and sends nobody anywhere', asy
       503,
       'fermat; error=destination_unavailable; details="locality: no directory"',
     ]);
+    expect(await fermat.metric('fermat_selections_total')).toBe(0); // refused is not sent all the same
     await cluster.redis.client.set('fermat:{locality-other}:epoch', 'first');
     await until(async () => (await fermat.admin('/readyz')).status === 200, 'it to be ready', 10_000);
   } finally {
