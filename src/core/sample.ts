@@ -21,8 +21,8 @@ export const SAMPLE = {
   GENERATION: 1,
   COHORT: 2, // key of the cohort whose row was picked from (cohort.ts); 0 = the edge's own
   OUTCOME: 3,
-  CONNECT_MS: 4, // -1 = a pooled connection was used
-  FIRST_BYTE_MS: 5, // request sent → first byte of the response; -1 = none came
+  CONNECT_MS: 4, // -1 = a pooled connection was used, or not told (STALLED_MS)
+  FIRST_BYTE_MS: 5, // request sent whole → first byte of the response; -1 = none came, it came before, or not told (STALLED_MS)
   TOTAL_MS: 6,
   INFLIGHT: 7, // this worker's at the slot when it was picked, itself not counted
   AT_MS: 8, // when it settled
@@ -34,5 +34,6 @@ export const SAMPLE = {
   COUNTRY: 14, // keys of the cohorts that the client is of (cohort.ts); 0 = not known
   ASN: 15,
   PREFIX: 16,
+  STALLED_MS: 17, // the worker's own loop stood still for so long meanwhile: not in TOTAL_MS, and no part of it is told
 } as const;
-export const SAMPLE_FIELDS = 17;
+export const SAMPLE_FIELDS = 18;

@@ -172,7 +172,8 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
   else if (outcome >= OUTCOME.CONNECT_FAILED) judge(budget, false);
   const connectMs = isTrue ? books.connectMs : -1;
   if (connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, connectMs / 1000);
-  const firstByteMs = isTrue && books.firstByteMs >= 0 && wasSent ? books.firstByteMs - books.sentMs : -1;
+  // Who answers before the request is whole has been waited for by nobody: there is no time to tell.
+  const firstByteMs = isTrue && wasSent && books.firstByteMs >= books.sentMs ? books.firstByteMs - books.sentMs : -1;
   if (firstByteMs >= 0) lane.observe(CELL.FIRST_BYTE, pool.uid, endpoint.uid, DURATION, firstByteMs / 1000);
   if (hedging !== null && isTrue && wasSent && ex.pool!.retryMethods.has(ex.head.method))
     hedging.learn(endpoint.slot, outcome, firstByteMs, nowMs - books.sentMs, nowMs);
@@ -199,6 +200,7 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
   ring[base + SAMPLE.BYTES] = books.responseBytes;
   ring[base + SAMPLE.ROLE] = books.role;
   ring[base + SAMPLE.DECISION] = books.decision;
+  ring[base + SAMPLE.STALLED_MS] = lostMs;
   lane.publishSample();
 }
 

@@ -33,6 +33,7 @@ describe('a decision', () => {
       firstByteMs: 12.5,
       totalMs: 13.5,
       bytes: 1000,
+      stalledMs: 0,
     });
     expect(decision!.candidates.map(({ id, role }) => [id, role])).toEqual([
       ['e0', 'band'],

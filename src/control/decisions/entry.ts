@@ -14,6 +14,8 @@ export interface Settled {
   readonly totalMs: number;
   readonly bytes: number;
   readonly atMs: number;
+  /** The worker itself stood still for so long meanwhile: above 0 it measured no times but the whole. */
+  readonly stalledMs: number;
 }
 
 export interface Entry {

@@ -69,6 +69,7 @@ export class Journal {
       totalMs: ring[base + SAMPLE.TOTAL_MS]!,
       bytes: ring[base + SAMPLE.BYTES]!,
       atMs: ring[base + SAMPLE.AT_MS]!,
+      stalledMs: ring[base + SAMPLE.STALLED_MS]!,
     };
     const entry = this.#byId.get(id);
     if (entry !== undefined) entry.settled = settled;

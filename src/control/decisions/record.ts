@@ -89,6 +89,8 @@ export interface DecisionRecord {
   readonly firstByteMs: number | null;
   readonly totalMs: number | null;
   readonly bytes: number | null;
+  /** The worker itself stood still for so long meanwhile: not in `totalMs`; above 0 it told neither of the other times. */
+  readonly stalledMs: number | null;
   /** In flight at that endpoint from that worker when it was chosen. */
   readonly inflight: number;
   readonly candidates: readonly CandidateRecord[];
@@ -168,6 +170,7 @@ export function recordOf(entry: Entry, setting: Setting): DecisionRecord {
     firstByteMs: positive(settled?.firstByteMs),
     totalMs: positive(settled?.totalMs),
     bytes: settled?.bytes ?? null,
+    stalledMs: settled?.stalledMs ?? null,
     inflight: entry.ownInflight,
     candidates: endpoints.map((endpoint, i) => candidateOf(state, i, endpoint, scores, propensities[i]!, setting)),
     settings: settingsOf(pool),
