@@ -8,7 +8,7 @@ import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { redact } from './config/redact.ts';
 import type { DecisionRecord, DecisionsQuery } from './decisions.ts';
-import { type Registered, type Registration, take } from './discovery/registrar.ts';
+import type { Registered, Registration } from './discovery/registrar.ts';
 import { GeoDb } from './geodb.ts';
 import { claim, type Handover } from './handover.ts';
 import type { LocalityApi } from './locality/api.ts';
@@ -132,6 +132,7 @@ export class FermatNode implements ControlApi {
     if (this.#isEnding) return; // told so meanwhile
     this.#parts.reloads.watch();
     this.#parts.discovery.open();
+    this.#parts.registrations.start();
     this.#notReady = null;
     this.#running.warn();
     this.events.emit('info', 'node.ready', `serving with ${snapshot.lanes} worker(s)`, {
@@ -151,10 +152,12 @@ export class FermatNode implements ControlApi {
     this.events.emit('info', 'node.successor', message, { pid: process.pid, recalled });
   }
 
-  /** Its first requests come the moment it listens: until somebody has looked at every endpoint, the other one serves. */
+  /** Its first requests come the moment it listens: until it knows every endpoint, and where data is, the other one serves. */
   async #untilKnown(): Promise<void> {
     const untilMs = nowMs() + FIRST_PROBES_MS;
-    while (!this.#parts.fleet.allKnown() && nowMs() < untilMs) await after(20);
+    const { fleet, localities } = this.#parts;
+    const isKnown = () => fleet.allKnown() && localities.notReadyBecause() === null;
+    while (!isKnown() && nowMs() < untilMs) await after(20);
   }
 
   /** Not ready at once; returns when the last exchange has ended or the time is up. */
@@ -174,6 +177,7 @@ export class FermatNode implements ControlApi {
     this.#notReady = 'draining';
     this.#parts.reloads.unwatch();
     this.#running.admin?.retire();
+    this.#parts.registrations.stop();
     void this.#parts.discovery.stop();
     const { drainTimeoutMs } = this.#running.snapshot;
     const drained = this.#parts.supervisor.drain({ delayMs: 0, timeoutMs: drainTimeoutMs, isHandedOver: true });
@@ -195,7 +199,8 @@ export class FermatNode implements ControlApi {
     this.#parts.overlay.stop();
     await this.#parts.share.stop();
     this.#parts.redis.destroy();
-    const { supervisor, prober, discovery } = this.#parts;
+    const { supervisor, prober, discovery, registrations } = this.#parts;
+    registrations.stop();
     await Promise.all([supervisor.stop(), prober.stop(), discovery.stop(), this.#running.admin?.close()]);
   }
 
@@ -236,7 +241,7 @@ export class FermatNode implements ControlApi {
   }
 
   register(request: Registration): Registered | Refusal {
-    return take(request, this.#parts.discovery.deskOf(request.pool), nowMs(), Date.now());
+    return this.#parts.registrations.take(request);
   }
 
   routes(): ReturnType<ControlApi['routes']> {

@@ -24,7 +24,7 @@ export function redirect(ex: Exchange, route: RouteRuntime, address: string): vo
   if (isSameUrl(ex, endpoint)) return ex.refuse(PROBLEM.redirectLoop);
   ex.books.endpoint = endpoint;
   plane.lane.count(CELL.SELECTIONS, snapshot.pools[spec.pool]!.uid, endpoint.uid, redirector.role);
-  ex.reply(307, fieldsOf(ex, route, endpoint), '');
+  ex.reply(307, ex.limitLines + fieldsOf(ex, route, endpoint), '');
 }
 
 /** A database of countries alone knows no places. */

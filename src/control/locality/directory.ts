@@ -17,6 +17,8 @@ const LOOK_MS = 1000;
 const PORTION = 1000;
 /** Room at the start. */
 const FIRST_KEYS = 32_768;
+/** More room than is needed at once, so that it does not grow at the first change. */
+const SPARE = 1.2;
 /** Older than whatever comes. */
 const BEFORE_ALL = -1;
 
@@ -219,8 +221,10 @@ export class Directory {
 
   /** All of it, into a copy that is shown when it is whole. Of a life before this one, what nobody has said anything of since stays. */
   async #load(epoch: string, version: number): Promise<boolean> {
+    const size = await this.#options.redis.call('locality-load', (redis) => redis.hlen(this.#key('places')));
+    if (size === undefined || this.#isOver) return false;
     const before = this.#copy;
-    this.#copy = before.grown(FIRST_KEYS, BEFORE_ALL);
+    this.#copy = before.grown(Math.max(Math.min(size, this.max) * SPARE, FIRST_KEYS), BEFORE_ALL);
     let cursor = '0';
     do {
       const answer = await this.#scan('locality-load', cursor);
@@ -251,7 +255,8 @@ export class Directory {
     for (let i = 0; i + 2 < flat.length; i += 3) this.#set(flat[i]!, flat[i + 1]!, Number(flat[i + 2]));
     const isWhole = flat.length < PORTION * 3;
     const last = isWhole ? version : Number(flat.at(-1));
-    if (last > this.#version) this.#version = last;
+    if (!(last > this.#version)) return false; // what is no version leads nowhere
+    this.#version = last;
     return !isWhole;
   }
 
