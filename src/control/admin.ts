@@ -13,7 +13,6 @@ import { createGate, isLoopback } from './admin/gate.ts';
 import { locatedBy } from './admin/locality.ts';
 import { registrationOf } from './admin/registration.ts';
 import { createEventStreams, type EventStreams } from './admin/stream.ts';
-import type { Registration } from './discovery/registrar.ts';
 import type { ControlApi, Refusal } from './types.ts';
 
 export interface AdminOptions {
@@ -150,7 +149,7 @@ function buildApp(
   on('/api/v1/events', { GET: (c) => streamed(streams, c) });
   read('/api/v1/discovery', () => api.discovery());
   for (const action of ['register', 'deregister'] as const) {
-    on(`/api/v1/${action}/:pool`, { POST: (c) => registered(api, c, action) });
+    on(`/api/v1/${action}/:pool`, { POST: (c) => registered(api, c) });
   }
   read('/api/v1/locality', () => api.locality?.views() ?? []);
   const locality: Handler = (c) => located(api, c);
@@ -232,8 +231,8 @@ async function reloaded(api: ControlApi): Promise<Response> {
   return json({ error, ...result }, 422);
 }
 
-async function registered(api: ControlApi, c: Context<Env>, action: Registration['action']): Promise<Response> {
-  const answer = api.register(await registrationOf(c, action));
+async function registered(api: ControlApi, c: Context<Env>): Promise<Response> {
+  const answer = api.register(await registrationOf(c));
   return 'status' in answer ? problem(answer) : json(answer);
 }
 

@@ -7,6 +7,7 @@ import type { LaneReader } from '../core/lane-reader.ts';
 import type { Loaded, Overrides } from './config/load.ts';
 import { Decisions } from './decisions.ts';
 import { Discovery } from './discovery/discovery.ts';
+import { Registrations } from './discovery/registrations.ts';
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
@@ -67,6 +68,7 @@ export class Parts {
   readonly redis: RedisLink;
   readonly share: Share;
   readonly discovery: Discovery;
+  readonly registrations: Registrations;
   readonly running: Running;
   readonly reloads: Reloads;
   readonly succession: Succession;
@@ -116,6 +118,13 @@ export class Parts {
       publish: (text) => this.supervisor.setMeasured(text),
     });
     this.discovery = this.#newDiscovery(events, whyNotReload);
+    this.registrations = new Registrations({
+      redis: this.redis,
+      events,
+      deskOf: (pool) => this.discovery.deskOf(pool),
+      pools: () => this.discovery.registries,
+      now: () => ({ nowMs: nowMs(), wallMs: Date.now() }),
+    });
     this.running = new Running({ ...this, api, events, onGeoReplaced }, loaded.config, geo, lanes);
     const onResult = (ok: boolean): void => this.metrics.reload(ok);
     this.reloads = new Reloads({ configFile, overrides, events, whyNot: whyNotReload, onResult }, this.running, loaded);

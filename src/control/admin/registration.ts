@@ -6,13 +6,8 @@ import type { Registration } from '../discovery/registrar.ts';
 import { SIGNATURE_FIELD, TIMESTAMP_FIELD } from '../discovery/signing.ts';
 
 /** The body is bounded before this is asked. */
-export async function registrationOf(
-  c: Context<{ Bindings: HttpBindings }>,
-  action: Registration['action'],
-): Promise<Registration> {
+export async function registrationOf(c: Context<{ Bindings: HttpBindings }>): Promise<Registration> {
   return {
-    action,
-    pool: c.req.param('pool') ?? '',
     method: c.req.method,
     path: c.env.incoming.url ?? '',
     timestamp: c.req.header(TIMESTAMP_FIELD) ?? null,

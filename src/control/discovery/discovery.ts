@@ -148,6 +148,11 @@ export class Discovery {
     return [...this.#watched.values()].map((watched) => watched.view());
   }
 
+  /** Pools that take registrations. */
+  get registries(): readonly string[] {
+    return [...this.#watched.values()].filter(({ spec }) => spec.from.kind === 'registry').map(({ pool }) => pool);
+  }
+
   /** Where registrations for a pool go; null = it takes none. */
   deskOf(pool: string): Desk | null {
     for (const { pool: name, spec, source } of this.#watched.values()) {

@@ -11,12 +11,10 @@ import type { DiscoverSpec } from './spec.ts';
 
 const DEFAULT_TTL_MS = 10_000;
 
-/** A request as it came. */
+/** A request as it came. What it asks for is told by its path, which is signed. */
 export interface Registration {
-  readonly action: 'register' | 'deregister';
-  readonly pool: string;
   readonly method: string;
-  /** As it stands in the request line. */
+  /** As it stands in the request line: /api/v1/register/POOL, or /api/v1/deregister/POOL. */
   readonly path: string;
   /** X-Fermat-Timestamp and X-Fermat-Signature; null = missing. */
   readonly timestamp: string | null;
@@ -38,6 +36,13 @@ export interface Desk {
   readonly source: RegistrySource;
 }
 
+export interface Now {
+  /** Monotonic, ms. */
+  readonly nowMs: number;
+  /** Wall clock, ms. */
+  readonly wallMs: number;
+}
+
 const UNAUTHORIZED: Refusal = {
   status: 401,
   code: 'unauthorized',
@@ -46,26 +51,58 @@ const UNAUTHORIZED: Refusal = {
 /** So that an unknown pool takes as long as a wrong signature. */
 const NOBODYS_TOKEN = 'nobody';
 
-/** `nowMs` monotonic, `wallMs` the wall clock. Never throws. */
-export function take(request: Registration, desk: Desk | null, nowMs: number, wallMs: number): Registered | Refusal {
-  const { method, path, body, signature, pool } = request;
+/** A message that a client sends. Never throws. */
+export function take(request: Registration, deskOf: (pool: string) => Desk | null, now: Now): Registered | Refusal {
+  return judged(request, deskOf, now, false);
+}
+
+/** One that another edge was sent, and which may be nearly as old as its TTL: only what is left of that is given. Never throws. */
+export function takeShared(
+  request: Registration,
+  deskOf: (pool: string) => Desk | null,
+  now: Now,
+): Registered | Refusal {
+  return judged(request, deskOf, now, true);
+}
+
+function judged(
+  request: Registration,
+  deskOf: (pool: string) => Desk | null,
+  now: Now,
+  isShared: boolean,
+): Registered | Refusal {
+  const { method, path, body, signature } = request;
+  const { action, pool } = meantBy(path);
+  const desk = deskOf(pool);
   const atMs = /^\d{13}$/.test(request.timestamp ?? '') ? Number(request.timestamp) : Number.NaN;
   const message: Message = { method, path, atMs, body };
   const token = desk?.spec.from.kind === 'registry' ? desk.spec.from.token : NOBODYS_TOKEN;
   const isSigned = isSignedBy(token, message, signature ?? '');
-  if (!isSigned || desk === null) return UNAUTHORIZED;
-  const aheadMs = atMs - wallMs;
-  if (!(Math.abs(aheadMs) <= MAX_SKEW_MS)) return skewed(aheadMs);
+  if (!isSigned || desk === null || action === null) return UNAUTHORIZED;
   const told = readBody(body);
   if ('status' in told) return told;
-  const { ttlMs, endpoint } = told;
+  const { endpoint } = told;
+  const aheadMs = atMs - now.wallMs;
+  const oldestMs = isShared ? Math.max(told.ttlMs, MAX_SKEW_MS) : MAX_SKEW_MS;
+  if (!(aheadMs <= MAX_SKEW_MS && aheadMs >= -oldestMs)) return skewed(aheadMs);
+  const ttlMs = isShared ? told.ttlMs + Math.min(aheadMs, 0) : told.ttlMs;
   const { endpoints, problems } = judge([{ at: 'registration', endpoint }], desk.spec);
   const [found] = endpoints;
   if (found === undefined) return unfit(problems[0] ?? 'no endpoint');
   const { url } = found;
-  return request.action === 'register'
-    ? register(desk, { pool, url, ttlMs }, endpoint, atMs, nowMs)
-    : leave(desk, { pool, url, ttlMs: 0 }, atMs, nowMs);
+  if (action === 'deregister') return leave(desk, { pool, url, ttlMs: 0 }, atMs, now.nowMs);
+  return ttlMs > 0 ? register(desk, { pool, url, ttlMs }, endpoint, atMs, now.nowMs) : skewed(aheadMs);
+}
+
+/** `action` null: nothing of ours. */
+function meantBy(path: string): { action: 'register' | 'deregister' | null; pool: string } {
+  const match = /^\/api\/v1\/(register|deregister)\/([^/?#]+)$/.exec(path);
+  try {
+    if (match !== null) return { action: match[1] as 'register' | 'deregister', pool: decodeURIComponent(match[2]!) };
+  } catch {
+    // A path that cannot be decoded names no pool.
+  }
+  return { action: null, pool: '' };
 }
 
 function register(

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { Book } from '../../../src/control/discovery/book.ts';
-import { type Desk, type Registration, take } from '../../../src/control/discovery/registrar.ts';
+import { type Desk, type Registration, take, takeShared } from '../../../src/control/discovery/registrar.ts';
 import { RegistrySource } from '../../../src/control/discovery/registry.ts';
 import { signatureOf } from '../../../src/control/discovery/signing.ts';
 import { delay, until } from '../../support/until.ts';
@@ -16,7 +16,7 @@ interface Counter {
   readonly sink: Remembering;
   /** Sends a message, `fields` of which are changed after it was signed. */
   say(
-    action: Registration['action'],
+    action: 'register' | 'deregister',
     body: unknown,
     atMs?: number,
     fields?: Partial<Registration>,
@@ -44,7 +44,7 @@ function counter(): Counter {
         body,
         ...fields,
       };
-      return take(request, desk, tools.clock(), WALL_MS);
+      return take(request, (pool) => (pool === 'shop' ? desk : null), { nowMs: tools.clock(), wallMs: WALL_MS });
     },
   };
 }
@@ -100,16 +100,9 @@ describe('a registration', () => {
   test('for a pool that takes none is refused in the same words as a wrong signature', () => {
     const { say } = counter();
     const wrong = say('register', { url: URL_A }, WALL_MS, { signature: 'v1=0' });
-    const request = {
-      action: 'register' as const,
-      pool: 'x',
-      method: 'POST',
-      path: '/',
-      timestamp: '1',
-      signature: null,
-      body: '',
-    };
-    expect(take(request, null, 0, WALL_MS)).toEqual(wrong);
+    const request = { method: 'POST', path: '/api/v1/register/x', timestamp: '1', signature: null, body: '' };
+    const now = { nowMs: 0, wallMs: WALL_MS };
+    expect(take(request, () => null, now)).toEqual(wrong);
   });
 
   test('sent twice counts once', () => {
@@ -201,5 +194,43 @@ describe('a time that runs out', () => {
     expect(after.nextMs).toBe(8050);
     expect(after.register('a', {}, 1000, 5, 60)).toBe('replayed');
     expect(after.register('b', {}, 1000, 6, 60)).toBe('replayed');
+  });
+});
+
+describe('a message that another edge was sent', () => {
+  const messageOf = (action: 'register' | 'deregister', body: unknown, atMs: number): Registration => {
+    const path = `/api/v1/${action}/shop`;
+    const text = JSON.stringify(body);
+    const signature = signatureOf(TOKEN, { method: 'POST', path, atMs, body: text });
+    return { method: 'POST', path, timestamp: String(atMs), signature, body: text };
+  };
+  const shared = (desk: Desk, message: Registration) =>
+    takeShared(message, () => desk, { nowMs: 1000, wallMs: WALL_MS });
+
+  test('is good for what is left of its TTL', () => {
+    const { desk } = counter();
+    expect(shared(desk, messageOf('register', { url: URL_A, ttl: '5m' }, WALL_MS - 200_000))).toMatchObject({
+      ttlMs: 100_000,
+    });
+    expect(desk.book.nextMs).toBe(101_000);
+    expect(shared(desk, messageOf('register', { url: URL_A, ttl: '10s' }, WALL_MS - 20_000))).toMatchObject({
+      status: 401,
+    });
+  });
+
+  test('of an edge whose clock is ahead is good for its TTL and no longer', () => {
+    const { desk } = counter();
+    expect(shared(desk, messageOf('register', { url: URL_A, ttl: '10s' }, WALL_MS + 30_000))).toMatchObject({
+      ttlMs: 10_000,
+    });
+  });
+
+  test('counts once, whichever way it came, and not without its signature', () => {
+    const { desk, say } = counter();
+    say('register', { url: URL_A });
+    expect(shared(desk, messageOf('register', { url: URL_A }, WALL_MS))).toMatchObject({ status: 409 });
+    expect(shared(desk, messageOf('deregister', { url: URL_A }, WALL_MS + 1))).toMatchObject({ ttlMs: 0 });
+    const forged = { ...messageOf('register', { url: URL_A }, WALL_MS + 2), path: '/api/v1/deregister/shop' };
+    expect(shared(desk, forged)).toMatchObject({ status: 401, code: 'unauthorized' });
   });
 });
