@@ -10,6 +10,7 @@ import { NAMES } from './rows/names.ts';
 import { OUTAGE } from './rows/outage.ts';
 import { OVERLOAD } from './rows/overload.ts';
 import { PROCESS } from './rows/process.ts';
+import { REDIS } from './rows/redis.ts';
 import { RELOAD } from './rows/reload.ts';
 import { SLOW } from './rows/slow.ts';
 import { STATE } from './rows/state.ts';
@@ -18,29 +19,8 @@ import { UNSTEADY } from './rows/unsteady.ts';
 
 export const CASES: readonly FaultCase[] = [
   ...[GONE, SLOW, TAIL, UNSTEADY, OUTAGE, ENDPOINT_TLS, NAMES].flat(),
-  ...[STATE, RELOAD].flat(),
+  ...[STATE, REDIS, RELOAD].flat(),
   ...[CROWDS, CLIENTS, OVERLOAD, BODIES, PROCESS].flat(),
 ];
 
-const NO_REDIS = 'no Redis state in this version';
-
-export const ABSENT: readonly AbsentCase[] = [
-  {
-    table: 'dependency',
-    fault: 'Redis down at start / dies',
-    expected: 'starts and serves; 0 lost; p99 change under 1 ms',
-    absent: NO_REDIS,
-  },
-  {
-    table: 'dependency',
-    fault: 'Redis slow (SIGSTOP) / partitioned',
-    expected: 'every command within 20–50 ms, circuit opens; never on the request path',
-    absent: NO_REDIS,
-  },
-  {
-    table: 'dependency',
-    fault: 'Redis holds stale / foreign data',
-    expected: 'versioned keys, short lives; bad JSON ignored and counted',
-    absent: NO_REDIS,
-  },
-];
+export const ABSENT: readonly AbsentCase[] = [];

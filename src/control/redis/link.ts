@@ -176,7 +176,11 @@ export class RedisLink {
    * as Redis is there. Gives the function that ends it.
    */
   subscribe(name: string, onMessage: (message: Buffer) => void, onGap: () => void): () => void {
-    const one = { name, onMessage, onGap };
+    const one = {
+      name,
+      onMessage: (message: Buffer) => this.#attempt(name, () => onMessage(message)),
+      onGap: () => this.#attempt(name, onGap),
+    };
     this.#subscribed.add(one);
     this.#subscriptions?.added(one);
     return () => {
@@ -204,6 +208,15 @@ export class RedisLink {
     this.#told.clear();
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
+  }
+
+  /** A listener that fails must not take the connection with it. */
+  #attempt(name: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#options.events.emit('error', 'redis.listener', `a message on ${name} could not be taken: ${error}`);
+    }
   }
 
   #newSubscriber(config: RedisConfig, client: Redis | Cluster): Redis {
@@ -286,7 +299,8 @@ export class RedisLink {
     this.#trial = setTimeout(() => {
       this.#trial = null;
       // One that connects anew is tried by that.
-      if (client.status === 'ready') void this.#ask(client, 'ping', (redis) => redis.ping(), true);
+      if (client.status === 'ready')
+        void this.#ask(client, 'ping', (redis) => echoed(redis, this.#options.random()), true);
       else this.#failed(client, true, 'it cannot be reached');
     }, waitMs);
     this.#trial.unref();
@@ -315,4 +329,10 @@ export class RedisLink {
       this.#options.events.emit('warn', 'redis.down', message);
     }
   }
+}
+
+/** Rejects when what comes back is the answer to something else: a connection that has lost bytes is of no more use. */
+async function echoed(redis: RedisCommands, random: number): Promise<void> {
+  const word = String(random);
+  if ((await redis.echo(word)) !== word) throw new Error('the answers are not to what was asked');
 }

@@ -27,8 +27,10 @@ export function readName(text: string): NodeName | null {
 }
 
 /** Instances of at most twelve others, the nearest first. */
-export function worthReading(names: readonly string[], self: NodeName, random: () => number): readonly string[] {
-  const others = names.map(readName).filter((name) => name !== null && name.instance !== self.instance) as NodeName[];
+export function worthReading(names: readonly unknown[], self: NodeName, random: () => number): readonly string[] {
+  const others = names
+    .map((name) => (typeof name === 'string' ? readName(name) : null))
+    .filter((name) => name !== null && name.instance !== self.instance) as NodeName[];
   const kmOf = ({ place }: NodeName): number =>
     place === null || self.place === null ? Number.POSITIVE_INFINITY : distanceKm(place, self.place);
   const sorted = others

@@ -92,14 +92,14 @@ export class Share {
     this.#unsubscribe = link.subscribe(
       CHANNEL,
       (message) => this.#hear(message),
-      () => void this.#catchUp(),
+      () => this.#see(this.#catchUp()),
     );
     this.#later(this.#turnMs() * this.#options.random());
   }
 
   /** Resolves when what others know has been read, or they cannot be asked: within half a second. Never rejects. */
   async ready(): Promise<void> {
-    if (await this.#options.link.settled(FIRST_WAIT_MS)) await this.#catchUp();
+    if (await this.#options.link.settled(FIRST_WAIT_MS)) await this.#catchUp().catch(() => {});
   }
 
   /** Says goodbye, if Redis is there. Never rejects. */
@@ -145,8 +145,15 @@ export class Share {
   }
 
   #later(ms: number): void {
-    this.#timer = setTimeout(() => void this.#turn(), ms);
+    this.#timer = setTimeout(() => this.#see(this.#turn()), ms);
     this.#timer.unref();
+  }
+
+  /** Whatever others have put into Redis, this node lives on. */
+  #see(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#options.events.emit('error', 'share.failed', `sharing failed, and goes on: ${error}`);
+    });
   }
 
   /** Where we are may have changed with the configuration. */
@@ -235,8 +242,8 @@ export class Share {
     const { link, random, self } = this.#options;
     this.#told.clear();
     this.peers.missed();
-    const names = await link.script<readonly string[]>('list', LIST, [link.key(TAG, 'nodes')], [MAX_LISTED]);
-    if (names === undefined) return;
+    const names = await link.script<unknown>('list', LIST, [link.key(TAG, 'nodes')], [MAX_LISTED]);
+    if (!Array.isArray(names)) return;
     const { place } = self();
     await this.#read(worthReading(names, { instance: this.#instance, place }, random));
   }
@@ -254,10 +261,10 @@ export class Share {
     if (instances.length === 0) return;
     const { link } = this.#options;
     const keys = instances.map((instance) => link.key(TAG, instance));
-    const found = await link.scriptBytes<readonly (Buffer | number)[]>('read', READ, keys, [MAX_BYTES]);
-    if (found === undefined) return;
+    const found = await link.scriptBytes<unknown>('read', READ, keys, [MAX_BYTES]);
+    if (!Array.isArray(found)) return;
     for (let i = 0; i < instances.length; i++) {
-      const bytes = found[2 * i];
+      const bytes: unknown = found[2 * i];
       const leftMs = Number(found[2 * i + 1]);
       if (!(bytes instanceof Uint8Array) || bytes.length === 0) continue;
       const digest = decodeDigest(bytes);
