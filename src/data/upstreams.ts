@@ -25,7 +25,10 @@ import { NEVER, TICK_MS, Timed } from './wheel.ts';
 const FIRST_NEW = 64;
 /** With connections that do answer, as many more may be new; but never more than half of the usual backlog of 511. */
 const MOST_NEW = 256;
-/** As many are allowed a turn of the wheel, whatever is new, when those that wait would wait for long (streams, tunnels). */
+/**
+ * As many are allowed a turn of the wheel, whatever is new, when those that wait would wait for long (streams, tunnels, an endpoint
+ * that thinks): twice as many each turn for which that goes on, or the last of a crowd would be told that he has waited too long.
+ */
 const FEW = 16;
 /** Turns of the wheel that are long to wait for a connection that comes free. */
 const LONG_TURNS = 8;
@@ -53,6 +56,7 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
   /** Since the last turn of the wheel: who waited and was handed a free connection, and connections that answered first. */
   #served = 0;
   #proven = 0;
+  #few = FEW;
   #secure: SecureContext | null = null;
   #isRetired = false;
 
@@ -190,7 +194,10 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
 
   /** A turn of the wheel, and there is or was a queue. */
   override onDeadline(): void {
-    if (this.gate.length === 0) return;
+    if (this.gate.length === 0) {
+      this.#few = FEW;
+      return;
+    }
     for (let more = this.#worthwhile(); more > 0 && this.#connectWaiter(); more--);
     this.#watchQueue();
   }
@@ -200,7 +207,8 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
     const turns = this.gate.length / this.#served; // until the last one is served by what is there; Infinity = never
     const soon = Math.max(this.#proven, FEW) * turns;
     const proven = this.#open.size - this.#new;
-    const few = turns > LONG_TURNS ? FEW : 0;
+    const few = turns > LONG_TURNS ? this.#few : 0;
+    this.#few = few === 0 ? FEW : Math.min(2 * few, MOST_NEW);
     return Math.max(few, Math.min(soon, FIRST_NEW + proven, MOST_NEW) - this.#new);
   }
 

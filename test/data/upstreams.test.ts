@@ -262,6 +262,21 @@ describe('a rush', () => {
     expect(new Set(users.map(({ up }) => up)).size).toBe(200);
   });
 
+  it('has a connection for each of a thousand well within a queue time-out where none of them is answered', async () => {
+    origin.script = () => {};
+    const group = groupOf();
+    const users = Array.from({ length: 1000 }, () => new User());
+    const onDeadline = group.onDeadline.bind(group);
+    let turns = 0;
+    group.onDeadline = () => {
+      turns++;
+      onDeadline();
+    };
+    for (const user of users) group.acquire(user, false);
+    await until(() => users.every(({ told }) => told !== ''), 'a connect for each');
+    expect(turns).toBeLessThan(10); // 25 ms each
+  });
+
   it('is over with a few connections where those answer at once', async () => {
     const group = groupOf();
     const users = Array.from({ length: 1000 }, () => new User());
