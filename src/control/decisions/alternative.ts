@@ -63,7 +63,9 @@ export class Alternative {
     const isSameRule = rule === undefined || [...rule.residency].sort().join() === [...residency].sort().join();
     const members: Member[] = [];
     state.endpoints.forEach(({ id }, place) => {
-      const config = pool.endpoints.find((endpoint) => endpoint.id === id);
+      // Found endpoints stand in no configuration: they are as they were.
+      const found = pool.discover.length > 0 ? state.endpoints[place] : undefined;
+      const config = pool.endpoints.find((endpoint) => endpoint.id === id) ?? found;
       if (config === undefined || this.#drained.has(id)) return;
       const placed = { region: config.region, hasLocation: config.location !== null, host: config.host };
       if (isSameRule || rule.residency.length === 0 || isInside(placed, rule.residency, () => null)) {

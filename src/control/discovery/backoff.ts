@@ -26,7 +26,7 @@ export class Backoff {
 /** Resolves after `ms`, or at once when it is aborted. Never rejects; does not keep the process. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signal.aborted || ms <= 0) return resolve();
     const done = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', done);

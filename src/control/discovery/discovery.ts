@@ -5,11 +5,12 @@ import type { Config } from '../config/config.ts';
 import type { EndpointView, EventLog } from '../types.ts';
 import { Book } from './book.ts';
 import { type FoundEndpoint, judge } from './entries.ts';
+import { changeOf, packed, unpacked } from './memory.ts';
 import { type FoundSet, Merger } from './merge.ts';
 import { Pace } from './pace.ts';
 import type { Desk } from './registrar.ts';
 import { RegistrySource } from './registry.ts';
-import type { Entry, SourceTools } from './source.ts';
+import type { SourceTools } from './source.ts';
 import { sourceOf } from './sources.ts';
 import type { DiscoverSpec } from './spec.ts';
 import { Tiers } from './tiers.ts';
@@ -173,10 +174,8 @@ export class Discovery {
 
   /** What is known, for the process that takes over. */
   memory(): unknown {
-    const nowMs = this.#options.clock();
-    const found = [...this.#watched].map(([key, { keeper }]) => ({ key, entries: keeper.endpoints.map(entryOf) }));
-    const books = [...this.#books].map(([pool, book]) => ({ pool, registrations: book.memory(nowMs) }));
-    return { found, books };
+    const found = [...this.#watched].map(([key, { keeper }]) => ({ key, endpoints: keeper.endpoints }));
+    return packed(found, this.#books, this.#options.clock());
   }
 
   async stop(): Promise<void> {
@@ -266,23 +265,18 @@ export class Discovery {
   }
 
   #tell(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void {
-    const named = (key: string): string => key.slice(key.indexOf('\0') + 1);
-    const added = [...after.keys()].filter((key) => !before.has(key)).map(named);
-    const removed = [...before.keys()].filter((key) => !after.has(key)).map(named);
-    if (added.length + removed.length === 0) return;
-    const parts = [...listed('found', added), ...listed('gone', removed)];
-    this.#options.events.emit('info', 'discovery.changed', `endpoints ${parts.join('; ')}`, { added, removed });
+    const change = changeOf(before, after);
+    if (change !== null) this.#options.events.emit('info', 'discovery.changed', change.message, change.fields);
   }
 
   #recall(given: unknown): void {
-    const { found, books } = (given ?? {}) as { found?: unknown; books?: unknown };
-    for (const { key, entries } of rowsOf<{ key: string; entries: readonly Entry[] }>(found)) {
-      const watched = this.#watched.get(String(key));
-      if (watched === undefined || !Array.isArray(entries)) continue;
-      watched.keeper.adopt(judge(entries.filter(isEntry), watched.spec).endpoints);
+    const { found, books } = unpacked(given);
+    for (const { key, entries } of found) {
+      const watched = this.#watched.get(key);
+      if (watched !== undefined) watched.keeper.adopt(judge(entries, watched.spec).endpoints);
     }
-    for (const { pool, registrations } of rowsOf<{ pool: string; registrations: unknown }>(books)) {
-      const desk = this.deskOf(String(pool));
+    for (const { pool, registrations } of books) {
+      const desk = this.deskOf(pool);
       desk?.book.recall(registrations, this.#options.clock());
       desk?.source.start();
     }
@@ -300,24 +294,4 @@ function poolsOf({ pools }: Config): string[] {
 
 function textOf(pools: readonly string[], setsOf: (pool: string) => readonly FoundSet[]): string {
   return JSON.stringify([...pools].sort().map((pool) => [pool, setsOf(pool)]));
-}
-
-function entryOf({ url, id, region, location, weight, capacity, egressUsdPerGb, labels, tier }: FoundEndpoint): Entry {
-  const at = location === null ? null : { lat: location.latDeg, lon: location.lonDeg };
-  return { at: url, endpoint: { url, id, region, location: at, weight, capacity, egressUsdPerGb, labels }, tier };
-}
-
-function isEntry(given: unknown): given is Entry {
-  const { at, endpoint, tier } = (given ?? {}) as Partial<Entry>;
-  return typeof at === 'string' && typeof endpoint === 'object' && endpoint !== null && Number.isFinite(tier ?? 0);
-}
-
-function rowsOf<T>(given: unknown): T[] {
-  return Array.isArray(given) ? given.filter((row) => typeof row === 'object' && row !== null) : [];
-}
-
-function listed(what: string, ids: readonly string[]): string[] {
-  if (ids.length === 0) return [];
-  const rest = ids.length > 5 ? ` and ${ids.length - 5} more` : '';
-  return [`${what}: ${ids.slice(0, 5).join(', ')}${rest}`];
 }

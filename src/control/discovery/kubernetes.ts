@@ -16,6 +16,8 @@ const WATCH_MS = (WATCH_S + 20) * 1000;
 const LIST_MS = 20_000;
 const PAGE = 500;
 const MAX_PAGES = 100;
+/** Everything is not listed more often, whatever versions are forgotten. ms */
+const LEAST_LIST_MS = 1000;
 /** A watch that ends at once is not begun anew without a breath. ms */
 const LEAST_WATCH_MS = 1000;
 
@@ -38,6 +40,7 @@ export class KubernetesSource implements Source {
   readonly #stopped = new AbortController();
   readonly #slices = new Map<string, Slice>();
   #running: Promise<void> = Promise.resolve();
+  #listedAtMs = 0;
 
   constructor(spec: KubernetesSpec, sink: Sink, tools: SourceTools) {
     this.#spec = spec;
@@ -73,7 +76,7 @@ export class KubernetesSource implements Source {
         // What we have may be old: told once more from the beginning. A version that is only forgotten is no failure.
         version = '';
         if (!isGone) this.#sink.failed(`Kubernetes does not answer (${wordsOf(error)})`);
-        await pause(isGone ? LEAST_GAP_MS : this.#backoff.next(), signal);
+        await pause(isGone ? this.#listedAtMs + LEAST_LIST_MS - this.#tools.clock() : this.#backoff.next(), signal);
       } finally {
         await session?.dispatcher?.destroy();
       }
@@ -96,6 +99,7 @@ export class KubernetesSource implements Source {
       for (const slice of list.items) slices.set(slice.metadata?.name ?? '', slice);
       next = list.metadata.continue ?? '';
       if (next !== '') continue;
+      this.#listedAtMs = this.#tools.clock();
       this.#slices.clear();
       for (const [name, slice] of slices) this.#slices.set(name, slice);
       this.#tell();
@@ -161,9 +165,6 @@ export class KubernetesSource implements Source {
     this.#sink.found(entriesOf([...this.#slices.values()], this.#spec));
   }
 }
-
-/** After 410. ms */
-const LEAST_GAP_MS = 200;
 
 /** Address and credentials as they are now: tokens of pods are renewed under their path. */
 async function openSession(spec: KubernetesSpec): Promise<Session> {
