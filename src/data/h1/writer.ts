@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Fields } from '../../wire/fields.ts';
 import { chunkSize, LAST_CHUNK, trailersBlock } from '../../wire/write.ts';
-import { BULK_BYTES, giveBulk, isShared, owned, putText, takeBulk, textOf } from '../buffers.ts';
+import { BULK_BYTES, giveBulk, isShared, MAX_QUEUED_BYTES, owned, putText, takeBulk, textOf } from '../buffers.ts';
 import { canWriteDirectly, type Pending, writeBytes, writeText } from './direct.ts';
 
 /** Up to here bytes travel in the same text as the head. Above, copying them costs more than a second piece to write. */
@@ -126,8 +126,12 @@ export class MessageWriter implements Pending {
     let at = before === '' ? 0 : putText(out, before, 0);
     at += chunk.copy(out, at, from, to);
     if (this.isChunked) at += putText(out, '\r\n', at);
-    this.pendingWrites++; // no more is to be encrypted, let alone queued, until this has left
-    this.#socket.write(out.subarray(0, at), this.#onEncrypted);
+    const whole = out.subarray(0, at);
+    if (bytes < MAX_QUEUED_BYTES) this.#socket.write(whole);
+    else {
+      this.pendingWrites++; // no more is to be encrypted, let alone queued, until this has left
+      this.#socket.write(whole, this.#onEncrypted);
+    }
     if (this.hasLetGo) giveBulk(out);
     return true;
   }
