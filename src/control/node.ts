@@ -279,6 +279,7 @@ export class FermatNode implements ControlApi {
   node(): NodeView {
     const { snapshot, geo } = this.#running;
     const { source, built } = geo.info();
+    const peers = this.#parts.overlay.peers();
     return {
       id: this.#config.node.id,
       pid: process.pid,
@@ -291,6 +292,7 @@ export class FermatNode implements ControlApi {
       geoip: source === 'none' ? null : { source, built },
       snapshotVersion: snapshot.version,
       shedding: this.#parts.supervisor.shedding,
+      ...(peers.length > 0 && { peers }),
       startedAt: this.startedAt,
     };
   }

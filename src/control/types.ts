@@ -2,6 +2,7 @@
 // (…View) are fixed by CONTRACT.md; fields may be added, none taken away.
 
 import type { LatLon } from '../core/snapshot.ts';
+import type { PeerView } from './overlay/peers.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
 import type { SourceView } from './discovery/watched.ts';
 import type { LocalityApi } from './locality/api.ts';
@@ -279,5 +280,7 @@ export interface NodeView {
   readonly snapshotVersion: number;
   /** Why requests are turned away now; [] = none is. Names of `fermat_shed_total{reason}`. */
   readonly shedding: readonly string[];
+  /** Other edges that requests may go over; absent = none is configured. */
+  readonly peers?: readonly PeerView[];
   readonly startedAt: string;
 }

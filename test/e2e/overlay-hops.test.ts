@@ -28,7 +28,9 @@ let edgeIdentity: Issued;
 let relay: Fermat;
 let edge: Fermat;
 
-const poolAt = (url: string): Config => ({ main: poolOf([url], { outlier: {}, retry: { attempts: 1 } }) });
+/** Probed again and again: one probe that this machine was too busy for tells no times. */
+const probe = { type: 'tcp', interval: '300ms', timeout: '1s' };
+const poolAt = (url: string): Config => ({ main: poolOf([url], { probe, outlier: {} }) });
 
 beforeAll(async () => {
   origin = await startOrigin();
@@ -57,7 +59,7 @@ beforeAll(async () => {
     { isUnready: true },
   );
   await until(() => edge.ports.http !== undefined, 'the edge to listen');
-  await until(async () => (await ask(get('/ready'))).status === 200, 'the way over the relay', 10_000);
+  await until(async () => (await ask(get('/ready'))).status === 200, 'the way over the relay', 20_000);
   origin.reset();
 });
 
@@ -142,7 +144,7 @@ describe('a request over another edge', () => {
 });
 
 describe('the address that is for other edges', () => {
-  const hop = (key = KEY, from = 'edge') => `X-Fermat-Hop: ${hopText(from, key, 'main', 'e0')}\r\n`;
+  const hop = (key = KEY, from = 'edge'): string => `X-Fermat-Hop: ${hopText(from, key, 'main', 'e0')}\r\n`;
   const as = ({ certPem, keyPem }: Issued) => ({ cert: certPem, key: keyPem });
 
   async function knock(identity: Issued, fields: string): Promise<Answer> {
@@ -167,13 +169,22 @@ describe('the address that is for other edges', () => {
     expect(origin.requests).toHaveLength(0);
   });
 
-  it.each([
-    ['a name that is no peer’s', () => pki.issue('sidecar', { san: 'DNS:sidecar', by: ca }), () => hop(KEY, 'sidecar')],
-    ['another’s name', () => pki.issue('sidecar', { san: 'DNS:sidecar', by: ca }), () => hop()],
-    ['no hop', () => edgeIdentity, () => ''],
-    ['two hops', () => edgeIdentity, () => hop() + hop()],
-    ['a second hop', () => edgeIdentity, () => hop().replace('n=1', 'n=2')],
-  ] as const)('answers 403 to %s', async (_, identity, fields) => {
+  interface Stranger {
+    readonly who: string;
+    readonly identity: () => Issued;
+    readonly fields: () => string;
+  }
+  const sidecar = (): Issued => pki.issue('sidecar', { san: 'DNS:sidecar', by: ca });
+  const self = (): Issued => edgeIdentity;
+  const strangers: readonly Stranger[] = [
+    { who: 'a name that is no peer’s', identity: sidecar, fields: () => hop(KEY, 'sidecar') },
+    { who: 'another’s name', identity: sidecar, fields: () => hop() },
+    { who: 'no hop', identity: self, fields: () => '' },
+    { who: 'two hops', identity: self, fields: () => hop() + hop() },
+    { who: 'a second hop', identity: self, fields: () => hop().replace('n=1', 'n=2') },
+  ];
+
+  it.each(strangers)('answers 403 to $who', async ({ identity, fields }) => {
     const answer = await knock(identity(), fields());
     expect([answer.status, answer.field('proxy-status')]).toEqual([403, 'fermat; error=http_request_denied']);
     expect(origin.requests).toHaveLength(0);
@@ -214,7 +225,7 @@ describe('an edge whose requests are signed', () => {
       .digest('base64url');
     return `X-Fermat-Hop: ${signedValue(dated, mac)}\r\n`;
   }
-  const knock = (target: string, fields: string) =>
+  const knock = (target: string, fields: string): Promise<Answer> =>
     ask(`GET ${target} HTTP/1.1\r\nHost: test\r\n${fields}\r\n`, 'GET', signed.ports.overlay);
 
   it('believes a signature once', async () => {
@@ -239,5 +250,16 @@ describe('an edge whose requests are signed', () => {
 
   it('answers what it measured only to whoever can sign the question', async () => {
     expect((await knock('/.fermat/overlay', '')).status).toBe(403);
+  });
+
+  // Last, since the endpoint is gone from then on.
+  it('says that a request has gone nowhere when its endpoint is not there, whatever the method', async () => {
+    await origin.refuse();
+    const dated = hop('/a').trim();
+    const answer = await ask(`GET /a HTTP/1.1\r\nHost: test\r\n${dated}\r\n\r\n`, 'GET', signed.ports.overlay);
+    expect([answer.status, answer.field('x-fermat-relay')]).toEqual([502, 'unsent']);
+    const post = await ask('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', 'POST');
+    expect(post.field('proxy-status')).toBe('fermat; error=destination_unavailable');
+    expect(await edge.metric('fermat_overlay_requests_total', 'result="failed"')).toBeGreaterThan(0);
   });
 });

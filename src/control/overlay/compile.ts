@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { newReplays } from '../../core/overlay/replays.ts';
-import type { OverlayMode, OverlaySpec, ViaSpec } from '../../core/snapshot.ts';
+import { MAX_SLOTS, type OverlayMode, type OverlaySpec, type ViaSpec } from '../../core/snapshot.ts';
 import type { Config, EndpointConfig, ListenerConfig } from '../config/config.ts';
 import { OVERLAY_LISTENER, type OverlayConfig, type PeerConfig } from '../config/overlay.ts';
 import { isInside } from '../config/residency.ts';
@@ -44,7 +44,10 @@ export function relaysOf(config: Config): { readonly relays: readonly Relay[]; r
       return overlay.peers.map((peer) => ({ pool, member, peer, key }));
     }),
   );
-  return { relays: all.slice(0, MAX_RELAYS), missing: Math.max(all.length - MAX_RELAYS, 0) };
+  // Half of what is left: a reload may need as many again before the old ones are free.
+  const used = pools.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
+  const room = Math.min(MAX_RELAYS, Math.max(Math.floor((MAX_SLOTS - used) / 2), 0));
+  return { relays: all.slice(0, room), missing: Math.max(all.length - room, 0) };
 }
 
 /** A socket file is this machine's own. */

@@ -10,7 +10,9 @@ import { type Digest, type Measure, readDigest } from './digest.ts';
 import { Question } from './question.ts';
 
 /** Measurements older than this say nothing about now: ms. */
-const MAX_AGE_MS = 30_000;
+const MAX_AGE_MS = 60_000;
+/** A peer for whom so much fails is no way out. */
+const MAX_ERROR_RATIO = 0.2;
 const JITTER_RATIO = 0.1;
 
 export interface PeersOptions {
@@ -216,8 +218,10 @@ function failure(error: string): Outcome {
 }
 
 /** The way to the peer and on from there, as one probe: network the round trips, first byte all of it. */
-function pathResult(rttMs: number, { healthy, networkMs, probeMs, ageMs }: Measure, peer: string): Outcome {
+function pathResult(rttMs: number, measure: Measure, peer: string): Outcome {
+  const { healthy, networkMs, probeMs, ageMs, errorRatio } = measure;
   if (!healthy) return failure(`not healthy as ${peer} sees it`);
+  if (errorRatio > MAX_ERROR_RATIO) return failure(`${Math.round(errorRatio * 100)} % fail as ${peer} sees it`);
   if (networkMs === null || ageMs > MAX_AGE_MS) return failure(`${peer} has not measured it lately`);
   const connectMs = rttMs + networkMs;
   return { ok: true, connectMs, firstByteMs: probeMs === null ? null : connectMs + probeMs };
