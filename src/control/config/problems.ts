@@ -49,7 +49,13 @@ export function gotText(tree: unknown, path: Path): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a mapping';
   const key = path.at(-1);
-  if (key === 'token' || key === 'password' || key === 'secret' || key === 'redis' || (path[0] === 'state' && key === 'url'))
+  if (
+    key === 'token' ||
+    key === 'password' ||
+    key === 'secret' ||
+    key === 'redis' ||
+    (path[0] === 'state' && key === 'url')
+  )
     return 'a value not shown';
   if (typeof value !== 'string') return String(value);
   const shown = value.replace(/\/\/[^/]*@/, '//***@');
