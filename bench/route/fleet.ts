@@ -93,7 +93,7 @@ async function main(): Promise<void> {
       ? [
           ...tasksOf(64, ['steady', 'brownout'], glance, [1]),
           ...tasksOf(16, scenarios, policies, seeds),
-          ...tasksOf(1, ['steady', 'brownout'], ['alone'], seeds),
+          ...tasksOf(1, ['steady'], ['alone'], seeds),
           ...tasksOf(4, ['steady', 'brownout'], glance, seeds),
         ]
       : flags.edges.split(',').flatMap((nodes) => tasksOf(Number(nodes), scenarios, policies, seeds));

@@ -111,9 +111,10 @@ export class Cluster {
 
   /** Changes how origin `o` answers, from the next request on. */
   async origin(o: number, state: Partial<OriginState>): Promise<void> {
-    const { delayMs, status, isUp } = state;
-    const changed = { ...(delayMs !== undefined && { delayMs }), ...(status !== undefined && { status }) };
-    const order = { ...changed, ...(isUp !== undefined && { isUp }) };
+    const { delayMs, probeDelayMs, status, isUp } = state;
+    const order = Object.fromEntries(
+      Object.entries({ delayMs, probeDelayMs, status, isUp }).filter(([, value]) => value !== undefined),
+    );
     const name = this.#options.origins[o]!.id;
     this.#origins[o] = await this.#obey<Address>({ op: 'origin', name, host: `127.0.1.${1 + o}`, state: order });
   }

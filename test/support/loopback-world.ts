@@ -9,6 +9,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export interface OriginState {
   /** Request read → answer written, ms. */
   delayMs: number;
+  /** The same for a probe of `/health`; null = as a request. */
+  probeDelayMs: number | null;
   status: number;
   /** Accepts connections. */
   isUp: boolean;
@@ -33,7 +35,7 @@ export interface Address {
 }
 
 class Origin {
-  readonly state: OriginState = { delayMs: 0, status: 200, isUp: true };
+  readonly state: OriginState = { delayMs: 0, probeDelayMs: null, status: 200, isUp: true };
   readonly #name: string;
   readonly #host: string;
   readonly #server: HttpServer;
@@ -45,9 +47,11 @@ class Origin {
     this.#name = name;
     this.#host = host;
     this.#server = createHttp({ keepAliveTimeout: 65_000 }, (req, res) => {
-      if (req.url !== '/health') this.count++;
+      const isProbe = req.url === '/health';
+      if (!isProbe) this.count++;
       req.resume();
-      const { delayMs, status } = this.state;
+      const { status, probeDelayMs } = this.state;
+      const delayMs = isProbe ? (probeDelayMs ?? this.state.delayMs) : this.state.delayMs;
       const answer = () => res.writeHead(status, { 'x-origin': this.#name, 'content-length': '3' }).end('ok\n');
       if (delayMs > 0) setTimeout(answer, delayMs);
       else answer();
