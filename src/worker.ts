@@ -129,11 +129,12 @@ async function installListeners(
     const known = listeners.get(key);
     const port = ports[spec.name] ?? spec.port;
     const listener = known ?? new Listener(plane, census, handshakes, birth.connectionCap, spec, port);
+    const taken = inherited.filter((socket) => belongsTo(socket, spec));
     try {
       listener.install(spec, tickets[spec.name]);
-      const taken = inherited.filter((socket) => belongsTo(socket, spec));
       if (known === undefined) await listener.listen(process.platform === 'linux', taken);
     } catch (error) {
+      if (known === undefined) listener.close(taken.length > 0); // some of its sockets may be open
       const { code, message } = error as NodeJS.ErrnoException;
       say({ type: 'refused', version: snapshot.version, listener: spec.name, code: code ?? 'ERROR', message });
       return;

@@ -46,6 +46,7 @@ export class Strikes {
   }
 }
 
-function keyOf(address: string): string {
+/** What counts as one client: an IPv4 address, or the /64 that an IPv6 address is of. */
+export function keyOf(address: string): string {
   return address.includes(':') ? (parseCidr(`${address}/64`)?.text ?? address) : address;
 }

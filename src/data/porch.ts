@@ -3,13 +3,13 @@
 // Their neighbours behind the same address are late, but served. Few may wait; the others are closed at once.
 
 import type { Socket } from 'node:net';
-import { Strikes } from '../core/strikes.ts';
+import { keyOf, Strikes } from '../core/strikes.ts';
 import type { ClientConnectionHandle, Plane } from './plane.ts';
 import { Timed } from './wheel.ts';
 
-/** Waiting connections of a worker in all, and of those one address. */
+/** Waiting connections of a worker in all, and of one client's. */
 const MAX_WAITING = 256;
-const MAX_PER_ADDRESS = 8;
+const MAX_PER_CLIENT = 8;
 
 export class Porch {
   readonly #strikes = new Strikes();
@@ -31,23 +31,24 @@ export class Porch {
    * there is no room or the worker ends.
    */
   keep(plane: Plane, accepted: Socket, address: string, waitMs: number, enter: () => void, onClosed: () => void): void {
-    const ofAddress = this.#waiting.get(address) ?? 0;
-    if (this.#count >= MAX_WAITING || ofAddress >= MAX_PER_ADDRESS) {
+    const key = keyOf(address);
+    const ofClient = this.#waiting.get(key) ?? 0;
+    if (this.#count >= MAX_WAITING || ofClient >= MAX_PER_CLIENT) {
       accepted.destroy();
       onClosed();
       return;
     }
     this.#count++;
-    this.#waiting.set(address, ofAddress + 1);
-    const leave = (): void => this.#leave(address);
+    this.#waiting.set(key, ofClient + 1);
+    const leave = (): void => this.#leave(key);
     plane.wheel.armIn(new Waiter(plane, accepted, leave, enter, onClosed), waitMs);
   }
 
-  #leave(address: string): void {
+  #leave(key: string): void {
     this.#count--;
-    const left = this.#waiting.get(address)! - 1;
-    if (left === 0) this.#waiting.delete(address);
-    else this.#waiting.set(address, left);
+    const left = this.#waiting.get(key)! - 1;
+    if (left === 0) this.#waiting.delete(key);
+    else this.#waiting.set(key, left);
   }
 }
 
@@ -91,6 +92,7 @@ class Waiter extends Timed implements ClientConnectionHandle {
   }
 
   destroy(): void {
+    this.#plane.wheel.drop(this); // its turn may come before its `close`, and there is nobody to let in any more
     this.#accepted.destroy();
   }
 }
