@@ -2,7 +2,7 @@
 // are due, however late this process is; only Redis's clock and the settling are real, so a machine that is busy with other tests
 // is given twice the 5 % that bench/fleet/limits.ts wants of real nodes.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { nowMs } from '../../../src/clock.ts';
 import { redisOf } from '../../../src/control/config/redis.ts';
 import { createEventLog } from '../../../src/control/events.ts';
@@ -53,15 +53,8 @@ class Node {
   }
 }
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(() => redis.client.flushall());
-afterAll(() => redis[Symbol.asyncDispose]());
-
 /** Four nodes that know of each other. */
-async function fleet(limit = LIMIT): Promise<Node[] & Disposable> {
+async function fleetOf(redis: RedisServer, limit = LIMIT): Promise<Node[] & Disposable> {
   const nodes = Array.from({ length: 4 }, () => new Node(redis.url, limit));
   const end = () => {
     for (const node of nodes) node.end();
@@ -98,9 +91,10 @@ async function ask(
 
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 
-describe('1,000/s over four nodes', () => {
+describe.concurrent('1,000/s over four nodes', () => {
   test('is let through and little more or less, however unevenly it is asked, and when that changes', async () => {
-    using nodes = await fleet();
+    await using redis = await startRedis();
+    using nodes = await fleetOf(redis);
     const uneven = [900, 400, 150, 50];
     expect(Math.abs(sum(await ask(nodes, uneven, 3, 1.5)) / RATE - 1)).toBeLessThan(0.1);
     const other = await ask(nodes, [...uneven].reverse(), 2.5, 1);
@@ -109,14 +103,16 @@ describe('1,000/s over four nodes', () => {
   });
 
   test('is all one node’s when the others are not asked, and nobody is turned away below it', async () => {
-    using nodes = await fleet();
+    await using redis = await startRedis();
+    using nodes = await fleetOf(redis);
     expect((await ask(nodes.slice(1, 2), [1500], 2, 1))[0]! / RATE).toBeGreaterThan(0.9);
     const below = await ask(nodes, [500, 200, 50, 50], 2, 1);
     expect(sum(below)).toBeGreaterThan(700);
   });
 
   test('is an even share of each node while Redis is away, and settled again when it is back', async () => {
-    using nodes = await fleet();
+    await using redis = await startRedis();
+    using nodes = await fleetOf(redis);
     await ask(nodes, [900, 400, 150, 50], 1, 1);
     redis.pause();
     try {
@@ -131,7 +127,8 @@ describe('1,000/s over four nodes', () => {
   }, 40_000);
 
   test('with redisDown: closed nobody passes while Redis is away', async () => {
-    using nodes = await fleet({ ...LIMIT, redisDown: 'closed' });
+    await using redis = await startRedis();
+    using nodes = await fleetOf(redis, { ...LIMIT, redisDown: 'closed' });
     expect(sum(await ask(nodes, [100, 100, 100, 100], 0.5, 0.5))).toBeGreaterThan(380);
     redis.pause();
     try {
