@@ -58,6 +58,7 @@ describe('help and version end with 0', () => {
     'reload',
     'drain',
     'enable',
+    'register',
     'healthcheck',
     'version',
   ];
