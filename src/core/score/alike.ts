@@ -33,8 +33,15 @@ export function level(terms: Float64Array, members: readonly number[], errorMs: 
   const timeOf = (i: number) => timeMs(at(i, CD.NETWORK), at(i, CD.SERVER), at(i, CD.BASE));
   // What is in flight follows the weights.
   for (const i of members) terms[i * CANDIDATE_DOUBLES + CD.MEAN_INFLIGHT]! /= at(i, CD.WEIGHT);
-  levelBy(terms, members, timeOf, (i) => ALIKE_RATIO * timeOf(i) + ALIKE_MS, [CD.NETWORK, CD.MEAN_INFLIGHT]);
+  // The whole is levelled, and the way makes up for what is missing: one may be near and slow, the other far and quick.
+  const times = new Map(members.map((i) => [i, timeOf(i)]));
+  const networks = new Map(members.map((i) => [i, at(i, CD.NETWORK)]));
+  for (const i of members) terms[i * CANDIDATE_DOUBLES + CD.NETWORK] = times.get(i)!;
+  const reachOf = (i: number) => ALIKE_RATIO * times.get(i)! + ALIKE_MS;
+  levelBy(terms, members, (i) => times.get(i)!, reachOf, [CD.NETWORK, CD.MEAN_INFLIGHT]);
   for (const i of members) {
+    const network = networks.get(i)! + at(i, CD.NETWORK) - times.get(i)!;
+    terms[i * CANDIDATE_DOUBLES + CD.NETWORK] = Math.max(network, 0);
     terms[i * CANDIDATE_DOUBLES + CD.MEAN_INFLIGHT]! *= at(i, CD.WEIGHT);
     terms[i * CANDIDATE_DOUBLES + CD.GAMMA] = gammaOf(at(i, CD.SERVER), at(i, CD.BASE));
   }
