@@ -38,7 +38,7 @@ export const locality = z
       .describe('Name of the directory in Redis'),
     max: whole(1, MOST_KEYS)
       .default(1_000_000)
-      .describe('Keys of the directory that a node holds; 16 to 43 bytes each'),
+      .describe('Keys of the directory that a node holds; 22 to 43 bytes each'),
   })
   .nullable()
   .default(null)
