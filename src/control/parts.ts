@@ -160,13 +160,18 @@ export class Parts {
 
   #newDiscovery(events: EventLog, whyNot: () => string | null): Discovery {
     const endpoints = () => this.fleet.endpoints();
+    let refusal = '';
     const renew = async (): Promise<boolean> => {
       if (whyNot() !== null) return false;
       try {
         await this.running.renew();
+        refusal = '';
         return true;
       } catch (error) {
-        events.emit('error', 'discovery.refused', `what was found is not taken, all stays as it is: ${error}`);
+        // It is tried again and again.
+        const message = `what was found is not taken, all stays as it is: ${error}`;
+        if (message !== refusal) events.emit('error', 'discovery.refused', message);
+        refusal = message;
         return false;
       }
     };

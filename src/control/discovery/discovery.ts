@@ -52,7 +52,7 @@ export class Discovery {
   readonly #ending = new Set<Promise<void>>();
   #prints = new Map<string, string>();
   /** `POOL\0ID` → source, and the sets it came of: of what runs, and of what was merged last and may come to run. */
-  #runs: Outcome = { sources: new Map(), text: '' };
+  #runs: Outcome = { sources: new Map(), text: '[]' };
   #merged: Outcome = this.#runs;
   #problems = '';
   #begunMs: number | null = null;

@@ -25,7 +25,10 @@ export function packed(
 export function unpacked(given: unknown): Memory {
   const { found, books } = (given ?? {}) as { found?: unknown; books?: unknown };
   return {
-    found: rowsOf(found).map(({ key, entries }) => ({ key: String(key), entries: (rowsOf(entries) as unknown[]).filter(isEntry) })),
+    found: rowsOf(found).map(({ key, entries }) => ({
+      key: String(key),
+      entries: (rowsOf(entries) as unknown[]).filter(isEntry),
+    })),
     books: rowsOf(books).map(({ pool, registrations }) => ({ pool: String(pool), registrations })),
   };
 }
