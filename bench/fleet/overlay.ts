@@ -5,7 +5,6 @@
 // Run: node bench/fleet/overlay.ts [--rounds 3] [--rate 200] [--trust tls|secret]
 
 import { Agent, request } from 'node:http';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Edges, startEdges } from '../../test/support/edges.ts';
 import { commandOf, loadAverage, machineOf } from '../support/machine.ts';
@@ -29,7 +28,7 @@ interface Asked {
   readonly via: string;
 }
 
-export interface Round {
+interface Round {
   /** Until 90 % of the last 40 requests took the relay, and, back, the direct path; ms. NaN = never. */
   readonly takenMs: number;
   readonly backMs: number;
@@ -44,7 +43,7 @@ export interface Round {
   readonly lostCut: number;
 }
 
-export function startRig(trust: 'tls' | 'secret'): Promise<Edges> {
+function startRig(trust: 'tls' | 'secret'): Promise<Edges> {
   return startEdges({
     count: 3,
     directMs: (n) => (n === 0 ? DIRECT_MS : FROM_PEER_MS),
@@ -106,7 +105,7 @@ function settledMs(asked: readonly Asked[], isThere: (one: Asked) => boolean): n
   return Number.NaN;
 }
 
-export async function round(edges: Edges, rate: number): Promise<Round> {
+async function round(edges: Edges, rate: number): Promise<Round> {
   const good = await asking(edges, rate, () => pause(4000));
   const slow = await asking(edges, rate, async () => {
     await edges.direct(0, DIRECT_MS + SLOWER_MS);
@@ -141,7 +140,7 @@ export async function round(edges: Edges, rate: number): Promise<Round> {
 }
 
 /** The relay is killed while all goes over it; then there are the other one and the slow direct path. */
-export async function kill(edges: Edges, rate: number): Promise<number> {
+async function kill(edges: Edges, rate: number): Promise<number> {
   await edges.direct(0, DIRECT_MS + SLOWER_MS);
   const asked = await asking(edges, rate, async () => {
     await pause(5000);
@@ -197,4 +196,4 @@ async function main(): Promise<void> {
   if (!results.every(isMet) || !isLossless) process.exitCode = 1;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main();
+await main();

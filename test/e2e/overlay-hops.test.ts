@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hopKeyOf } from '../../src/control/overlay/compile.ts';
 import { datedText, hopText, SKEW_MS, signedText, signedValue } from '../../src/core/overlay/hop.ts';
 import { type Config, type Fermat, poolOf, startFermat } from '../support/fermat.ts';
+import { EchoClient, type EchoServer, startEcho } from '../support/grpc.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { type Issued, Pki, tlsClient } from '../support/pki.ts';
 import { type Answer, get, rawClient } from '../support/raw.ts';
@@ -23,6 +24,7 @@ const SWITCHED =
 
 const pki = new Pki();
 let origin: Origin;
+let service: EchoServer;
 let ca: Issued;
 let edgeIdentity: Issued;
 let relay: Fermat;
@@ -30,10 +32,19 @@ let edge: Fermat;
 
 /** Probed again and again: one probe that this machine was too busy for tells no times. */
 const probe = { type: 'tcp', interval: '300ms', timeout: '1s' };
-const poolAt = (url: string): Config => ({ main: poolOf([url], { probe, outlier: {} }) });
+const poolsAt = (url: string, rpc: string): Config => ({
+  main: poolOf([url], { probe, outlier: {} }),
+  rpc: poolOf([rpc], { probe, outlier: {} }, 'rpc'),
+});
+const routes = [
+  { pool: 'main', overlay: 'failover', serverTiming: true },
+  { pool: 'rpc', path: '/test.Echo/', overlay: 'failover' },
+];
 
 beforeAll(async () => {
   origin = await startOrigin();
+  service = await startEcho();
+  const rpc = `h2c://127.0.0.1:${service.port}`;
   ca = pki.issue('fleet');
   const relayIdentity = pki.issue('relay', { san: 'DNS:relay', by: ca });
   edgeIdentity = pki.issue('edge', { san: 'DNS:edge', by: ca });
@@ -41,15 +52,15 @@ beforeAll(async () => {
   const common = { address: '127.0.0.1:0', interval: '200ms', match: 'id' };
   relay = await startFermat({
     node: { id: 'relay' },
-    pools: poolAt(origin.url),
-    routes: [{ pool: 'main', overlay: 'failover' }],
+    pools: poolsAt(origin.url, rpc),
+    routes,
     overlay: { ...common, tls: tlsOf(relayIdentity), peers: [{ id: 'edge', url: 'https://127.0.0.1:9' }] },
   });
   edge = await startFermat(
     {
       node: { id: 'edge' },
-      pools: poolAt(NOWHERE),
-      routes: [{ pool: 'main', overlay: 'failover', serverTiming: true }],
+      pools: poolsAt(NOWHERE, NOWHERE.replace('http', 'h2c')),
+      routes,
       overlay: {
         ...common,
         tls: tlsOf(edgeIdentity),
@@ -74,6 +85,7 @@ afterAll(async () => {
   await edge?.stop();
   await relay?.stop();
   await origin?.refuse();
+  await service?.stop();
   pki[Symbol.dispose]();
 });
 
@@ -133,6 +145,13 @@ describe('a request over another edge', () => {
     expect((await client.interim()).start).toMatch(/^HTTP\/1.1 101 /);
     await client.send('to the far end and back');
     await until(() => client.pending.toString('latin1') === 'to the far end and back', 'the echo');
+  });
+
+  it('may be a gRPC call, with its trailers', async () => {
+    using client = new EchoClient(edge.port);
+    const { message, status } = await client.unary('hello', { deadlineMs: 10_000 });
+    expect([message.toString(), status.code]).toEqual(['hello', 0]);
+    await until(() => edge.metric('fermat_overlay_requests_total', 'pool="rpc"', 'result="ok"'), 'it to be counted');
   });
 
   it('is the answer of the endpoint, whatever its status and whatever it pretends', async () => {
@@ -211,7 +230,7 @@ describe('an edge whose requests are signed', () => {
   beforeAll(async () => {
     signed = await startFermat({
       node: { id: 'signed' },
-      pools: poolAt(origin.url),
+      pools: { main: poolOf([origin.url], { probe }) },
       routes: [{ pool: 'main', overlay: 'fastest' }],
       overlay: { address: '127.0.0.1:0', secret: SECRET, match: 'id', peers: [{ id: 'edge', url: NOWHERE }] },
     });
@@ -260,6 +279,6 @@ describe('an edge whose requests are signed', () => {
     expect([answer.status, answer.field('x-fermat-relay')]).toEqual([502, 'unsent']);
     const post = await ask('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', 'POST');
     expect(post.field('proxy-status')).toBe('fermat; error=destination_unavailable');
-    expect(await edge.metric('fermat_overlay_requests_total', 'result="failed"')).toBeGreaterThan(0);
+    await until(() => edge.metric('fermat_overlay_requests_total', 'result="failed"'), 'it to be counted');
   });
 });
