@@ -101,6 +101,7 @@ export class FermatNode implements ControlApi {
     const [problem] = await whyNotListenAll(listeners, ours);
     if (problem !== undefined) throw new Error(problem);
     await this.#running.find(handover?.discovered);
+    if (this.#isEnding) return; // told so meanwhile
     const { snapshot, compiled, geo } = this.#running;
     this.#parts.fleet.install(snapshot, compiled.probes);
     if (handover !== null) this.#takeOver(handover);
