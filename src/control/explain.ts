@@ -85,7 +85,11 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
       const note = join(found.note, placed!.note);
       return { ...answer, ...where, pool: pool.name, policy: pool.policy, candidates: [], chosen: null, note };
     }
-    const { candidates, chosen, cohort = EDGE_COHORT } = sources.fleet.candidates(route.row, asked);
+    const there = sources.fleet.candidates(route.row, asked);
+    // As workers do it: any endpoint is better than none at the place.
+    const isElsewhere = placed?.view.mode === 'soft' && !there.candidates.some(({ healthy }) => healthy);
+    const seenFrom = isElsewhere ? sources.fleet.candidates(found.route.row, asked) : there;
+    const { candidates, chosen, cohort = EDGE_COHORT } = seenFrom;
     const common = { ...answer, ...where, cohort: cohortOf(cohort, place), pool: pool.name, policy: pool.policy };
     if (mode === 'redirect') {
       compiled.redirector ??= new Redirector(snapshot);

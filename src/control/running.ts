@@ -22,6 +22,9 @@ import type { Supervisor } from './supervisor.ts';
 import type { TicketKeys } from './tickets.ts';
 import type { ControlApi, EventLog } from './types.ts';
 
+/** A reload waits so long for directories that it is the first to name, ms. */
+const DIRECTORY_MS = 2000;
+
 export interface RunningParts {
   readonly api: ControlApi;
   readonly events: EventLog;
@@ -162,15 +165,16 @@ export class Running {
   }
 
   async #install(config: Config, isToldAnew = true): Promise<void> {
-    const { discovery, fleet, prober, supervisor } = this.#parts;
+    const { discovery, fleet, localities, prober, supervisor } = this.#parts;
     const old = this.#config;
     const compiled = this.#registry.compile(discovery.merged(config));
     await this.#replaceAdmin(old, config); // what may fail comes first
     this.#config = config;
     try {
+      localities.install(compiled.snapshot);
+      await localities.untilLoaded(DIRECTORY_MS);
       fleet.install(compiled.snapshot, compiled.probes);
       this.#parts.limits.install(compiled.snapshot);
-      this.#parts.localities.install(compiled.snapshot);
       this.giveTickets(compiled.snapshot);
       this.keepNames(config, compiled.snapshot);
       await supervisor.publish(compiled.snapshot);
@@ -178,7 +182,7 @@ export class Running {
       this.#config = old;
       fleet.install(this.snapshot, this.#compiled.probes);
       this.#parts.limits.install(this.snapshot);
-      this.#parts.localities.install(this.snapshot);
+      localities.install(this.snapshot);
       this.keepNames();
       await this.#replaceAdmin(config, old);
       throw error;

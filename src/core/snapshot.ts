@@ -3,6 +3,10 @@
 // numbers (scores, health) live in the table buffer it owns, and change on every tick (core/table.ts).
 // Everything here survives a structured clone: plain data and shared buffers only.
 
+import type { LocalitySpec, RateLimitSpec } from './keyed.ts';
+
+export type { KeySpec, LocalitySpec, RateLimitSpec } from './keyed.ts';
+
 /** No slot, no route, no candidate: what a look-up answers instead of an index. */
 export const NONE = -1;
 /** Slots on the board, and so endpoints per node, at most. */
@@ -165,50 +169,6 @@ export interface RouteSpec {
   readonly rateLimits: readonly RateLimitSpec[];
   /** null = requests go anywhere. */
   readonly locality: LocalitySpec | null;
-}
-
-/** What names whom a request is of. Header names lower case; segments of the path count from 1. */
-export type KeySpec =
-  | { readonly kind: 'client' | 'route' }
-  | { readonly kind: 'header' | 'cookie'; readonly name: string }
-  | { readonly kind: 'path'; readonly segment: number };
-
-/** Requests go where the data of their key is. */
-export interface LocalitySpec {
-  readonly key: KeySpec;
-  /** Nobody there is healthy: nobody is asked. Else anybody may be. */
-  readonly isHard: boolean;
-  /** Name of the directory that says where. */
-  readonly directory: string;
-  /** Keys of it that a node holds at most. */
-  readonly max: number;
-  /** By number of a place (control/locality/places.ts): row of the endpoints that are there; NONE = there are none. */
-  readonly rows: readonly number[];
-  /** For keys that the directory does not hold; NONE = the route's own row. */
-  readonly unknownRow: number;
-}
-
-export interface RateLimitSpec {
-  /** Its number in the table of buckets (core/limit/table.ts). */
-  readonly index: number;
-  /** As clients see it. */
-  readonly name: string;
-  /** The same at every node that has the same limit, and at no other: route, name and numbers. */
-  readonly identity: string;
-  readonly ratePerS: number;
-  /** Requests that may come at once. */
-  readonly burst: number;
-  /** How long an empty bucket takes to fill, whole seconds, ≥ 1. */
-  readonly fillS: number;
-  readonly key: KeySpec;
-  /** fleet = all nodes that share a Redis, together. */
-  readonly scope: 'fleet' | 'node';
-  /** Of requests without a key: limit = all of them share a bucket. */
-  readonly onMissingKey: 'limit' | 'pass' | 'refuse';
-  /** Of scope fleet, while Redis is away: an even share for each node, or nothing. */
-  readonly redisDown: 'local' | 'closed';
-  /** Answers that pass tell the client how it stands. */
-  readonly headers: boolean;
 }
 
 /** In the order in which they are shed. */

@@ -133,11 +133,14 @@ it('without an endpoint that is healthy there, hard is a 503 that says why; soft
       headers: { 'x-tenant': 't0' },
     });
     expect(answer.headers.get('proxy-status')).toMatch(/error=\w+/);
+    expect([PARIS, VIRGINIA]).toContain((await askers.one(0, 0, '/soft')).at);
     expect(await at(1)).toBe(PARIS);
   } finally {
     await cluster.origin(0, { isUp: true });
   }
   await until(async () => (await at(0)) === FRANKFURT, 'the region to be back');
+  expect((await askers.one(0, 0, '/soft')).at).toBe(FRANKFURT);
+  expect((await askers.one(0, 'nobody', '/soft')).at).toBe(PARIS); // `unknown` of that route
 });
 
 it('a node that knows no place yet is not ready, and sends nobody anywhere', async () => {

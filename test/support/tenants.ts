@@ -26,7 +26,15 @@ export async function startPlaced(nodes: number, locality: Config = {}, more: Co
     origins: REGIONS.map((region) => ({ id: region, config: { region } })),
     pool: { probe: { type: 'http', path: '/health', interval: '200ms', rise: 1, fall: 1 } },
     config: () => ({
-      routes: [{ name: 'placed', pool: 'main', locality: { key: 'header:X-Tenant', ...locality } }],
+      routes: [
+        {
+          name: 'soft',
+          path: '/soft',
+          pool: 'main',
+          locality: { key: 'header:X-Tenant', mode: 'soft', unknown: REGIONS[1] },
+        },
+        { name: 'placed', pool: 'main', locality: { key: 'header:X-Tenant', ...locality } },
+      ],
       ...more,
     }),
   });
@@ -86,18 +94,21 @@ export class Askers {
   }
 
   /** One request for a tenant through a node. */
-  one(n: number, tenant: number | string): Promise<Served> {
+  one(n: number, tenant: number | string, path = '/'): Promise<Served> {
     const sentMs = performance.now();
     const { promise, resolve } = Promise.withResolvers<Served>();
     const done = (status: number, at: string) =>
       resolve({ tenant: Number(tenant), at, status, sentMs, tookMs: performance.now() - sentMs });
     const headers: Record<string, string> = tenant === '' ? {} : { 'x-tenant': `t${tenant}` };
     const host = this.#cluster.hostOf(n);
-    const sent = request({ host, port: this.#cluster.nodes[n]!.port, headers, agent: this.#agents[n]! }, (response) => {
-      response.resume();
-      response.on('end', () => done(response.statusCode!, (response.headers['x-origin'] as string) ?? ''));
-      response.on('error', () => done(0, ''));
-    });
+    const sent = request(
+      { host, port: this.#cluster.nodes[n]!.port, path, headers, agent: this.#agents[n]! },
+      (response) => {
+        response.resume();
+        response.on('end', () => done(response.statusCode!, (response.headers['x-origin'] as string) ?? ''));
+        response.on('error', () => done(0, ''));
+      },
+    );
     sent.on('error', () => done(0, ''));
     sent.end();
     return promise;

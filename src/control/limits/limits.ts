@@ -25,6 +25,7 @@ export class Limits {
   readonly #clock: () => number;
   readonly #settler: Settler;
   #timer: NodeJS.Timeout | null = null;
+  #isStarted = false;
   #hasLimits = false;
   #at = 0;
   #counting = 0;
@@ -61,20 +62,29 @@ export class Limits {
     for (const { index, scope } of all) if (scope === 'node') this.#table.force(index, 0);
     this.#settler.install(shared);
     this.#hasLimits = all.length > 0;
+    this.#setTimer();
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#isStarted = true;
+    this.#setTimer();
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    this.#isStarted = false;
+    this.#setTimer();
     this.#settler.leave();
   }
 
+  /** A node without limits is not woken for them. */
+  #setTimer(): void {
+    const isWanted = this.#isStarted && this.#hasLimits;
+    if (isWanted === (this.#timer !== null)) return;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = isWanted ? setInterval(() => this.#tick(), TICK_MS).unref() : null;
+  }
+
   #tick(): void {
-    if (!this.#hasLimits) return;
     this.#settler.tick();
     const nowMs = this.#clock();
     this.#counting += sweep(this.#table, this.#at, SLICE, nowMs, (at) => isKnown(this.#table, at, nowMs));

@@ -8,6 +8,7 @@ import type { EventLog, Refusal } from '../types.ts';
 import { Directory } from './directory.ts';
 
 const TICK_MS = 250;
+const LOADED_LOOK_MS = 20;
 /** A node is not ready for so long at most, ms: its other routes are waited for. */
 const PATIENCE_MS = 15_000;
 
@@ -33,7 +34,10 @@ export class Localities {
   readonly #directories = new Map<string, Directory>();
   /** Those that a route with `mode: hard` asks, and since when. */
   readonly #awaited = new Map<string, number>();
+  /** Of those, whose absence was told. */
+  readonly #missed = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
+  #isStarted = false;
 
   constructor(options: LocalityOptions) {
     this.#options = options;
@@ -56,15 +60,33 @@ export class Localities {
     for (const name of [...this.#awaited.keys()]) if (!isHard.has(name)) this.#awaited.delete(name);
     for (const name of isHard) if (!this.#awaited.has(name)) this.#awaited.set(name, nowMs);
     for (const [name, max] of wanted) this.#open(name, max);
+    this.#setTimer();
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#isStarted = true;
+    this.#setTimer();
+  }
+
+  /** Resolves when every directory that must be there is, or after `ms`: what would ask it is shown to the workers afterwards. */
+  async untilLoaded(ms: number): Promise<void> {
+    const untilMs = this.#options.clock() + ms;
+    while (this.notReadyBecause() !== null && this.#options.clock() < untilMs) {
+      await new Promise((resolve) => setTimeout(resolve, LOADED_LOOK_MS));
+    }
+  }
+
+  /** A node without directories is not woken for them. */
+  #setTimer(): void {
+    const isWanted = this.#isStarted && this.#directories.size > 0;
+    if (isWanted === (this.#timer !== null)) return;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = isWanted ? setInterval(() => this.#tick(), TICK_MS).unref() : null;
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    this.#isStarted = false;
+    this.#setTimer();
     for (const directory of this.#directories.values()) directory.stop();
   }
 
@@ -118,9 +140,8 @@ export class Localities {
     for (const directory of this.#directories.values()) directory.tick(nowMs);
     for (const [name, sinceMs] of this.#awaited) {
       const isLoaded = this.#directories.get(name)?.isLoaded !== false;
-      if (!isLoaded && nowMs - sinceMs <= PATIENCE_MS) continue;
-      this.#awaited.delete(name);
-      if (isLoaded) continue;
+      if (isLoaded || nowMs - sinceMs <= PATIENCE_MS || this.#missed.has(name)) continue;
+      this.#missed.add(name);
       const message = `the directory ${name} is not there after ${PATIENCE_MS / 1000} s: its routes answer 503 until it is`;
       this.#options.events.emit('error', 'locality.missing', message, { directory: name });
     }

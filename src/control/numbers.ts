@@ -1,0 +1,39 @@
+// Small numbers for names, where a table in shared memory has room for few: what is not named any more gives its number away.
+
+/**
+ * Names and small numbers for them, of which there are few: those that a configuration does not name any more are given away
+ * when there is no other left, the one that was named longest ago first. 0 … most - 1.
+ */
+export class Numbers {
+  readonly #most: number;
+  /** In the order of being named. */
+  readonly #numbers = new Map<string, number>();
+  readonly #current = new Set<string>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** What is named from now on is one configuration: at most `most` names. */
+  begin(): void {
+    this.#current.clear();
+  }
+
+  numberOf(name: string): number {
+    const number = this.#numbers.get(name) ?? this.#next();
+    this.#numbers.delete(name);
+    this.#numbers.set(name, number);
+    this.#current.add(name);
+    return number;
+  }
+
+  #next(): number {
+    if (this.#numbers.size < this.#most) return this.#numbers.size;
+    for (const [name, number] of this.#numbers) {
+      if (this.#current.has(name)) continue;
+      this.#numbers.delete(name);
+      return number;
+    }
+    throw new RangeError(`expected at most ${this.#most} names at once`);
+  }
+}
