@@ -2,6 +2,7 @@
 // from a resourceVersion on, with bookmarks, 410 Gone for versions that are forgotten, bearer tokens and their refusal.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface Member {
@@ -36,16 +37,16 @@ export class FakeKubernetes {
   status: number | null = null;
   /** Bytes that each event is written in, one write each: TCP promises nothing. */
   splitBytes = 0;
-  readonly #server: Server;
+  readonly #server: Server | SecureServer;
   #version = 100;
   #forgotten = 0;
   readonly #slices = new Map<string, Record<string, unknown>>();
   readonly #changes: Change[] = [];
   readonly #watchers = new Set<Watcher>();
 
-  constructor(server: Server) {
+  constructor(server: Server | SecureServer, scheme: 'http' | 'https') {
     this.#server = server;
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.url = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     server.on('request', (request, response) => this.#answer(request, response));
   }
 
@@ -218,21 +219,25 @@ function sliceOf(name: string, service: string, port: number, members: readonly 
   };
 }
 
-/** A kubeconfig for it; `http:` wants insecure-skip-tls-verify of the official client. */
-export function kubeconfigFor(url: string, token: string | null): string {
+/** A kubeconfig for it. `ca`: PEM; without it no certificate is checked, which the official client wants for `http:`, too. */
+export function kubeconfigFor(url: string, token: string | null, ca: string | null = null): string {
   const user = token === null ? {} : { token };
+  const trust = ca === null ? { 'insecure-skip-tls-verify': true } : { 'certificate-authority-data': btoa(ca) };
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': 'test',
-    clusters: [{ name: 'test', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
+    clusters: [{ name: 'test', cluster: { server: url, ...trust } }],
     users: [{ name: 'test', user }],
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'test', namespace: 'web' } }],
   });
 }
 
-export async function startKubernetes(): Promise<FakeKubernetes> {
-  const server = createServer();
+/** `tls`: its certificate and key, PEM; null = plain text. */
+export async function startKubernetes(
+  tls: { readonly cert: string; readonly key: string } | null = null,
+): Promise<FakeKubernetes> {
+  const server = tls === null ? createServer() : createSecureServer(tls);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return new FakeKubernetes(server);
+  return new FakeKubernetes(server, tls === null ? 'http' : 'https');
 }

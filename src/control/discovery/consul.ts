@@ -9,7 +9,8 @@ import type { ConsulSpec } from './spec.ts';
 
 /** Consul adds up to a sixteenth of it by chance. */
 const WAIT_S = 55;
-const ANSWER_MS = Math.ceil(WAIT_S + WAIT_S / 16 + 10) * 1000;
+const BLOCKED_MS = Math.ceil(WAIT_S + WAIT_S / 16 + 10) * 1000;
+const ANSWER_MS = 10_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** A catalogue that changes all the time is not asked without a breath. */
 const LEAST_GAP_MS = 100;
@@ -21,7 +22,7 @@ export class ConsulSource implements Source {
   readonly #sink: Sink;
   readonly #backoff: Backoff;
   readonly #stopped = new AbortController();
-  readonly #agent = new Agent({ headersTimeout: ANSWER_MS, bodyTimeout: 30_000, connections: 1, pipelining: 1 });
+  readonly #agent = new Agent({ bodyTimeout: 30_000, connections: 1, pipelining: 1 });
   #running: Promise<void> = Promise.resolve();
 
   constructor(spec: ConsulSpec, sink: Sink, { random }: SourceTools) {
@@ -67,6 +68,7 @@ export class ConsulSource implements Source {
     const answer = await request(this.#urlOf(index), {
       dispatcher: this.#agent,
       signal,
+      headersTimeout: index === 0 ? ANSWER_MS : BLOCKED_MS,
       headers: { accept: 'application/json', ...(token === null ? {} : { 'x-consul-token': token }) },
     });
     const text = await textOf(answer.body);

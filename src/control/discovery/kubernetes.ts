@@ -16,6 +16,8 @@ const WATCH_MS = (WATCH_S + 20) * 1000;
 const LIST_MS = 20_000;
 const PAGE = 500;
 const MAX_PAGES = 100;
+/** In a roll-out one event follows the other. ms */
+const GATHER_MS = 20;
 /** Everything is not listed more often, whatever versions are forgotten. ms */
 const LEAST_LIST_MS = 1000;
 /** A watch that ends at once is not begun anew without a breath. ms */
@@ -40,6 +42,7 @@ export class KubernetesSource implements Source {
   readonly #stopped = new AbortController();
   readonly #slices = new Map<string, Slice>();
   #running: Promise<void> = Promise.resolve();
+  #telling: NodeJS.Timeout | null = null;
   #listedAtMs = 0;
 
   constructor(spec: KubernetesSpec, sink: Sink, tools: SourceTools) {
@@ -56,6 +59,7 @@ export class KubernetesSource implements Source {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#running;
+    if (this.#telling !== null) clearTimeout(this.#telling);
   }
 
   /** Never rejects. `version` '' = list first. */
@@ -132,7 +136,7 @@ export class KubernetesSource implements Source {
       if (type === 'DELETED') this.#slices.delete(name);
       else if ((type === 'ADDED' || type === 'MODIFIED') && object !== undefined) this.#slices.set(name, object);
       else continue;
-      this.#tell();
+      this.#telling ??= setTimeout(() => this.#tell(), GATHER_MS).unref();
     }
     return version;
   }
@@ -162,6 +166,8 @@ export class KubernetesSource implements Source {
   }
 
   #tell(): void {
+    if (this.#telling !== null) clearTimeout(this.#telling);
+    this.#telling = null;
     this.#sink.found(entriesOf([...this.#slices.values()], this.#spec));
   }
 }

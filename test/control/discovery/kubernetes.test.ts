@@ -8,6 +8,7 @@ import { KubernetesSource, kubeConfigOf } from '../../../src/control/discovery/k
 import type { Source } from '../../../src/control/discovery/source.ts';
 import type { KubernetesSpec } from '../../../src/control/discovery/spec.ts';
 import { type FakeKubernetes, kubeconfigFor, startKubernetes } from '../../support/fake-kubernetes.ts';
+import { Pki } from '../../support/pki.ts';
 import { until } from '../../support/until.ts';
 import { Remembering, tools, untilTold } from './support.ts';
 
@@ -40,9 +41,9 @@ describe('Kubernetes', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const begin = (more: Partial<KubernetesSpec> = {}, token: string | null = null): void => {
+  const begin = (more: Partial<KubernetesSpec> = {}, token: string | null = null, ca: string | null = null): void => {
     const kubeconfig = join(directory, 'config');
-    writeFileSync(kubeconfig, kubeconfigFor(cluster.url, token));
+    writeFileSync(kubeconfig, kubeconfigFor(cluster.url, token, ca));
     const spec: KubernetesSpec = {
       kind: 'kubernetes',
       service: 'shop',
@@ -127,6 +128,24 @@ describe('Kubernetes', () => {
     expect(sink.failures[0]).toBe('Kubernetes does not answer (status 401 Unauthorized)');
     writeFileSync(join(directory, 'config'), kubeconfigFor(cluster.url, 'secret'));
     await told('http://10.0.0.1:8080');
+  });
+
+  test('is asked over TLS, and believed by the authority of its credentials alone', async () => {
+    using pki = new Pki();
+    const authority = pki.issue('authority');
+    const own = pki.issue('api', { by: authority, san: 'IP:127.0.0.1' });
+    await cluster.close();
+    cluster = await startKubernetes({ cert: own.certPem, key: own.keyPem });
+    cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.1' }]);
+    begin({}, 'secret', pki.issue('another').certPem);
+    await until(() => sink.failures.length > 0, 'the refusal', 8000);
+    expect(sink.answers).toEqual([]);
+    await source!.stop();
+    begin({}, 'secret', authority.certPem);
+    await told('http://10.0.0.1:8080');
+    await watched();
+    cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.2' }]);
+    await told('http://10.0.0.2:8080');
   });
 
   test('has address and credentials of a pod from its service account', async () => {
