@@ -4,6 +4,7 @@
 import { type Home, newHome, type SwitchReason } from '../../core/home.ts';
 import { type Ranked, type Ranking, rank } from '../../core/rank.ts';
 import { applyCohort } from '../../core/score/cohort.ts';
+import { KNOWN_REQUESTS } from '../../core/share/opinion.ts';
 import { MAX_SLOTS, NONE, type PoolSpec, type RowSpec } from '../../core/snapshot.ts';
 import {
   CANDIDATE_DOUBLES,
@@ -102,10 +103,13 @@ export function rankPool(state: PoolState, idleFromMs: number, nowMs: number): S
   const { members, spec, terms } = state;
   writePoolTerms(members, spec, terms, idleFromMs, nowMs, state.overlay?.targets);
   if (state.overlay !== null) settleOverlay(state.overlay, members, terms, nowMs);
+  // Of the first few requests nobody can say yet whether they wait.
+  const isKnown = members.reduce((sum, k) => sum + k.requests, 0) >= KNOWN_REQUESTS;
   const demandPerS = members.reduce((sum, k) => sum + k.requestsPerSecond, 0);
   for (const row of state.rows) {
     for (const r of row.ranked) {
       update(r, members[r.index]!, spec, terms, nowMs);
+      if (!isKnown) r.perMs = 0;
       if (state.overlay !== null) standBy(r, state.overlay, row.spec, spec);
     }
     row.ranking = rank(row.ranked, spec, row.home, nowMs, demandPerS);

@@ -3,14 +3,15 @@
 
 import { level } from '../../core/score/alike.ts';
 import { costMs, meanBytes } from '../../core/score/cost.ts';
-import { errorAddMs, errorFactor } from '../../core/score/errors.ts';
+import { answeredRatio, errorAddMs, errorFactor } from '../../core/score/errors.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { medianOf, staleNetworkMs } from '../../core/score/network.ts';
 import { peakIdleMs } from '../../core/score/peak.ts';
 import { excessMs, kneeOf, usualInflight } from '../../core/score/queue.ts';
 import { rampShare } from '../../core/score/ramp.ts';
 import { gammaOf, MIN_BASE_MS } from '../../core/score/server.ts';
-import type { PoolSpec } from '../../core/snapshot.ts';
+import { expectedPerMs, KNOWN_REQUESTS } from '../../core/share/opinion.ts';
+import { NONE, type PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
 import { guessOfMs, type Known, measuredNetworkMs } from './known.ts';
 import { probeNewsMs } from './probed.ts';
@@ -55,8 +56,15 @@ export function writePoolTerms(
   const isDirect = (i: number) => members[i]!.spec.via === undefined;
   const common = commonOf(targets === null ? members : members.filter((_, i) => isDirect(i)));
   members.forEach((k, i) => {
-    const of = isDirect(i) ? common : alsoOf(members[targets![i]!], common);
-    writeTerms(k, of, spec, terms, i * CANDIDATE_DOUBLES, idleFromMs, nowMs);
+    writeTerms(
+      k,
+      targets === null ? common : onAnyWay(members, targets, i, common, nowMs),
+      spec,
+      terms,
+      i * CANDIDATE_DOUBLES,
+      idleFromMs,
+      nowMs,
+    );
   });
   const measured = members
     .map((_, i) => i)
@@ -66,13 +74,19 @@ export function writePoolTerms(
     measured,
     Float64Array.from(members, (k) => Math.sqrt(k.server.levelVariance)),
   );
-  const poolPerMs = members.reduce((sum, k) => sum + k.dispatchPerMs, 0);
+  const asked = members.reduce((sum, k) => sum + k.requests, 0);
+  const perMs = members.map((k) => Math.max(k.dispatchPerMs, expectedPerMs(k.peers, asked)));
+  const poolPerMs = perMs.reduce((sum, rate) => sum + rate, 0);
   members.forEach((k, i) => {
     const at = i * CANDIDATE_DOUBLES;
     const time = terms[at + CD.NETWORK]! + terms[at + CD.SERVER]!;
     k.expectedMs = time;
-    terms[at + CD.KNEE] = kneeOf(usualInflight(terms[at + CD.MEAN_INFLIGHT]!, k.dispatchPerMs, poolPerMs, time));
-    terms[at + CD.EXCESS_MS] = excessMs(k.dispatchPerMs, time);
+    const usual = usualInflight(terms[at + CD.MEAN_INFLIGHT]!, perMs[i]!, poolPerMs, time);
+    // The first answers are of requests that found nobody there: the mean of those is not what is usual.
+    if (asked < KNOWN_REQUESTS)
+      terms[at + CD.MEAN_INFLIGHT] = Math.max(terms[at + CD.MEAN_INFLIGHT]!, perMs[i]! * time);
+    terms[at + CD.KNEE] = kneeOf(usual);
+    terms[at + CD.EXCESS_MS] = excessMs(perMs[i]!, time);
     terms[at + CD.SCORE] = liveScoreMs(terms, at, loadOf(k, terms[at + CD.MEAN_INFLIGHT]!));
   });
 }
@@ -85,6 +99,8 @@ interface Common {
   readonly serverMs: number;
   /** Of an answer's body, on average. */
   readonly bytes: number;
+  /** What the endpoint itself answers badly, on other ways to it: it does so on this one, too. 0…1 */
+  readonly badRatio: number;
 }
 
 function commonOf(members: readonly Known[]): Common {
@@ -104,12 +120,24 @@ function commonOf(members: readonly Known[]): Common {
       UNKNOWN_SERVER_MS,
     ),
     bytes: meanBytes(members.map((k) => k.sizes)),
+    badRatio: 0,
   };
 }
 
-/** Another way to an endpoint: what its requests take beyond the quiet probe, the direct one has told. */
-function alsoOf(target: Known | undefined, common: Common): Common {
-  return target === undefined ? common : { ...common, offsetMs: offsetOf(target, common) };
+/**
+ * Of several ways to one endpoint: what its requests take beyond the quiet probe, the direct one has told; and what it answers
+ * badly on one way is no reason to take another.
+ */
+function onAnyWay(members: readonly Known[], targets: Int32Array, i: number, common: Common, nowMs: number): Common {
+  const isVia = targets[i] !== NONE;
+  const target = isVia ? targets[i]! : i;
+  let badRatio = 0;
+  for (let j = 0; j < members.length; j++) {
+    if (j !== i && (j === target || targets[j] === target))
+      badRatio = Math.max(badRatio, answeredRatio(members[j]!.errors, nowMs));
+  }
+  const offsetMs = isVia && members[target] !== undefined ? offsetOf(members[target], common) : common.offsetMs;
+  return { ...common, offsetMs, badRatio };
 }
 
 function writeTerms(
@@ -131,7 +159,7 @@ function writeTerms(
   const idleMs = isProbed && !isBlank ? Math.max(base + probeNewsMs(k), MIN_BASE_MS) : base;
   if (k.serverAtMs < idleFromMs) rest(k, idleMs, nowMs - idleFromMs);
   const server = Number.isNaN(k.server.ms) ? idleMs : k.server.ms;
-  const ratio = sharedErrorRatio(k, nowMs);
+  const ratio = Math.max(sharedErrorRatio(k, nowMs), common.badRatio);
   terms[at + CD.NETWORK] = network;
   terms[at + CD.SERVER] = sharedServer(k, server, base);
   terms[at + CD.BASE] = base;

@@ -3,7 +3,14 @@
 import { describe, expect, test } from 'vitest';
 import { Changes } from '../../../src/core/share/changes.ts';
 import type { Digest, SharedEndpoint } from '../../../src/core/share/digest.ts';
-import { capacityShare, isConfirmed, leaned, noOpinion, sharedServerMs } from '../../../src/core/share/opinion.ts';
+import {
+  capacityShare,
+  expectedPerMs,
+  isConfirmed,
+  leaned,
+  noOpinion,
+  sharedServerMs,
+} from '../../../src/core/share/opinion.ts';
 import { MAX_PEERS, Peers } from '../../../src/core/share/peers.ts';
 
 const FRANKFURT = { latDeg: 50.11, lonDeg: 8.68 };
@@ -172,6 +179,14 @@ describe('what becomes of it', () => {
     expect(capacityShare(1000, 100, 0)).toBe(1000);
     expect(capacityShare(0, 100, 300)).toBe(0);
     expect(capacityShare(1000, 0, 1e9)).toBe(10);
+  });
+
+  test('a node that has only just started expects the rate of the others, until it knows its own', () => {
+    const others = { ...noOpinion(), nodes: 4, perS: 400 };
+    expect(expectedPerMs(others, 0)).toBe(0.1);
+    expect(expectedPerMs(others, 150)).toBe(0.05);
+    expect(expectedPerMs(others, 300)).toBe(0);
+    expect(expectedPerMs(null, 0)).toBe(0);
   });
 
   test('a queue that others feel stands in where we hardly ask ourselves, and says nothing where we do', () => {
