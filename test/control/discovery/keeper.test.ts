@@ -1,5 +1,6 @@
 // What is believed of a source: never less than it said on the strength of one odd answer.
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type FoundEndpoint, judge } from '../../../src/control/discovery/entries.ts';
 import { Keeper } from '../../../src/control/discovery/keeper.ts';
@@ -96,4 +97,36 @@ test('what another process knew is only a beginning', () => {
   keeper.take(endpoints('b'), 0);
   keeper.adopt(endpoints('a'));
   expect(hostsOf(keeper)).toEqual(['b']);
+});
+
+test('whatever comes in whatever order: what was told last is there, and what a doubtful answer left out is there for the grace', () => {
+  const GRACE_MS = 10_000;
+  const step = fc.oneof(
+    fc.record({ told: fc.subarray(['a', 'b', 'c', 'd', 'e']), afterMs: fc.integer({ min: 0, max: 4000 }) }),
+    fc.record({ told: fc.constant(null), afterMs: fc.integer({ min: 0, max: 4000 }) }),
+  );
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 4 }), fc.array(step, { maxLength: 30 }), (minimum, steps) => {
+      const keeper = new Keeper(minimum, GRACE_MS);
+      let nowMs = 0;
+      /** Told by the last answer that was large enough, and since when answers are too small. */
+      let good: readonly string[] = [];
+      let smallSinceMs: number | null = null;
+      for (const { told, afterMs } of steps) {
+        nowMs += afterMs;
+        keeper.tick(nowMs);
+        if (told === null) {
+          keeper.fail();
+          continue;
+        }
+        keeper.take(endpoints(...told), nowMs);
+        if (told.length >= minimum) [good, smallSinceMs] = [told, null];
+        else smallSinceMs ??= nowMs;
+        const hosts = hostsOf(keeper);
+        expect(hosts).toEqual(expect.arrayContaining(told));
+        if (smallSinceMs === null) expect(hosts).toEqual([...told].sort());
+        else if (nowMs - smallSinceMs < GRACE_MS) expect(hosts).toEqual(expect.arrayContaining([...good]));
+      }
+    }),
+  );
 });
