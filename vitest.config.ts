@@ -33,8 +33,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: [E2E],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           // Real processes, sockets and clocks on a machine that others use too: a test that fails once in a thousand runs would
           // turn every third run of the suite red. What passes only the second time is printed at the end, with how it failed at
           // first: it wants mending all the same.

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/control/decisions.ts';
-import { type Fermat, runFermat, simpleConfig, startFermat } from '../support/fermat.ts';
+import { type Fermat, poolOf, runFermat, simpleConfig, startFermat } from '../support/fermat.ts';
 import { exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
@@ -32,31 +32,36 @@ afterAll(() => {
   for (const file of files) rmSync(file, { force: true });
 });
 
-/** `clients` ask one request after another until `isEnough`. */
-async function load(fermat: Fermat, clients: number, isEnough: () => boolean): Promise<void> {
+/** `clients` ask one request after another until `isEnough`, each for the routes in turn. */
+async function load(fermat: Fermat, clients: number, paths: readonly string[], isEnough: () => boolean): Promise<void> {
   const one = async (client: number) => {
-    while (!isEnough()) await exchange(fermat.port, get(`/${client}`, `X-Key: ${client}\r\nConnection: close\r\n`));
+    for (let n = client; !isEnough(); n++) {
+      const path = `${paths[n % paths.length]}${client}`;
+      await exchange(fermat.port, get(path, `X-Key: ${client}\r\nConnection: close\r\n`));
+    }
   };
   await Promise.all(Array.from({ length: clients }, (_, client) => one(client)));
 }
 
-async function captured(fermat: Fermat, atLeast: number): Promise<string> {
+/** So many decisions of each pool, under load, as the admin API tells them: one a line, one text a pool. */
+async function captured(fermat: Fermat, atLeast: number, pools = ['main'], paths = ['/']): Promise<string[]> {
+  const countOf = (pool: string) => fermat.metric('fermat_regret_seconds_count', `pool="${pool}"`, 'kind="predicted"');
   let isEnough = false;
-  let lines = '';
-  const loading = load(fermat, 12, () => isEnough);
+  const loading = load(fermat, 12, paths, () => isEnough);
   await until(
-    async () => {
-      lines = (await fermat.admin('/api/v1/decisions?format=jsonl&limit=1024')).text;
-      return lines.split('\n').length > atLeast;
-    },
+    async () => (await Promise.all(pools.map(countOf))).every((count) => count >= atLeast),
     `${atLeast} decisions`,
     60_000,
+    200,
   ).finally(() => {
     isEnough = true;
   });
   await loading;
-  return (await fermat.admin('/api/v1/decisions?format=jsonl&limit=1024')).text;
+  const path = '/api/v1/decisions?format=jsonl&limit=1024&pool=';
+  return Promise.all(pools.map(async (pool) => (await fermat.admin(`${path}${pool}`)).text));
 }
+
+const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
 function file(text: string): string {
   const path = join(tmpdir(), `fermat-decisions-${process.pid}-${files.length}.jsonl`);
@@ -67,13 +72,10 @@ function file(text: string): string {
 
 describe('decisions of two workers under load', () => {
   it('are a thousand complete records, and replay reproduces every one', async () => {
-    const pool = { balance: { explorePercent: 5, bandMs: 3 } };
+    const pool = { balance: { explorePercent: 20, bandMs: 3 } }; // explorations are written down on top of the rest
     await using fermat = await startFermat(simpleConfig(urls, pool, { workers: 2 }));
-    const lines = await captured(fermat, 1000);
-    const records = lines
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as DecisionRecord);
+    const [lines] = (await captured(fermat, 1000)) as [string];
+    const records = linesOf(lines).map((line) => JSON.parse(line) as DecisionRecord);
     expect(records.length).toBeGreaterThanOrEqual(1000);
     expect(new Set(records.map(({ replay }) => replay.lane)).size).toBe(2);
     expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
@@ -112,26 +114,45 @@ describe('decisions of two workers under load', () => {
     expect(await fermat.metric('fermat_regret_seconds_count', 'kind="predicted"')).toBeGreaterThan(500);
   }, 90_000);
 
-  it.each([
-    ['random-two', {}],
-    ['round-robin', {}],
-    ['weighted', {}],
-    ['least-request', {}],
-    ['nearest', {}],
-    ['peak-ewma', {}],
-    ['hash', { hashOn: 'header:X-Key' }],
-    ['fastest', { hashOn: 'header:X-Key', bandMs: 20 }],
-  ])(
-    'by %s %j are reproduced too',
-    async (policy, more) => {
-      await using fermat = await startFermat(simpleConfig(urls, { balance: { policy, ...more } }));
-      const lines = await captured(fermat, 40);
-      const again = await runFermat(['replay', file(lines)]);
-      const count = lines.trim().split('\n').length;
+  describe('by every policy', () => {
+    const POLICIES = [
+      ['random-two', {}],
+      ['round-robin', {}],
+      ['weighted', {}],
+      ['least-request', {}],
+      ['nearest', {}],
+      ['peak-ewma', {}],
+      ['hash', { hashOn: 'header:X-Key' }],
+      ['fastest', { hashOn: 'header:X-Key', bandMs: 20 }],
+    ] as const;
+    const names = POLICIES.map(([policy]) => policy);
+    let texts: string[];
+
+    beforeAll(async () => {
+      const pools = POLICIES.map(([policy, more]) => {
+        return [policy, poolOf(urls, { balance: { policy, ...more } }, `${policy}-`)];
+      });
+      const routes = names.map((pool) => ({ pool, path: `/${pool}/` }));
+      await using fermat = await startFermat({ pools: Object.fromEntries(pools), routes, workers: 2 });
+      texts = await captured(
+        fermat,
+        40,
+        names,
+        names.map((name) => `/${name}/`),
+      );
+    }, 90_000);
+
+    it.each(POLICIES)('(%s %j) are reproduced too', async (policy) => {
+      const text = texts[names.indexOf(policy)]!;
+      const again = await runFermat(['replay', file(text)]);
+      const count = linesOf(text).length;
+      expect(count).toBeGreaterThanOrEqual(40);
+      expect(new Set(linesOf(text).map((line) => (JSON.parse(line) as DecisionRecord).policy))).toEqual(
+        new Set([policy]),
+      );
       expect(again.stdout).toContain(`${count} of ${count} reproduced`);
-    },
-    60_000,
-  );
+    });
+  });
 
   it('of a route with residency name nobody outside', async () => {
     const pools = {
@@ -141,8 +162,8 @@ describe('decisions of two workers under load', () => {
       },
     };
     await using fermat = await startFermat({ pools, routes: [{ pool: 'main', residency: ['DE'] }] });
-    const lines = await captured(fermat, 20);
-    for (const line of lines.trim().split('\n')) {
+    const [lines] = (await captured(fermat, 20)) as [string];
+    for (const line of linesOf(lines)) {
       const { residency, candidates, endpoint } = JSON.parse(line) as DecisionRecord;
       expect(residency).toEqual(['DE']);
       expect(candidates.map(({ id }) => id).sort()).toEqual(['e2', 'e3']);

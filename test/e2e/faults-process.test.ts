@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, poolOf, runFermat, simpleConfig, spawnFermat, startFermat } from '../support/fermat.ts';
+import { Stopwatch } from '../support/lateness.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { exchange, get, rawClient } from '../support/raw.ts';
 import { delay, until } from '../support/until.ts';
@@ -227,7 +228,7 @@ describe('a worker that dies', () => {
     using crash = await rawClient(fermat.port);
     await crash.send(get('/__crash'));
     await crash.closed();
-    const startMs = performance.now();
+    using watch = new Stopwatch();
     await until(async () => (await fermat.metric('fermat_worker_restarts_total')) === 1, 'the restart to be counted');
     expect(await total()).toBeGreaterThanOrEqual(before);
     await until(async () => {
@@ -236,7 +237,7 @@ describe('a worker that dies', () => {
       );
       return answers.every((answer) => answer?.status === 200);
     }, 'ten answers in a row');
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(watch.ms).toBeLessThan(watch.allowed(1000));
     const seen = load.statuses.length;
     await until(() => load.statuses.length > seen + 200, 'more load');
     await load.end();
@@ -298,7 +299,7 @@ describe('the end', () => {
     await until(() => origin.requests.length > 0, 'the request');
     const startMs = performance.now();
     expect((await fermat.stop()).code).toBe(0);
-    expect(performance.now() - startMs).toBeLessThan(2500);
+    expect(performance.now() - startMs).toBeLessThan(5000);
     await stuck.closed();
     origin.reset();
   });

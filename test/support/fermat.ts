@@ -4,11 +4,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { until, within } from './until.ts';
+import { PATIENCE_MS, until, within } from './until.ts';
 
 export const BIN = resolve(import.meta.dirname, '../../bin/fermat');
-const START_TIMEOUT_MS = 20_000;
-const STOP_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 40_000;
+const STOP_TIMEOUT_MS = 20_000;
 
 export type Config = Record<string, unknown>;
 
@@ -114,7 +114,7 @@ export class Fermat {
   async admin(path: string, init: RequestInit = {}): Promise<{ status: number; text: string }> {
     const response = await fetch(`http://127.0.0.1:${this.adminPort}${path}`, {
       ...init,
-      signal: AbortSignal.timeout(5000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     });
     return { status: response.status, text: await response.text() };
   }

@@ -4,7 +4,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { decodeFields, type Field, type HpackTable, newTable, writeFields } from './hpack.ts';
-import { until, within } from './until.ts';
+import { PATIENCE_MS, until, within } from './until.ts';
 
 export type { Field } from './hpack.ts';
 
@@ -40,7 +40,6 @@ export const E = {
 export const S = { TABLE: 1, PUSH: 2, STREAMS: 3, WINDOW: 4, FRAME: 5, HEAD: 6, CONNECT: 8 } as const;
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-const TIMEOUT_MS = 8000;
 const FIRST_WINDOW = 65_535;
 const MAX_FRAME = 16_384;
 const MAX_WINDOW = 0x7fff_ffff;
@@ -297,7 +296,7 @@ export class H2Client {
   }
 
   /** Sends a body as the server's windows permit it. Resolves when all has been handed to the socket. */
-  async upload(stream: Stream, bytes: Buffer, isEnd = true, timeoutMs = TIMEOUT_MS): Promise<void> {
+  async upload(stream: Stream, bytes: Buffer, isEnd = true, timeoutMs = PATIENCE_MS): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       const room = () =>
         Math.min(
@@ -336,19 +335,19 @@ export class H2Client {
   }
 
   /** The stream when it has ended or was reset. */
-  async over(stream: Stream, timeoutMs = TIMEOUT_MS): Promise<Stream> {
+  async over(stream: Stream, timeoutMs = PATIENCE_MS): Promise<Stream> {
     await this.#wait(() => stream.isOver, `the end of stream ${stream.id}`, timeoutMs);
     return stream;
   }
 
   /** The stream when its final head is in. */
-  async head(stream: Stream, timeoutMs = TIMEOUT_MS): Promise<Stream> {
+  async head(stream: Stream, timeoutMs = PATIENCE_MS): Promise<Stream> {
     await this.#wait(() => stream.status !== 0 || stream.isOver, `the head of stream ${stream.id}`, timeoutMs);
     return stream;
   }
 
   /** Waits for anything that frames bring about. */
-  async come(check: () => boolean, what = 'a frame', timeoutMs = TIMEOUT_MS): Promise<void> {
+  async come(check: () => boolean, what = 'a frame', timeoutMs = PATIENCE_MS): Promise<void> {
     await this.#wait(check, what, timeoutMs);
   }
 
@@ -356,11 +355,11 @@ export class H2Client {
   async settle(): Promise<void> {
     const before = this.pongs;
     this.send(ping());
-    await this.#wait(() => this.pongs > before, 'the answer to a PING', TIMEOUT_MS);
+    await this.#wait(() => this.pongs > before, 'the answer to a PING', PATIENCE_MS);
   }
 
   /** The code of the GOAWAY that ends the connection, once it is closed. -1 = it closed without one. */
-  async ended(timeoutMs = TIMEOUT_MS): Promise<number> {
+  async ended(timeoutMs = PATIENCE_MS): Promise<number> {
     await until(() => this.hasEnded || this.isClosed, 'the end of the connection', timeoutMs);
     return this.goaways.at(-1)?.code ?? -1;
   }
@@ -569,7 +568,7 @@ export async function h2Client(port: number, options: H2Options = {}): Promise<H
     ...(options.from ? { localAddress: options.from } : {}),
   });
   await within(
-    TIMEOUT_MS,
+    PATIENCE_MS,
     'a connection',
     new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);

@@ -13,7 +13,7 @@ import {
   type Message,
   parseHead,
 } from './message.ts';
-import { until } from './until.ts';
+import { PATIENCE_MS, until } from './until.ts';
 
 /** Bytes of a body that are kept; of larger ones only the length is known. */
 const KEPT_BYTES = 4 << 20;
@@ -188,7 +188,7 @@ export class Origin {
     await closed;
   }
 
-  async nth(n: number, timeoutMs = 5000): Promise<OriginRequest> {
+  async nth(n: number, timeoutMs = PATIENCE_MS): Promise<OriginRequest> {
     return until(() => this.requests[n - 1], `request ${n} at the origin`, timeoutMs);
   }
 

@@ -7,9 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { RawClient } from './raw.ts';
-import { within } from './until.ts';
-
-const TIMEOUT_MS = 8000;
+import { PATIENCE_MS, within } from './until.ts';
 
 export interface Issued {
   /** Paths. */
@@ -98,7 +96,7 @@ export async function tlsConnect(port: number, options: ConnectionOptions = {}):
     socket.once('close', () => reject(new Error('closed in the handshake')));
   });
   try {
-    await within(TIMEOUT_MS, 'a TLS handshake', secured);
+    await within(PATIENCE_MS, 'a TLS handshake', secured);
   } catch (error) {
     socket.destroy();
     throw error;

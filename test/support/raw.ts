@@ -2,9 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { ChunkedBody, fieldOf, fieldsOf, framingOf, headLength, type Message, parseHead } from './message.ts';
-import { delay, until, within } from './until.ts';
-
-const TIMEOUT_MS = 8000;
+import { delay, PATIENCE_MS, until, within } from './until.ts';
 
 export interface Answer extends Message {
   readonly status: number;
@@ -64,7 +62,7 @@ export class RawClient {
   }
 
   /** The next final answer. `method` decides whether it has a body. Rejects when the connection ends before it does. */
-  async answer(method = 'GET', timeoutMs = TIMEOUT_MS): Promise<Answer> {
+  async answer(method = 'GET', timeoutMs = PATIENCE_MS): Promise<Answer> {
     const interims: Message[] = [];
     for (;;) {
       const head = await this.#head(timeoutMs);
@@ -78,20 +76,20 @@ export class RawClient {
   }
 
   /** The next interim answer's head. */
-  async interim(timeoutMs = TIMEOUT_MS): Promise<Message> {
+  async interim(timeoutMs = PATIENCE_MS): Promise<Message> {
     const head = await this.#head(timeoutMs);
     if (statusOf(head) >= 200) throw new Error(`expected an interim answer, got ${head.start}`);
     return head;
   }
 
   /** Resolves when the other side has said its last byte, orderly or not: `end` or `reset`. */
-  async closed(timeoutMs = TIMEOUT_MS): Promise<'end' | 'reset'> {
+  async closed(timeoutMs = PATIENCE_MS): Promise<'end' | 'reset'> {
     await until(() => this.hasEnded || this.isClosed, 'the close of the connection', timeoutMs);
     return this.wasReset ? 'reset' : 'end';
   }
 
   /** Everything up to the close, as latin1. */
-  async rest(timeoutMs = TIMEOUT_MS): Promise<string> {
+  async rest(timeoutMs = PATIENCE_MS): Promise<string> {
     await this.closed(timeoutMs);
     return this.pending.toString('latin1');
   }
@@ -202,7 +200,7 @@ export async function rawClient(to: number | string, from?: string): Promise<Raw
       : connect({ port: to, host: '127.0.0.1', allowHalfOpen: true, ...(from ? { localAddress: from } : {}) });
   const client = new RawClient(socket);
   await within(
-    TIMEOUT_MS,
+    PATIENCE_MS,
     'a connection',
     new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);

@@ -1,19 +1,22 @@
 // Waiting for a condition instead of for a while.
 
 const POLL_MS = 10;
+/** Only a test that fails waits for so long; a busy machine may need seconds for what takes milliseconds. */
+export const PATIENCE_MS = 15_000;
 
-/** Resolves with the first truthy value of `check`; rejects after `timeoutMs`, saying what it waited for. */
+/** Resolves with the first truthy value of `check`, asked every `pollMs`; rejects after `timeoutMs`, saying what it waited for. */
 export async function until<T>(
   check: () => T | Promise<T>,
   what = 'the condition',
-  timeoutMs = 5000,
+  timeoutMs = PATIENCE_MS,
+  pollMs = POLL_MS,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     const value = await check();
     if (value) return value as Exclude<T, false | null | undefined | 0 | ''>;
     if (performance.now() > deadlineMs) throw new Error(`${what} did not come about within ${timeoutMs} ms`);
-    await delay(POLL_MS);
+    await delay(pollMs);
   }
 }
 
