@@ -59,7 +59,8 @@ export class Fleet {
   readonly #teller: Teller;
   readonly #judge: Judge;
   readonly #ticker: Ticker;
-  readonly #cohorts = new FleetCohorts();
+  /** What differs by client; what countries get is shared, too. */
+  readonly cohorts = new FleetCohorts();
   readonly #roster = new Roster();
   #snapshot: Snapshot | null = null;
   #writer: TableWriter | null = null;
@@ -95,7 +96,7 @@ export class Fleet {
     this.#total = new Int32Array(shape.slots);
     this.#writer = new TableWriter(snapshot.table, shape);
     this.#history = new ShareHistory(snapshot, shapeOf(snapshot, 0));
-    this.#cohorts.install(this.#roster.pools, shape);
+    this.cohorts.install(this.#roster.pools, shape);
     this.tick(nowMs);
   }
 
@@ -106,7 +107,7 @@ export class Fleet {
 
   /** All that is known, for the process that takes over. */
   memory(): FleetMemory {
-    return this.#roster.memory(this.#cohorts, this.#options.clock());
+    return this.#roster.memory(this.cohorts, this.#options.clock());
   }
 
   /** Goes on with what another process knew, after `install`. Gives of how many endpoints something was known. */
@@ -114,7 +115,7 @@ export class Fleet {
     const nowMs = this.#options.clock();
     const memory = readMemory(given, nowMs);
     if (memory === null) return 0;
-    const recalled = this.#roster.recall(memory, this.#cohorts);
+    const recalled = this.#roster.recall(memory, this.cohorts);
     this.tick(nowMs);
     return recalled;
   }
@@ -191,7 +192,7 @@ export class Fleet {
       // Home may move within the band: then the shares are what they were.
       isChanged ||= switched !== null && !isInBand(whole, before);
     }
-    this.#cohorts.tick(writer, nowMs);
+    this.cohorts.tick(writer, nowMs);
     writeInflight(lanes, this.#total, writer);
     if (isChanged) this.#history?.restart();
     this.#history?.record(writer.ints, writer.doubles, flows);
@@ -209,7 +210,7 @@ export class Fleet {
     if (!Number.isFinite(atMs)) return;
     this.#options.decisions?.settled(ring, base);
     const outcome = ring[base + SAMPLE.OUTCOME]! as Outcome;
-    this.#cohorts.take(k, ring, base);
+    this.cohorts.take(k, ring, base);
     const elsewhere = Math.max(k.inflight - lane.inflight[slot]!, 0);
     const lied = learnFromTraffic(k, {
       outcome,
@@ -266,14 +267,14 @@ export class Fleet {
       at,
       snapshot: this.#snapshot!,
       history: this.#history,
-      lent: client === null ? null : this.#cohorts.find(at, client),
+      lent: client === null ? null : this.cohorts.find(at, client),
       nowMs: this.#options.clock(),
     });
   }
 
   /** Rows lent to cohorts now. */
   get cohortRows(): number {
-    return this.#cohorts.size;
+    return this.cohorts.size;
   }
 
   /** Whether any endpoint has been judged, or there is none to judge: then the node may be sent traffic. */

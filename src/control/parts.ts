@@ -216,6 +216,10 @@ export class Parts {
       clock: nowMs,
       random: Math.random,
       shared: (atMs) => this.fleet.shared(atMs),
+      countries: {
+        shared: (atMs) => this.fleet.cohorts.shared(atMs),
+        beginWith: (told, atMs) => this.fleet.cohorts.beginWith(told, atMs),
+      },
       onDigest: (result) => this.metrics.share.digest(result),
       self: () => {
         const { node, pools } = this.running.config;

@@ -9,6 +9,8 @@ import { type Home, newHome } from '../../core/home.ts';
 import { type Ranked, type Ranking, rank } from '../../core/rank.ts';
 import { OUTCOME, SAMPLE } from '../../core/sample.ts';
 import { cohortScoreMs } from '../../core/score/cohort.ts';
+import { beginWith, countryRatios } from '../../core/share/countries.ts';
+import type { SharedCohort } from '../../core/share/digest.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD, MODE, type TableShape, type TableWriter } from '../../core/table.ts';
 import { type Faced, facedBy, isDifferent } from './difference.ts';
@@ -38,6 +40,8 @@ const LEARNED = 4096;
 const ALL_COHORTS = 4096;
 const LEAST_COHORTS = 64;
 const ENDPOINTS = 16;
+/** Ratios of countries that other nodes are told. */
+const TOLD = 32;
 
 export class FleetCohorts {
   /** By pool. */
@@ -96,6 +100,30 @@ export class FleetCohorts {
 
   recall(pool: number, memory: CohortMemory, numberOf: (id: number) => number | undefined): void {
     this.#learned[pool]!.recall(memory, numberOf);
+  }
+
+  /** What clients of countries get beside everybody, for the other nodes: what says most. */
+  shared(nowMs: number): SharedCohort[] {
+    return this.#pools
+      .flatMap(({ members }, pool) => {
+        const keys = new Map(members.map((k) => [idOf(k), k.shareKey]));
+        const ratios = countryRatios(this.#learned[pool]!.memory(), nowMs, TOLD);
+        return ratios.map(({ cohort, id, ln, count }) => ({ cohort, endpoint: keys.get(id) ?? null, ln, count }));
+      })
+      .filter((ratio): ratio is SharedCohort => ratio.endpoint !== null)
+      .slice(0, TOLD);
+  }
+
+  /** Begins with what a near node told of countries that nothing is known of here. */
+  beginWith(told: readonly SharedCohort[], nowMs: number): void {
+    this.#pools.forEach(({ members }, pool) => {
+      const ids = new Map(members.map((k) => [k.shareKey, idOf(k)]));
+      const ours = told.flatMap(({ endpoint, ...ratio }) => {
+        const id = ids.get(endpoint);
+        return id === undefined ? [] : [{ ...ratio, id }];
+      });
+      beginWith(this.#learned[pool]!, ours, nowMs);
+    });
   }
 
   /** The row that serves this client in place of `root`: of its narrowest cohort that has one; null = `root` itself. */

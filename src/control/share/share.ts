@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { Changes } from '../../core/share/changes.ts';
 import { decodeDigest, ENDPOINT_BYTES, encodeDigest, MAX_BYTES } from '../../core/share/codec.ts';
-import type { Digest, SharedEndpoint } from '../../core/share/digest.ts';
+import type { Digest, SharedCohort, SharedEndpoint } from '../../core/share/digest.ts';
 import { type Heard, Peers } from '../../core/share/peers.ts';
 import type { LatLon } from '../../core/snapshot.ts';
 import type { RedisLink } from '../redis/link.ts';
@@ -35,6 +35,11 @@ export interface ShareOptions {
   readonly self: () => ShareSelf;
   /** What this node knows now. */
   readonly shared: (nowMs: number) => readonly SharedEndpoint[];
+  /** What clients of countries get beside everybody: to tell, and as a near node told it. */
+  readonly countries?: {
+    shared(nowMs: number): readonly SharedCohort[];
+    beginWith(told: readonly SharedCohort[], nowMs: number): void;
+  };
   readonly onDigest: (result: DigestResult) => void;
   /** The shortest turn. ms; 1 s unless said otherwise. */
   readonly leastTurnMs?: number;
@@ -184,7 +189,7 @@ export class Share {
   }
 
   async #tell(turnMs: number, nowMs: number): Promise<void> {
-    const { link, shared, onDigest } = this.#options;
+    const { link, shared, countries, onDigest } = this.#options;
     const endpoints = shared(nowMs);
     const isKept = this.#turns++ % WHOLE_EVERY === 0;
     const perTurn = (RECEIVED_PER_S * turnMs) / 1000 / (this.peers.size + 1);
@@ -193,8 +198,8 @@ export class Share {
     const told = isWhole ? this.#changes.takeAll(endpoints) : this.#changes.take(endpoints, most);
     const digest = this.#digestOf(told.endpoints, isWhole, told.isComplete, turnMs);
     const message = encodeDigest(digest);
-    const whole = { ...digest, endpoints, isWhole: true, isComplete: true };
-    const kept = isKept ? encodeDigest(whole) : '';
+    const all = { ...digest, endpoints, isWhole: true, isComplete: true };
+    const kept = isKept ? encodeDigest({ ...all, cohorts: countries?.shared(nowMs) ?? [] }) : '';
     const ttlMs = Math.round(turnMs * TTL_TURNS);
     const args = [link.channel(CHANNEL), Buffer.from(message), ttlMs, Buffer.from(kept), this.#name()];
     const heard = await link.script('tell', TELL, this.#keys(), args);
@@ -227,9 +232,13 @@ export class Share {
   }
 
   #hear(message: Uint8Array, delayMs = 0): void {
-    const { clock, events, onDigest } = this.#options;
+    const { clock, countries, events, onDigest } = this.#options;
     const digest = decodeDigest(message);
-    if (typeof digest !== 'string') return onDigest(this.peers.hear(digest, clock(), delayMs));
+    if (typeof digest !== 'string') {
+      onDigest(this.peers.hear(digest, clock(), delayMs));
+      if (this.peers.named(digest.instance)?.isNear === true) countries?.beginWith(digest.cohorts, clock());
+      return;
+    }
     onDigest(digest);
     if (this.#told.has(digest)) return;
     this.#told.add(digest);

@@ -94,6 +94,10 @@ export class Peers {
     return this.#peers.values();
   }
 
+  named(instance: string): Peer | undefined {
+    return this.#peers.get(instance);
+  }
+
   get size(): number {
     return this.#peers.size;
   }

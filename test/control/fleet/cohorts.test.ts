@@ -162,3 +162,31 @@ describe('what happens to everybody', () => {
     expect(most).toBe(0);
   });
 });
+
+describe('a new node beside one that knows a country', () => {
+  const brazilAtHome = (world: World) => sharesOf(runFor(world, 4, 50).filter(isOf(BRAZIL))).home ?? 0;
+
+  it('sends its clients to their data almost at once, where it would take many more requests alone', () => {
+    const warm = brazil();
+    runFor(warm, 60, 100);
+    const told = warm.fleet.cohorts.shared(warm.nowMs);
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.length).toBeLessThanOrEqual(32);
+    const alone = brazil({ seed: 5 });
+    const beside = brazil({ seed: 5 });
+    for (const world of [alone, beside]) world.run(600);
+    beside.fleet.cohorts.beginWith(told, beside.nowMs);
+    expect(brazilAtHome(beside)).toBeGreaterThan(brazilAtHome(alone) + 0.2);
+  });
+
+  it('keeps to what it has learned itself', () => {
+    const warm = brazil();
+    runFor(warm, 60, 100);
+    const own = brazil({ seed: 5 });
+    runFor(own, 60, 100);
+    const before = own.fleet.cohorts.shared(own.nowMs);
+    const wrong = warm.fleet.cohorts.shared(warm.nowMs).map((ratio) => ({ ...ratio, ln: -ratio.ln }));
+    own.fleet.cohorts.beginWith(wrong, own.nowMs);
+    expect(own.fleet.cohorts.shared(own.nowMs)).toEqual(before);
+  });
+});

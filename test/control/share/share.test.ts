@@ -8,7 +8,7 @@ import { createEventLog } from '../../../src/control/events.ts';
 import { RedisLink } from '../../../src/control/redis/link.ts';
 import { nameOf, readName, worthReading } from '../../../src/control/share/nearby.ts';
 import { type DigestResult, Share } from '../../../src/control/share/share.ts';
-import type { SharedEndpoint } from '../../../src/core/share/digest.ts';
+import type { SharedCohort, SharedEndpoint } from '../../../src/core/share/digest.ts';
 import type { LatLon } from '../../../src/core/snapshot.ts';
 import { startRedisCluster } from '../../support/redis.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
@@ -40,10 +40,12 @@ function startNode(
   name: string,
   endpoints: SharedEndpoint[],
   place: LatLon | null = null,
+  countries: readonly SharedCohort[] = [],
 ) {
   const events = createEventLog({ level: 'silent' });
   const link = new RedisLink(redisOf(redis, '.', [], []), { events, clock: nowMs, random: Math.random });
   const results: DigestResult[] = [];
+  const begun: SharedCohort[] = [];
   const share = new Share({
     link,
     events,
@@ -52,11 +54,20 @@ function startNode(
     self: () => ({ node: name, region: 'aws:eu-central-1', place, probeIntervalMs: TURN_MS }),
     leastTurnMs: TURN_MS,
     shared: () => endpoints,
+    countries: { shared: () => countries, beginWith: (told) => void begun.push(...told) },
     onDigest: (result) => results.push(result),
   });
   share.start();
   nodes.push({ share, link });
-  return { share, link, events, results, endpoints, knows: (key: number) => share.peers.opinionOf(key, null, nowMs()) };
+  return {
+    share,
+    link,
+    events,
+    results,
+    begun,
+    endpoints,
+    knows: (key: number) => share.peers.opinionOf(key, null, nowMs()),
+  };
 }
 
 afterEach(async () => {
@@ -88,12 +99,13 @@ describe('through one Redis', () => {
   });
 
   test('a new node knows what the others do as soon as it is ready, before anybody tells it', async () => {
-    startNode(redis.url, 'a', [endpoint(1)]);
+    startNode(redis.url, 'a', [endpoint(1)], null, [{ cohort: 17477, endpoint: 1, ln: 0.5, count: 12 }]);
     await until(async () => (await redis.client.zcard('fermat:{fleet}:nodes')) === 1, 'the first node');
     const b = startNode(redis.url, 'b', []);
     const startedMs = nowMs();
     await b.share.ready();
     expect(b.knows(1)?.networkMs).toBeCloseTo(20, 1);
+    expect(b.begun[0]).toEqual({ cohort: 17477, endpoint: 1, ln: 0.5, count: 12 });
     expect(nowMs() - startedMs).toBeLessThan(1500);
   });
 
