@@ -3,7 +3,8 @@
 
 import { SHED } from '../core/cells.ts';
 import { OUTCOME, type Outcome } from '../core/sample.ts';
-import { NONE } from '../core/snapshot.ts';
+import { type PickContext, ROLE, type Selector } from '../core/selector.ts';
+import { type EndpointSpec, NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
 import { MOST_TRIED } from './addresses.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
@@ -59,6 +60,20 @@ function pick(ex: Exchange, nowMs: number): number {
   return choose(ex, nowMs, NONE);
 }
 
+/** Another endpoint than the one that has answered, whatever the way to it. */
+function elsewhere(ex: Exchange, answered: EndpointSpec): number {
+  for (;;) {
+    const next = pick(ex, ex.plane.wheel.nowMs);
+    if (next === NONE || !isSame(ex.generation.groups[next]!.spec, answered)) return next;
+    if (ex.triedCount === ex.tried.length) return NONE;
+    ex.tried[ex.triedCount++] = next;
+  }
+}
+
+function isSame(a: EndpointSpec, b: EndpointSpec): boolean {
+  return (a.via?.endpoint ?? a.id) === (b.via?.endpoint ?? b.id);
+}
+
 /** An endpoint for a second attempt beside the one under way; NONE when there is none that it would not be a burden to. */
 export function chooseBeside(ex: Exchange, nowMs: number): number {
   if (ex.triedCount === ex.tried.length) return NONE;
@@ -81,10 +96,20 @@ function choose(ex: Exchange, nowMs: number, beside: number): number {
   const { selector, snapshot } = ex.generation;
   const { spec, inside, locality } = ex.route!;
   const { bound } = ex;
-  let row = bound === BOUND.SOFT && !isServed(selector, ex.row) ? spec.row : ex.row;
+  const first = bound === BOUND.SOFT && !isServed(selector, ex.row) ? spec.row : ex.row;
+  let row = first;
   let slot = beside === NONE ? selector.pick(row, ctx) : selector.pickBeside(row, ctx, beside);
+  while (slot !== NONE && isInDoubt(ex, slot)) {
+    if (beside !== NONE) return NONE;
+    slot = ctx.triedCount < ctx.tried.length ? pickBut(selector, row, ctx, slot) : NONE;
+  }
   if (slot === NONE && bound === BOUND.SOFT && beside === NONE && row !== spec.row) {
     row = spec.row; // all that are there were tried
+    slot = selector.pick(row, ctx);
+  }
+  if (slot === NONE && ctx.triedCount > ex.triedCount) {
+    ctx.triedCount = ex.triedCount; // all that are left are in doubt, and one of them it has to be
+    row = first;
     slot = selector.pick(row, ctx);
   }
   // Its row holds nobody else; but where data may go is not left to one array index that is right.
@@ -92,6 +117,16 @@ function choose(ex: Exchange, nowMs: number, beside: number): number {
   if (bound === BOUND.HARD && locality!.inside.get(row)![slot] !== 1) return NONE;
   if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec, row);
   return slot;
+}
+
+/** Connects to it have just failed, or hang. Where nobody is known to be well, such things are no reason. */
+function isInDoubt({ generation }: Exchange, slot: number): boolean {
+  return generation.selector.role < ROLE.PANIC && !generation.groups[slot]!.doubt.admits();
+}
+
+function pickBut(selector: Selector, row: number, ctx: PickContext, slot: number): number {
+  ctx.tried[ctx.triedCount++] = slot;
+  return selector.pick(row, ctx);
 }
 
 /** The connection is there: the request goes out, as far as it has been read. */
@@ -274,10 +309,11 @@ export function retryStatus(ex: Exchange, status: number): boolean {
   }
   const waitMs = backOffMs(ex, ex.books.retryAfterMs);
   if (waitMs === NEVER || ex.attempts > ex.pool!.spec.retry.attempts || ex.triedCount === ex.tried.length) return false;
+  const { triedCount } = ex;
   ex.tried[ex.triedCount++] = ex.slot;
-  const next = pick(ex, ex.plane.wheel.nowMs);
+  const next = elsewhere(ex, ex.books.endpoint!);
   if (next === NONE || !mayRetry(ex, RETRY_CAUSE.STATUS)) {
-    ex.triedCount--;
+    ex.triedCount = triedCount;
     return false;
   }
   ex.up?.abort();

@@ -6,6 +6,7 @@
 import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
 import { proxyHeader } from '../wire/proxy.ts';
+import { Doubt } from './doubt.ts';
 import { Gate, NORMAL_RANK } from './gate.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
@@ -18,6 +19,7 @@ export class NamedGroup implements ConnectionOwner {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
   readonly gate: Gate;
+  readonly doubt: Doubt;
   pool: PoolSpec;
   tlsSession: Buffer | null = null;
   /** Idle ones by their header, in the order in which their clients' first became idle. Never an empty list. */
@@ -32,6 +34,7 @@ export class NamedGroup implements ConnectionOwner {
     this.spec = spec;
     this.pool = pool;
     this.gate = new Gate(plane, spec, pool);
+    this.doubt = new Doubt(plane.wheel);
   }
 
   secureContext(): SecureContext {

@@ -168,8 +168,10 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
   // The clock of the event may lag behind the one that dated the sending.
   books.endpointMs += Math.max(0, nowMs - fromMs(books));
   const { budget, hedging, spec: pool } = ex.pool!;
-  if (outcome === OUTCOME.OK) judge(budget, true);
-  else if (outcome >= OUTCOME.CONNECT_FAILED) judge(budget, false);
+  if (outcome === OUTCOME.OK) {
+    judge(budget, true);
+    ex.generation.groups[endpoint.slot]!.doubt.answered();
+  } else if (outcome >= OUTCOME.CONNECT_FAILED) judge(budget, false);
   const connectMs = isTrue ? books.connectMs : -1;
   if (connectMs >= 0) lane.observe(CELL.CONNECT, endpoint.uid, 0, DURATION, connectMs / 1000);
   // Who answers before the request is whole has been waited for by nobody: there is no time to tell.

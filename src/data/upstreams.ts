@@ -6,6 +6,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Addresses } from '../core/messages.ts';
 import type { EndpointSpec, PoolSpec, ViaSpec } from '../core/snapshot.ts';
+import { Doubt } from './doubt.ts';
 import { Gate, NORMAL_RANK } from './gate.ts';
 import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
@@ -44,6 +45,7 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
   readonly gate: Gate;
+  readonly doubt: Doubt;
   pool: PoolSpec;
   /** Last session ticket, so that the next handshake is short. */
   tlsSession: Buffer | null = null;
@@ -66,6 +68,7 @@ export class EndpointGroup extends Timed implements ConnectionOwner {
     this.spec = spec;
     this.pool = pool;
     this.gate = new Gate(plane, spec, pool);
+    this.doubt = new Doubt(plane.wheel);
   }
 
   /** Built once per group: reading a CA bundle for every handshake costs milliseconds. */

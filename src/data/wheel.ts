@@ -39,6 +39,8 @@ export class Wheel {
    * every time-out that is armed would cost more than the time-outs.
    */
   nowMs: number;
+  /** Ticks of the interval; between two of them everything that had arrived was read. */
+  turns = 0;
   /** For how long the loop has stood still, in all, ms. Who measures across a rise of it has measured us. */
   stalledMs = 0;
   /** Told of every turn, before what is due then. */
@@ -77,6 +79,7 @@ export class Wheel {
   /** A tick of the interval: fires what is due, unless the loop was the late one; then it first reads what has arrived. */
   turn(): void {
     const nowMs = this.stamp();
+    this.turns++;
     this.onTurn?.(nowMs);
     if (nowMs < this.#graceMs && this.#mayHold(nowMs)) return;
     this.#heldFromMs = -1;

@@ -7,6 +7,7 @@ import { LaneReader } from '../../src/core/lane-reader.ts';
 import { LaneWriter } from '../../src/core/lane-writer.ts';
 import { OUTCOME, SAMPLE } from '../../src/core/sample.ts';
 import { NONE } from '../../src/core/snapshot.ts';
+import { Doubt } from '../../src/data/doubt.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { Books, settleAttempt } from '../../src/data/settle.ts';
 import { TICK_MS, Wheel } from '../../src/data/wheel.ts';
@@ -27,6 +28,7 @@ beforeEach(() => {
   books = new Books();
   ex = {
     plane: { lane: new LaneWriter(buffer), wheel, capture: { id: 0 } },
+    generation: { groups: [{ doubt: new Doubt(wheel) }] },
     pool: { spec: poolSpec('p', [0], 0), budget: newBudget(0.2, 0, 0), hedging: null },
     head: { method: 'GET' },
   } as unknown as Exchange;

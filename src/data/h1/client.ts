@@ -220,10 +220,10 @@ export class ClientConnection extends Timed implements Upstream {
   /** Ends the connection, and tells its user that what it waits for will not come. */
   #lose(brokeHttp: boolean, isLate = false): void {
     const user = this.#user;
-    const wasConnecting = this.#phase === PHASE.CONNECTING;
+    const failure = this.#phase === PHASE.CONNECTING ? this.#dial.failure(isLate) : null;
     this.#destroy();
     if (user === null) return;
-    if (wasConnecting) user.onConnectFailed(this.#dial.failure(isLate));
+    if (failure !== null) user.onConnectFailed(failure);
     else user.onUpstreamLost(brokeHttp);
   }
 

@@ -7,6 +7,7 @@ import { type ConnectionOptions, connect as connectTls, createSecureContext, typ
 import type { EndpointSpec, PoolSpec, TlsSpec } from '../../core/snapshot.ts';
 import type { AddressBook } from '../addresses.ts';
 import { onread, type Reading, readDirectly } from '../buffers.ts';
+import type { Doubt } from '../doubt.ts';
 import { CONNECT_FAILURE, type ConnectFailure } from '../sides.ts';
 import { NEVER } from '../wheel.ts';
 import { failureOf } from './failure.ts';
@@ -25,6 +26,7 @@ export interface DialTarget {
   };
   readonly spec: EndpointSpec;
   readonly pool: PoolSpec;
+  readonly doubt: Doubt;
   /** Last session ticket, so that the next handshake is short. */
   tlsSession: Buffer | null;
   secureContext(): SecureContext;
@@ -56,6 +58,9 @@ export class Dial {
   /** TCP is through, and TLS is not. */
   #isShakingHands = false;
   #errorCode = '';
+  readonly #startMs: number;
+  #isAwaited = true;
+  #isLate = false;
 
   /** `preamble`: latin1 text that is sent before anything else, TLS included. */
   constructor(target: DialTarget, dialling: Dialling, preamble: string) {
@@ -64,7 +69,9 @@ export class Dial {
     this.#isTls = scheme === 'https' || scheme === 'h2';
     const { connectionAgeMs } = target.pool.timeouts;
     const { clock, random } = target.plane;
-    if (connectionAgeMs > 0) this.retireAtMs = clock() + connectionAgeMs * (1 - AGE_JITTER_RATIO * random());
+    this.#startMs = clock();
+    if (connectionAgeMs > 0) this.retireAtMs = this.#startMs + connectionAgeMs * (1 - AGE_JITTER_RATIO * random());
+    target.doubt.dialled();
     const watch = (socket: Socket): void => this.#watch(socket, host !== '' && isIP(host) === 0);
     this.socket = this.#isTls
       ? dialTls(target, dialling, preamble, watch)
@@ -75,6 +82,20 @@ export class Dial {
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#errorCode = error.code ?? 'ERROR';
     });
+    this.socket.once(this.#isTls ? 'secureConnect' : 'connect', () => this.#tell(true));
+    this.socket.once('close', () => this.#tell(false));
+  }
+
+  /** What came of it; the first word counts. */
+  #tell(isEstablished: boolean): void {
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
+    const { doubt, plane } = this.#target;
+    const code = this.#errorCode;
+    const isTheirs = code !== '' && failureOf(code, this.#isShakingHands) !== CONNECT_FAILURE.DESCRIPTORS;
+    if (isEstablished) doubt.established(plane.clock() - this.#startMs);
+    else if (this.#isLate || isTheirs) doubt.failed();
+    else doubt.dropped();
   }
 
   /** To be called when addresses have changed. */
@@ -85,6 +106,7 @@ export class Dial {
 
   /** Why it came to nothing; `isLate`: its time was over. */
   failure(isLate: boolean): ConnectFailure {
+    this.#isLate = isLate;
     if (this.#isShakingHands && this.#address !== '')
       this.#target.plane.addresses.shun(this.#target.spec.host, this.#address);
     if (!isLate) return failureOf(this.#errorCode, this.#isShakingHands);

@@ -3,6 +3,7 @@
 
 import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../../core/snapshot.ts';
+import { Doubt } from '../doubt.ts';
 import { Gate, NORMAL_RANK } from '../gate.ts';
 import { secureContextOf } from '../h1/dial.ts';
 import type { Plane } from '../plane.ts';
@@ -18,6 +19,7 @@ export class SessionGroup {
   readonly plane: Plane;
   readonly spec: EndpointSpec;
   readonly gate: Gate;
+  readonly doubt: Doubt;
   pool: PoolSpec;
   /** Last session ticket, so that the next handshake is short. */
   tlsSession: Buffer | null = null;
@@ -30,6 +32,7 @@ export class SessionGroup {
     this.spec = spec;
     this.pool = pool;
     this.gate = new Gate(plane, spec, pool);
+    this.doubt = new Doubt(plane.wheel);
   }
 
   secureContext(): SecureContext {
