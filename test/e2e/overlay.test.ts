@@ -69,6 +69,15 @@ describe('a route with overlay: fastest', () => {
     expect(via!.scoreMs).toBeLessThan(1000);
   });
 
+  it('does not ask an endpoint that answers badly once more over the other edge', async () => {
+    const before = await edges.cluster.asked(0);
+    await edges.cluster.origin(0, { status: 503 });
+    const answers = await ask(20);
+    await edges.cluster.origin(0, { status: 200 });
+    expect(answers.map(({ status }) => status)).toEqual(new Array(20).fill(503));
+    expect((await edges.cluster.asked(0)) - before).toBe(20);
+  });
+
   it('goes over the other edge when the direct path is cut, and back, and loses no request by it', async () => {
     const asked = ask(100);
     await edges.cutDirect(0, true);

@@ -32,7 +32,9 @@ export class Teller {
     k.why = why;
     k.sinceMs = nowMs;
     this.#counters.stateChanged(k.spec.id, to, reason);
-    const level = to === 'unhealthy' || to === 'ejected' ? 'warn' : 'info';
+    const known = to === 'unhealthy' || to === 'ejected' ? 'warn' : 'info';
+    // A peer that goes takes as many ways with it as there are endpoints: what there is to tell is told of the peer.
+    const level = k.spec.via === undefined ? known : 'debug';
     const fields = { endpoint: k.spec.id, pool, to, reason };
     this.#events.emit(level, 'endpoint.state', `${k.spec.id} is ${to}: ${why}`, fields);
   }

@@ -9,6 +9,9 @@ import type { PoolState } from '../fleet/ranking.ts';
 import { isEligible } from '../fleet/terms.ts';
 
 const FORM = 1;
+/** Times older than this, and than three probes, are not told. ms */
+const MAX_AGE_MS = 60_000;
+const STALE_INTERVALS = 3;
 /** Ten thousand endpoints. */
 export const MAX_DIGEST_BYTES = 1024 * 1024;
 
@@ -20,7 +23,7 @@ const measure = z.object({
   serverMs: z.number().min(0).max(600_000).nullable(),
   errorRatio: z.number().min(0).max(1),
   healthy: z.boolean(),
-  /** Since anything last told how long the way is. */
+  /** Since anything last told how long the way is. For people. */
   ageMs: z.number().min(0),
 });
 
@@ -58,13 +61,15 @@ export function digestOf(
 }
 
 function measureOf(k: Known, nowMs: number): Measure {
+  const ageMs = Math.max(Math.round(nowMs - k.timedAtMs), 0);
+  const isOld = ageMs > Math.max(MAX_AGE_MS, k.probeIntervalMs * STALE_INTERVALS);
   return {
-    networkMs: told(measuredNetworkMs(k)),
+    networkMs: isOld ? null : told(measuredNetworkMs(k)),
     probeMs: told(k.probeMs),
     serverMs: told(k.server.ms),
     errorRatio: Math.min(Math.max(errorRatio(k.errors, nowMs), 0), 1),
     healthy: isEligible(k),
-    ageMs: Math.max(Math.round(nowMs - k.timedAtMs), 0),
+    ageMs,
   };
 }
 

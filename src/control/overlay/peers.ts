@@ -9,11 +9,11 @@ import type { EventLog, ProbeResult } from '../types.ts';
 import { type Digest, type Measure, readDigest } from './digest.ts';
 import { Question } from './question.ts';
 
-/** Measurements older than this say nothing about now: ms. */
-const MAX_AGE_MS = 60_000;
 /** A peer for whom so much fails is no way out. */
 const MAX_ERROR_RATIO = 0.2;
 const JITTER_RATIO = 0.1;
+/** What this node measured is told to its workers at least so often, however seldom it asks others. ms */
+const TURN_MS = 2000;
 
 export interface PeersOptions {
   /** Monotonic, ms. */
@@ -57,6 +57,8 @@ interface Peer {
   /** null = it was not asked yet; '' = it answers. */
   why: string | null;
   timer: NodeJS.Timeout | null;
+  /** The last question was the first over its connection. */
+  isFresh: boolean;
 }
 
 export class Peers {
@@ -85,7 +87,8 @@ export class Peers {
       this.#peers.set(id, peer);
     }
     if (this.#turn !== null) clearInterval(this.#turn);
-    this.#turn = overlay === null ? null : setInterval(() => this.#onTurn(), overlay.intervalMs).unref();
+    this.#turn =
+      overlay === null ? null : setInterval(() => this.#onTurn(), Math.min(overlay.intervalMs, TURN_MS)).unref();
     if (overlay !== null) this.#onTurn();
   }
 
@@ -124,6 +127,7 @@ export class Peers {
       shared: 0,
       why: null,
       timer: null,
+      isFresh: false,
     };
     this.#later(peer, 0);
     return peer;
@@ -145,19 +149,21 @@ export class Peers {
   async #ask(peer: Peer): Promise<void> {
     const { clock, random } = this.#options;
     const startMs = clock();
-    let isFirst = false;
+    let isFresh = false;
     try {
       const { text, rttMs } = await peer.question.ask(peer.ending.signal);
       if (peer.ending.signal.aborted) return;
-      isFirst = rttMs === null;
+      isFresh = rttMs === null && !peer.isFresh;
       if (rttMs !== null) this.#answered(peer, text, rttMs);
+      else if (!isFresh) this.#failed(peer, 'it closes its connections: it is about to go');
     } catch (error) {
       if (peer.ending.signal.aborted) return;
       this.#failed(peer, error instanceof Error ? error.message : String(error));
     }
     const intervalMs = this.#config!.intervalMs * (1 + JITTER_RATIO * (2 * random() - 1));
     // The first question over a connection paid for that: the next tells the way.
-    this.#later(peer, isFirst ? 0 : Math.max(intervalMs - (clock() - startMs), 10));
+    peer.isFresh = isFresh;
+    this.#later(peer, isFresh ? 0 : Math.max(intervalMs - (clock() - startMs), 10));
   }
 
   #answered(peer: Peer, text: string, rttMs: number): void {
@@ -219,10 +225,10 @@ function failure(error: string): Outcome {
 
 /** The way to the peer and on from there, as one probe: network the round trips, first byte all of it. */
 function pathResult(rttMs: number, measure: Measure, peer: string): Outcome {
-  const { healthy, networkMs, probeMs, ageMs, errorRatio } = measure;
+  const { healthy, networkMs, probeMs, errorRatio } = measure;
   if (!healthy) return failure(`not healthy as ${peer} sees it`);
   if (errorRatio > MAX_ERROR_RATIO) return failure(`${Math.round(errorRatio * 100)} % fail as ${peer} sees it`);
-  if (networkMs === null || ageMs > MAX_AGE_MS) return failure(`${peer} has not measured it lately`);
+  if (networkMs === null) return failure(`${peer} has not measured it lately`);
   const connectMs = rttMs + networkMs;
   return { ok: true, connectMs, firstByteMs: probeMs === null ? null : connectMs + probeMs };
 }

@@ -60,6 +60,11 @@ export function forgiveAbsence(e: Errors): void {
   e.absent = 0;
 }
 
+/** 0…1: of these, those that the endpoint itself answered, or asked to be spared for; whatever the way to it. */
+export function answeredRatio(e: Errors, nowMs: number): number {
+  return errorRatio({ ...e, total: e.total - e.absent, bad: e.bad - e.absent }, nowMs);
+}
+
 /** What is left of the counts after `elapsedMs` without an answer. 0…1. */
 function keepOf(elapsedMs: number): number {
   const busyMs = Math.min(Math.max(elapsedMs, 0), GAP_MS);
