@@ -8,6 +8,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { parseAddress, urlHost } from './admin/address.ts';
+import { json, problem, respond, text } from './admin/answers.ts';
 import { type Asset, loadAssets } from './admin/assets.ts';
 import { createGate, isLoopback } from './admin/gate.ts';
 import { locatedBy } from './admin/locality.ts';
@@ -274,30 +275,4 @@ function tooLarge(c: Context<Env>): Refusal | null {
   if (!isLarge) return null;
   c.env.outgoing.shouldKeepAlive = false;
   return { status: 413, code: 'too_large', message: 'requests here have no body' };
-}
-
-function text(body: string, type = 'text/plain; charset=utf-8'): Response {
-  return respond(body, 200, { 'content-type': type, 'cache-control': 'no-store' });
-}
-
-function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
-  return respond(JSON.stringify(value), status, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    ...headers,
-  });
-}
-
-/** Every answer: never another type than it says, never readable by a page of another origin. */
-function respond(
-  body: string | Uint8Array<ArrayBuffer> | null,
-  status: number,
-  headers: Record<string, string>,
-): Response {
-  const safe = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' };
-  return new Response(body, { status, headers: { ...safe, ...headers } });
-}
-
-function problem({ status, code, message }: Refusal, headers: Record<string, string> = {}): Response {
-  return json({ error: { code, message } }, status, headers);
 }
