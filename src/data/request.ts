@@ -3,6 +3,7 @@
 
 import { deposit } from '../core/budget.ts';
 import { clientOf } from '../core/ip.ts';
+import { NONE } from '../core/snapshot.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import { dropNominated } from '../wire/framing.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
@@ -38,22 +39,21 @@ export function begin(ex: Exchange, nowMs: number): void {
   const path = route.spec.stripPrefix ? stripped(head.path, route.spec.path) : head.path;
   if (path === null) return ex.refuse(PROBLEM.ambiguousPath);
   ex.path = path;
+  ex.row = route.spec.row;
+  const homeless = route.locality === null ? null : plane.directories.place(ex, route.locality);
+  if (homeless !== null) return ex.refuse(homeless);
   const client = clientAddress(ex);
   if (route.spec.mode === 'redirect') return redirect(ex, route, client);
-  if (prepare(ex, route, client, nowMs)) attempt.begin(ex);
+  prepare(ex, route, client, nowMs);
+  attempt.begin(ex);
 }
 
-/** Makes all ready for the first attempt. `ex.path` is known. False = there is to be none: the request has been answered. */
-export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs: number): boolean {
+/** Makes all ready for the first attempt. `ex.path` is known. */
+export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs: number): void {
   const { plane, head } = ex;
   const pool = route.pool!;
   ex.pool = pool;
-  ex.row = route.spec.row;
-  const homeless = route.locality === null ? null : plane.directories.place(ex, route.locality);
-  if (homeless !== null) {
-    ex.refuse(homeless);
-    return false;
-  }
+  if (ex.row === NONE) ex.row = route.spec.row; // a peer's request, which is bound to no place of ours
   deposit(pool.budget, nowMs);
   if (pool.hedging !== null) deposit(pool.hedging.budget, nowMs);
   ex.books.place = plane.locator.placeOf(client, ex.whereabouts);
@@ -65,7 +65,6 @@ export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs
   const { totalMs } = pool.spec.timeouts;
   if (totalMs > 0) ex.totalAtMs = nowMs + totalMs;
   if (ex.isCall) keepDeadline(ex, head, nowMs);
-  return true;
 }
 
 /** Who the client is: behind a trusted proxy, whom that names. */

@@ -46,7 +46,8 @@ export function begin(ex: Exchange, overlay: OverlayRuntime, nowMs: number): voi
   if (shed !== null) return ex.refuse(shed);
   if (isLastHop(head)) return answerLastHop(ex);
   ex.path = target;
-  if (prepare(ex, served.route, clientAddress(ex), nowMs)) attempt.beginAt(ex, served.slot, NONE);
+  prepare(ex, served.route, clientAddress(ex), nowMs);
+  attempt.beginAt(ex, served.slot, NONE);
 }
 
 /** Of the one field there may be; '' = there is none, or more than one. */
