@@ -6,8 +6,8 @@ import type { CertificateSpec, LatLon, TlsListenerSpec } from '../../core/snapsh
 import { type Findings, readListenerTls } from './certificates.ts';
 import type { Path, Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
-import { parseDuration } from './values.ts';
-import { type PeerUrl, parseAddress, parsePeerUrl } from './values-overlay.ts';
+import { parseAddress, parseDuration } from './values.ts';
+import { type PeerUrl, parsePeerUrl } from './values-overlay.ts';
 
 /** Of the listener that belongs to peers: in metrics, in the log. */
 export const OVERLAY_LISTENER = 'overlay';

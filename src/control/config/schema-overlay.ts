@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import { duration, name, number, text } from './leaf.ts';
 import { file, location, region } from './schema-common.ts';
-import { parseAddress, parsePeerUrl } from './values-overlay.ts';
+import { parseAddress } from './values.ts';
+import { parsePeerUrl } from './values-overlay.ts';
 
 const peer = z.strictObject({
   id: name('the node.id of the other edge').describe('Its node.id; with TLS a name that its certificate holds'),

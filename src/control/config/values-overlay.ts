@@ -1,9 +1,6 @@
 // Values that only the overlay has: the address of another edge.
 
 import { isIP } from 'node:net';
-import { parseAddress } from './values.ts';
-
-export { parseAddress };
 
 export interface PeerUrl {
   readonly scheme: 'http' | 'https';
