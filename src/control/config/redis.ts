@@ -30,13 +30,15 @@ export interface RedisConfig {
   readonly timeoutMs: number;
 }
 
+/** Whoever waits longer for Redis waits for nothing; and the end of a node waits for it once. */
+const LONGEST_MS = 10_000;
 const AT: Path = ['state', 'redis'];
 const NO_TLS: NonNullable<FileRedis['tls']> = { ca: null, cert: null, key: null, serverName: null, verify: true };
 
 /** What the mapping says twice, or not at all. `given` is valid by the schema. */
 export function redisProblems(given: unknown): Problem[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return [];
-  const { url, nodes, cluster, sentinel, db } = given as Partial<FileRedis>;
+  const { url, nodes, cluster, sentinel, db, timeout } = given as Partial<FileRedis>;
   const hasNodes = Array.isArray(nodes) && nodes.length > 0;
   const ways = [url != null && 'url', hasNodes && 'nodes', sentinel != null && 'sentinel'].filter(
     (way) => way !== false,
@@ -49,6 +51,9 @@ export function redisProblems(given: unknown): Problem[] {
   }
   if (sentinel != null && cluster === true) {
     return [{ path: [...AT, 'cluster'], what: 'a Cluster behind Sentinels', expected: 'one of both' }];
+  }
+  if (typeof timeout === 'string' && (parseDuration(timeout) ?? 0) > LONGEST_MS) {
+    return [{ path: [...AT, 'timeout'], what: 'too long', expected: 'at most 10s' }];
   }
   const number = db ?? (typeof url === 'string' ? parseRedisUrl(url)?.db : 0) ?? 0;
   if (cluster === true && number !== 0) {

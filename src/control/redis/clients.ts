@@ -46,12 +46,13 @@ function tlsOf({ ca, cert, key, serverName, verify }: TlsSpec): NonNullable<Opti
 }
 
 /** Where to connect: the server itself, or Sentinels that know. */
-function placeOf({ nodes, sentinel }: RedisConfig, random: () => number): Options {
+function placeOf({ nodes, sentinel, tls }: RedisConfig, random: () => number): Options {
   if (sentinel === null) return { ...nodes[0]! };
   const { name, username, password } = sentinel;
   return {
     name,
     sentinels: nodes.map((node) => ({ ...node })),
+    enableTLSForSentinelMode: tls !== null,
     ...(username !== null && { sentinelUsername: username }),
     ...(password !== null && { sentinelPassword: password }),
     sentinelRetryStrategy: (times) => backOffMs(times, random),

@@ -1,4 +1,4 @@
-// Bytes on the sockets to Redis, whatever connections come and go.
+// Bytes on the connections to Redis, whatever of them come and go; over TLS, as they are before it.
 
 import { Cluster, type Redis } from 'ioredis';
 

@@ -6,8 +6,9 @@ import { type RedisConfig, redisOf } from '../../../src/control/config/redis.ts'
 import { createEventLog } from '../../../src/control/events.ts';
 import { type CallResult, RedisLink } from '../../../src/control/redis/link.ts';
 import { script } from '../../../src/control/redis/script.ts';
+import { Pki } from '../../support/pki.ts';
 import { cli, startRedisCluster, startSentinel } from '../../support/redis.ts';
-import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { freePort, type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 
 const links: RedisLink[] = [];
@@ -207,3 +208,20 @@ test('the master is found by Sentinels', async () => {
   expect(await link.call('set', (r) => r.set('x', 'y'))).toBe('OK');
   expect(cli(redis.port, 'get', 'x')).toBe('y');
 }, 30_000);
+
+test('over TLS, with certificates of both sides; without ours it is away, and says why', async () => {
+  using pki = new Pki();
+  const server = pki.issue('server', { san: 'IP:127.0.0.1' });
+  const port = await freePort();
+  const files = ['--tls-cert-file', server.cert, '--tls-key-file', server.key, '--tls-ca-cert-file', server.cert];
+  await using _redis = await startRedis('--tls-port', String(port), ...files);
+  const tls = { ca: server.cert, cert: server.cert, key: server.key, serverName: null, verify: true };
+  const url = `rediss://127.0.0.1:${port}`;
+  const { link } = linkTo(configOf({ url, tls } as Parameters<typeof redisOf>[0]));
+  await until(() => link.isUp);
+  expect(await link.call('set', (r) => r.set('x', 'y'))).toBe('OK');
+  expect(link.bytes.sent).toBeGreaterThan(50);
+  const stranger = linkTo(configOf({ url } as Parameters<typeof redisOf>[0]));
+  await until(() => stranger.types().includes('redis.down'));
+  expect(stranger.events.recent()[0]?.message).toMatch(/certificate/i);
+});
