@@ -77,17 +77,24 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     this.#wakeAll();
     this.#flushTouched();
     if (this.framesRead !== before) this.#vigil.frame(false, 0); // what is not whole now began in this read
-    this.#vigil.frame(this.isMidway || this.#prefaceBytes < PREFACE.length, this.plane.wheel.nowMs);
+    this.#awaitFrame();
     this.#watch();
     if (!this.sender.isFull || this.isOver) return;
     this.#isHeldBack = true; // or answers without bodies pile up for as long as it asks
+    this.#vigil.frame(false, 0); // it is not the client that lets the rest of a frame wait
     this.socket.pause();
+  }
+
+  #awaitFrame(): void {
+    this.#vigil.frame(this.isMidway || this.#prefaceBytes < PREFACE.length, this.plane.wheel.nowMs);
   }
 
   override onIdle(): void {
     super.onIdle();
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
+    this.#awaitFrame();
+    this.#watch();
     this.socket.resume();
   }
 
