@@ -94,10 +94,9 @@ export interface Known {
   /** For `peak-ewma`: time to the first byte, and when it was last brought up to date. */
   peakMs: number;
   peakAtMs: number;
-  /** endpointKey of it; null = nobody else has it. What other nodes say of it, and had in flight there on average. */
+  /** endpointKey of it; null = nobody else has it. And what other nodes say of it. */
   shareKey: number | null;
   peers: Opinion | null;
-  othersMean: number;
   dispatchRequests: number;
   dispatchInflight: number;
 }
@@ -163,7 +162,6 @@ export function newKnown(spec: EndpointSpec, pool: number, probe: ProbeSpec | un
     peakAtMs: nowMs,
     shareKey: null,
     peers: null,
-    othersMean: 0,
     dispatchRequests: 0,
     dispatchInflight: 0,
   };

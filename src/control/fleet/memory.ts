@@ -57,7 +57,6 @@ const OWN = [
   'inflight',
   'shareKey',
   'peers',
-  'othersMean',
   'dispatchInflight',
 ] as const satisfies readonly (keyof Known)[];
 
