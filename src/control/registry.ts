@@ -270,7 +270,7 @@ function placedOf({ region, location, host }: EndpointConfig) {
 /** What only GeoIP could tell, and so `validate` could not. */
 function warningsOf(routes: readonly RouteSpec[], rows: readonly RowSpec[]): string[] {
   return routes
-    .filter(({ row }) => row !== NONE && rows[row]!.members.length === 0)
+    .filter(({ row, residency }) => row !== NONE && residency.length > 0 && rows[row]!.members.length === 0)
     .map(
       ({ name, residency }) => `route ${name}: no endpoint is known to be in ${residency.join(', ')}: it answers 503`,
     );

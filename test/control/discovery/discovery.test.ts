@@ -1,6 +1,7 @@
 // All sources together: what is told once, what is handed over, what a reload does to those that run.
 
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -127,6 +128,25 @@ describe('all together', () => {
     await until(() => urlsOf(applied.at(-1))?.length === 2, 'the change');
     expect(applied).toHaveLength(1);
     expect(typesOf().filter((type) => type === 'discovery.changed')).toHaveLength(2);
+  });
+
+  test('a source that is silent keeps the node waiting for a moment, and unready while its pool is empty', async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const sockets = new Set<Socket>();
+    silent.on('connection', (socket) => sockets.add(socket));
+    const config = configOf({ consul: { address: `http://127.0.0.1:${port}`, service: 'shop' } });
+    const { discovery } = discoveryOf(() => config);
+    const startMs = performance.now();
+    await discovery.begin(config);
+    expect(performance.now() - startMs).toBeGreaterThan(1900);
+    expect(discovery.whyNotReady(config, 0)).toBe('no endpoint is known yet');
+    // Of other pools.
+    expect(discovery.whyNotReady(config, 3)).toBe('no endpoint of pool shop is known yet');
+    for (const socket of sockets) socket.destroy();
+    await until(() => discovery.whyNotReady(config, 3) === null || discovery.views()[0]!.error !== null, 'the failure');
+    await new Promise((resolve) => silent.close(resolve));
   });
 
   test('a process that takes over knows what was found and who has registered, and drops what it cannot read', async () => {
