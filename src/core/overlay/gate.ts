@@ -8,8 +8,10 @@ const MARGIN_MS = 5;
 const KEEP_RATIO = 0.25;
 /** So long one of them must have been ahead: two ticks. */
 const AHEAD_MS = 250;
-/** No change of mind within this time. */
+/** No change of mind within this time … */
 const DWELL_MS = 2000;
+/** … but for a direct path that is so many times as slow: that is left at once. */
+const URGENT_RATIO = 1.5;
 /** What another relay of the same endpoint must be better by. */
 const OTHER_RATIO = 0.1;
 const OTHER_MS = 2;
@@ -41,7 +43,9 @@ export function settleGate(gate: Gate, directMs: number, relayMs: number, nowMs:
     return gate.isOpen;
   }
   if (Number.isNaN(gate.askedSinceMs)) gate.askedSinceMs = nowMs;
-  if (nowMs - gate.askedSinceMs < AHEAD_MS || nowMs - gate.sinceMs < DWELL_MS) return gate.isOpen;
+  const isUrgent = isBetter && relayMs * URGENT_RATIO < directMs - MARGIN_MS;
+  const isFree = isUrgent || nowMs - gate.sinceMs >= DWELL_MS;
+  if (nowMs - gate.askedSinceMs < AHEAD_MS || !isFree) return gate.isOpen;
   gate.isOpen = isBetter;
   gate.sinceMs = nowMs;
   gate.askedSinceMs = Number.NaN;

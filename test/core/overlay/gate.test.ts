@@ -44,6 +44,14 @@ describe('the gate before a relay', () => {
     expect(held(gate, 60, 80, 2000, 1000)).toBe(false);
   });
 
+  it('does not wait with that when the direct path is half as slow again', () => {
+    const gate = newGate();
+    held(gate, 200, 80, 0, 3000);
+    expect(held(gate, 60, 80, 3000, 500)).toBe(false);
+    expect(held(gate, 100, 80, 3500, 1000)).toBe(false);
+    expect(held(gate, 130, 80, 4500, 500)).toBe(true);
+  });
+
   it('shuts when the relay is gone, and opens for any relay when the direct path is', () => {
     const gate = newGate();
     held(gate, 200, 80, 0, 3000);
