@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DirectoryView } from '../../src/control/locality/localities.ts';
-import type { Explanation } from '../../src/control/types.ts';
+import type { EndpointView, Explanation } from '../../src/control/types.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { spawnFermat, withDefaults } from '../support/fermat.ts';
 import { Askers, fileOf, locality, REGIONS, startPlaced, tenantLines } from '../support/tenants.ts';
@@ -67,6 +67,16 @@ describe('a directory', () => {
     const other = await cluster.nodes[1]!.json<Explanation>('/api/v1/explain?client=192.0.2.1&key=nobody');
     expect(other.candidates).toHaveLength(3);
     expect(other.note).toContain('the directory does not hold the key');
+  });
+
+  it('redirects there, too', async () => {
+    const { port } = cluster.nodes[0]!;
+    const endpoints = await cluster.nodes[0]!.json<EndpointView[]>('/api/v1/endpoints');
+    for (const [tenant, region] of REGIONS.slice(0, 2).entries()) {
+      const answer = await fetch(`http://${cluster.hostOf(0)}:${port}/go/t${tenant}`, { redirect: 'manual' });
+      const { url } = endpoints.find(({ id }) => id === region)!;
+      expect([answer.status, answer.headers.get('location')]).toEqual([307, `${url}/go/t${tenant}`]);
+    }
   });
 
   it('can name a cloud: any of its regions serves', async () => {
@@ -139,7 +149,7 @@ it('without an endpoint that is healthy there, hard is a 503 that says why; soft
     await cluster.origin(0, { isUp: true });
   }
   await until(async () => (await at(0)) === FRANKFURT, 'the region to be back');
-  expect((await askers.one(0, 0, '/soft')).at).toBe(FRANKFURT);
+  await until(async () => (await askers.one(0, 0, '/soft')).at === FRANKFURT, 'soft to be back there, too');
   expect((await askers.one(0, 'nobody', '/soft')).at).toBe(PARIS); // `unknown` of that route
 });
 

@@ -33,6 +33,7 @@ export async function startPlaced(nodes: number, locality: Config = {}, more: Co
           pool: 'main',
           locality: { key: 'header:X-Tenant', mode: 'soft', unknown: REGIONS[1] },
         },
+        { name: 'go', path: '/go', pool: 'main', mode: 'redirect', locality: { key: 'path:2' } },
         { name: 'placed', pool: 'main', locality: { key: 'header:X-Tenant', ...locality } },
       ],
       ...more,
