@@ -176,7 +176,7 @@ describe('three endpoints at 5, 40 and 120 ms', () => {
     });
     expect(failed(served)).toEqual([]);
     const after = served.filter(({ atMs }) => atMs > killedAtMs);
-    expect(after.length).toBeGreaterThan(120);
+    expect(after.length).toBeGreaterThan(50);
     expect(shareOf(after, 'near')).toBeLessThan(0.02); // one may have been answered before it was killed
     // Moved: asked at the dead one and retried no more.
     const { candidates } = await explain(fermat);

@@ -4,21 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
-import {
-  data,
-  E,
-  F,
-  frame,
-  getFields,
-  h2Client,
-  headers,
-  PREFACE,
-  ping,
-  postFields,
-  S,
-  settings,
-  T,
-} from '../support/h2.ts';
+import { E, F, frame, getFields, h2Client, headers, PREFACE, ping, S, settings, T } from '../support/h2.ts';
 import { writeFields } from '../support/hpack.ts';
 import { type Origin, type OriginRequest, startOrigin } from '../support/origin.ts';
 import { Pki, tlsClient, tlsListener } from '../support/pki.ts';
@@ -225,63 +211,4 @@ describe('a client that does not read', () => {
     const request = origin.requests.at(-1)!;
     expect(await msUntil(until(() => request.connection.isClosed, 'the end'))).toBeLessThan(IDLE_MS + 2 * LATE_MS);
   });
-});
-
-describe('a body of which a byte comes every now and then', () => {
-  it('is a 408 after half a minute over every protocol, and one that keeps to 100 bytes a second is not', async () => {
-    origin.script = () => {};
-    const before = await failures();
-    const post = 'POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100000\r\n\r\n';
-    const clients = await Promise.all(ways.map(([, connect]) => connect()));
-    using swift = await rawClient(fermat.port);
-    using h2 = await h2Client(fermat.port);
-    for (const client of [...clients, swift]) await client.send(post);
-    const stream = h2.start(postFields());
-    using _drip = dripping(() => {
-      for (const client of clients) client.socket.write('x');
-      swift.socket.write('x'.repeat(150));
-      if (!stream.isOver) h2.send(data(stream.id, 'x'));
-    }, 1000);
-    const tookMs = await msUntil(
-      Promise.all([...clients.map((client) => client.answer('POST', 40_000)), h2.over(stream, 40_000)]).then((all) => {
-        expect(all.slice(0, 2).map((answer) => (answer as { status: number }).status)).toEqual([408, 408]);
-        expect(stream.status).toBe(408);
-      }),
-    );
-    expect(tookMs).toBeGreaterThan(29_000);
-    expect(tookMs).toBeLessThan(33_000);
-    await until(
-      () => origin.open.filter((connection) => connection.requests.length > 0).length === 1,
-      'one upload left',
-    );
-    expect([swift.isClosed, swift.received]).toEqual([false, 0]);
-    for (const client of clients) client.destroy();
-    expect(await failures()).toBe(before);
-    swift.destroy();
-  }, 60_000);
-});
-
-describe('an endpoint that loses patience with a slow client', () => {
-  it('is not blamed for it, and is for what it does by itself', async () => {
-    const before = await failures();
-    origin.script = (request) => {
-      if (request.target === '/now') request.reset();
-      else if (request.target === '/large') request.answer(200, LARGE);
-      else request.takeBody = () => {};
-    };
-    using uploading = await rawClient(fermat.port);
-    await uploading.send('POST /body HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100000\r\n\r\n');
-    const upload = await origin.nth(1);
-    {
-      using _drip = dripping(() => uploading.socket.write('x'.repeat(200)), 500);
-      await delay(5500);
-    }
-    upload.reset();
-    expect((await uploading.answer('POST')).status).toBe(502);
-    expect(await failures()).toBe(before);
-    using client = await rawClient(fermat.port);
-    await client.send(get('/now'));
-    expect((await client.answer()).status).toBe(502);
-    await until(async () => (await failures()) === before + 1, 'the blame');
-  }, 20_000);
 });

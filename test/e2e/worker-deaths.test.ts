@@ -118,35 +118,6 @@ describe('workers that die', () => {
     expect(node.exit).toBeNull();
   });
 
-  it('again and again wait longer and longer, and raise an alarm', async () => {
-    const node = await start();
-    for (let deaths = 1; deaths <= 6; deaths++) {
-      await until(
-        async () => {
-          await crash(node).catch(() => {}); // nobody listens when both are dead
-          return events(node, 'worker.exit').length >= deaths;
-        },
-        `the end of worker number ${deaths}`,
-        15_000,
-      );
-    }
-    const waits = [0, 1].map((worker) =>
-      events(node, 'worker.exit')
-        .filter((event) => event.worker === worker)
-        .map(({ restartInMs }) => restartInMs),
-    );
-    for (const wait of waits) expect(wait).toEqual([0, 1000, 2000, 4000, 8000].slice(0, wait.length));
-    await until(() => events(node, 'worker.loop').length === 1, 'the alarm');
-    // A new configuration may be what mends it: nobody who is dead is waited for.
-    const startMs = performance.now();
-    node.writeConfig(config({ routes: [{ path: '/', respond: { status: 200, body: 'mended' } }] }));
-    expect((await node.admin('/api/v1/reload', { method: 'POST' })).status).toBe(200);
-    expect(performance.now() - startMs).toBeLessThan(6000); // and a dead one waits for 8 s and more
-    const text = async () => (await exchange(node.port, get()).catch(() => null))?.text;
-    await until(async () => (await text()) === 'mended', 'the new configuration', 10_000);
-    expect(node.exit).toBeNull();
-  }, 30_000);
-
   it('at the start end the process, which says so', async () => {
     const { env } = planted('start', `if (!isMainThread) throw new Error('planted');`);
     fermat = spawnFermat(config(), { env });
@@ -186,36 +157,4 @@ describe('workers that die', () => {
     expect(await pidOf(node)).toBe(node.pid);
     expect(events(node, 'worker.exit')).toEqual([]);
   }, 20_000);
-});
-
-describe('a worker that hangs', () => {
-  it('is reported and replaced after ten seconds; the other one serves meanwhile', async () => {
-    const node = await start();
-    using stuck = await rawClient(node.port);
-    await stuck.send(get(`${CRASH}?hang`));
-    let answered = 0;
-    await until(
-      async () => {
-        // Half of them go to the one that hangs, and wait there.
-        const client = await rawClient(node.port);
-        await client.send(get());
-        await Promise.race([
-          client
-            .answer()
-            .then(() => answered++)
-            .catch(() => {}),
-          new Promise((r) => setTimeout(r, 200)),
-        ]);
-        client.destroy();
-        return events(node, 'worker.hung').length > 0;
-      },
-      'the report',
-      60_000,
-    );
-    expect(answered).toBeGreaterThan(5);
-    expect(events(node, 'worker.hung')[0]!.message).toContain('has not answered for 10 s');
-    await until(() => events(node, 'worker.exit').length === 1, 'its end');
-    await serves(node);
-    expect(node.exit).toBeNull();
-  }, 90_000);
 });

@@ -9,19 +9,21 @@ const SLOW_S: Readonly<Record<string, number>> = {
   'test/e2e/hot-restart.test.ts': 60,
   'test/e2e/discovery-register.test.ts': 50,
   'test/e2e/discovery-sources.test.ts': 50,
-  'test/e2e/worker-deaths.test.ts': 50,
   'test/e2e/dns.test.ts': 40,
   'test/e2e/faults-endpoint.test.ts': 35,
   'test/e2e/grpc-endpoints.test.ts': 35,
-  'test/e2e/slow-clients.test.ts': 35,
+  'test/e2e/long-waits.test.ts': 35,
+  'test/e2e/worker-deaths.test.ts': 35,
   'test/e2e/cli.test.ts': 30,
   'test/e2e/decisions.test.ts': 30,
   'test/e2e/drain.test.ts': 30,
   'test/e2e/grpc-deadlines.test.ts': 30,
+  'test/e2e/h2-floods.test.ts': 25,
   'test/e2e/cluster.test.ts': 25,
   'test/control/fleet/cohorts.test.ts': 20,
   'test/e2e/overlay-hops.test.ts': 20,
   'test/e2e/residency.test.ts': 20,
+  'test/e2e/slow-clients.test.ts': 20,
 };
 
 export class SlowestFirst extends BaseSequencer {
