@@ -118,7 +118,12 @@ export class ReplicaWriter {
     const entries = this.#entries;
     for (let at = 0; at < entries.length; at += ENTRY_INTS) {
       if (entries[at] === EMPTY || entries[at + ENTRY.PLACE] === NOWHERE) continue;
-      larger.set(entries[at]!, entries[at + ENTRY.LO]!, entries[at + ENTRY.PLACE]!, version ?? entries[at + ENTRY.VERSION]!);
+      larger.set(
+        entries[at]!,
+        entries[at + ENTRY.LO]!,
+        entries[at + ENTRY.PLACE]!,
+        version ?? entries[at + ENTRY.VERSION]!,
+      );
     }
     if (this.isLoaded) larger.setLoaded();
     return larger;
