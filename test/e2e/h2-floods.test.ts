@@ -3,7 +3,7 @@
 // down.
 
 import { describe, expect, it } from 'vitest';
-import { simpleConfig } from '../support/fermat.ts';
+import { simpleConfig, startFermat } from '../support/fermat.ts';
 import {
   data,
   E,
@@ -220,6 +220,32 @@ describe('F9 floods', () => {
     const code = await client.ended();
     // Where what we say meets a closed socket, the reset drops what we have not read yet: the GOAWAY, too.
     expect(code === E.ENHANCE_YOUR_CALM || client.wasReset).toBe(true);
+  });
+
+  it('F9 does not blame a client that it reads no more for the half of a frame that it has read', async () => {
+    const limits = { headTimeout: '2s' };
+    await using fermat = await startFermat(simpleConfig([rig.origin.url], {}, { limits }));
+    let count = 0;
+    rig.origin.script = (request) => request.answer(204, '', `X-Large: ${String(count++).repeat(2000)}\r\n`);
+    using client = await h2Client(fermat.port);
+    client.socket.pause();
+    let rest: Buffer = Buffer.alloc(0);
+    let isHeldBack = false;
+    for (let round = 1; round <= 150 && !isHeldBack; round++) {
+      const heads = Array.from({ length: 40 }, () => headers(client.id(), getFields(), F.END_STREAM));
+      const last = heads.pop()!;
+      client.send(rest, ...heads, last.subarray(0, 12));
+      rest = last.subarray(12);
+      isHeldBack = await until(() => count > round * 40 - 20, 'their answers', HELD_BACK_MS).then(
+        () => false,
+        () => true,
+      );
+    }
+    expect(isHeldBack).toBe(true);
+    client.socket.resume();
+    client.send(rest);
+    for (const stream of client.streams.values()) expect((await client.over(stream)).status).toBe(204);
+    expect(client.goaways).toEqual([]);
   });
 
   it('F9 leaves other clients alone meanwhile', async () => {
