@@ -1,20 +1,19 @@
-// One attempt to have a request answered: choose an endpoint, get a connection, send; and what happens when that fails.
+// One attempt to have a request answered: an endpoint (choose.ts), a connection, sending; and what happens when that fails.
 // Functions over the exchange: an attempt has no life of its own, its account is in Books and settled exactly once.
 
 import { SHED } from '../core/cells.ts';
 import { OUTCOME, type Outcome } from '../core/sample.ts';
-import { type PickContext, ROLE, type Selector } from '../core/selector.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
-import { FIELD } from '../wire/fields.ts';
 import { MOST_TRIED } from './addresses.ts';
+import { choose } from './choose.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
+import { endpointHostLine } from './headers.ts';
 import * as hedge from './hedge.ts';
-import { BOUND, isServed } from './locality.ts';
+import { BOUND } from './locality.ts';
 import { backOffMs, countRetry, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause, rest, rested } from './retry.ts';
 import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
-import { CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
-import { ACQUIRED } from './upstreams.ts';
+import { ACQUIRED, CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
 import { NEVER } from './wheel.ts';
 
 /** How long the endpoint may keep a client waiting for `100 Continue` before Fermat says it, ms. */
@@ -25,7 +24,7 @@ const WORN_OUT_MS = 5000;
 /** Chooses an endpoint, unless `next` was chosen already, and asks for a connection to it. */
 export function begin(ex: Exchange, next: number = NONE): void {
   const isAgain = ex.needsNewConnection;
-  const slot = isAgain ? ex.slot : next === NONE ? pick(ex, ex.plane.wheel.nowMs) : next;
+  const slot = isAgain ? ex.slot : next === NONE ? choose(ex, ex.plane.wheel.nowMs) : next;
   if (slot === NONE) return giveUp(ex, ex.books.lastProblem ?? noEndpointFor(ex));
   beginAt(ex, slot, isAgain ? NONE : ex.generation.selector.role);
 }
@@ -56,14 +55,10 @@ function noEndpointFor({ bound, route }: Exchange): Problem {
   return bound === BOUND.HARD ? PROBLEM.noEndpointAtPlace : noEndpointOf(route!.spec);
 }
 
-function pick(ex: Exchange, nowMs: number): number {
-  return choose(ex, nowMs, NONE);
-}
-
 /** Another endpoint than the one that has answered, whatever the way to it. */
 function elsewhere(ex: Exchange, answered: EndpointSpec): number {
   for (;;) {
-    const next = pick(ex, ex.plane.wheel.nowMs);
+    const next = choose(ex, ex.plane.wheel.nowMs);
     if (next === NONE || !isSame(ex.generation.groups[next]!.spec, answered)) return next;
     if (ex.triedCount === ex.tried.length) return NONE;
     ex.tried[ex.triedCount++] = next;
@@ -72,61 +67,6 @@ function elsewhere(ex: Exchange, answered: EndpointSpec): number {
 
 function isSame(a: EndpointSpec, b: EndpointSpec): boolean {
   return (a.via?.endpoint ?? a.id) === (b.via?.endpoint ?? b.id);
-}
-
-/** An endpoint for a second attempt beside the one under way; NONE when there is none that it would not be a burden to. */
-export function chooseBeside(ex: Exchange, nowMs: number): number {
-  if (ex.triedCount === ex.tried.length) return NONE;
-  ex.tried[ex.triedCount++] = ex.slot;
-  const slot = choose(ex, nowMs, ex.slot);
-  ex.triedCount--;
-  return slot;
-}
-
-/** `beside`: the slot of an attempt that goes on; NONE = there is none. */
-function choose(ex: Exchange, nowMs: number, beside: number): number {
-  const pool = ex.pool!;
-  const ctx = ex.plane.pick;
-  ctx.nowMs = nowMs;
-  if (ex.triedCount > 0) ctx.tried.set(ex.tried);
-  ctx.triedCount = ex.triedCount;
-  ctx.mayExplore = ex.attempts === 0 && pool.retryMethods.has(ex.head.method);
-  ctx.place = ex.books.place;
-  ctx.hash = ex.hash;
-  const { selector, snapshot } = ex.generation;
-  const { spec, inside, locality } = ex.route!;
-  const { bound } = ex;
-  const first = bound === BOUND.SOFT && !isServed(selector, ex.row) ? spec.row : ex.row;
-  let row = first;
-  let slot = beside === NONE ? selector.pick(row, ctx) : selector.pickBeside(row, ctx, beside);
-  while (slot !== NONE && isInDoubt(ex, slot)) {
-    if (beside !== NONE) return NONE;
-    slot = ctx.triedCount < ctx.tried.length ? pickBut(selector, row, ctx, slot) : NONE;
-  }
-  if (slot === NONE && bound === BOUND.SOFT && beside === NONE && row !== spec.row) {
-    row = spec.row; // all that are there were tried
-    slot = selector.pick(row, ctx);
-  }
-  if (slot === NONE && ctx.triedCount > ex.triedCount) {
-    ctx.triedCount = ex.triedCount; // all that are left are in doubt, and one of them it has to be
-    row = first;
-    slot = selector.pick(row, ctx);
-  }
-  // Its row holds nobody else; but where data may go is not left to one array index that is right.
-  if (inside !== null && inside[slot] !== 1) return NONE;
-  if (bound === BOUND.HARD && locality!.inside.get(row)![slot] !== 1) return NONE;
-  if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec, row);
-  return slot;
-}
-
-/** Connects to it have just failed, or hang. Where nobody is known to be well, such things are no reason. */
-function isInDoubt({ generation }: Exchange, slot: number): boolean {
-  return generation.selector.role < ROLE.PANIC && !generation.groups[slot]!.doubt.admits();
-}
-
-function pickBut(selector: Selector, row: number, ctx: PickContext, slot: number): number {
-  ctx.tried[ctx.triedCount++] = slot;
-  return selector.pick(row, ctx);
 }
 
 /** The connection is there: the request goes out, as far as it has been read. */
@@ -150,7 +90,8 @@ export function sendTo(ex: Exchange, upstream: Upstream, books: Books): boolean 
   books.isReused = upstream.isReused;
   books.connectMs = upstream.connectMs;
   upstream.connectMs = -1;
-  upstream.head(head.method, ex.path, head, hostLine(ex, books) + ex.extra, head.framing, head.length);
+  const host = endpointHostLine(ex.route!.spec, head, books.endpoint!.authority);
+  upstream.head(head.method, ex.path, head, host + ex.extra, head.framing, head.length);
   const hasRoom = ex.replay.send(upstream);
   if (ex.isRequestRead) upstream.end(ex.trailers);
   books.sentMs = ex.plane.clock();
@@ -162,18 +103,6 @@ export function awaitAnswer(ex: Exchange, upstream: Upstream): void {
   const pool = ex.pool!;
   upstream.expectWithin(pool.spec.timeouts.firstByteMs);
   if (pool.hedging !== null) hedge.watch(ex);
-}
-
-/** Host, where it is not the client's own line that passes on. Differs between attempts with `hostHeader: endpoint`. */
-function hostLine(ex: Exchange, books: Books): string {
-  const { hostHeader } = ex.route!.spec;
-  const { head } = ex;
-  if (hostHeader.kind === 'preserve' && !head.isAbsolute && head.authority !== '') return '';
-  const at = head.find(FIELD.HOST);
-  if (at >= 0) head.drop[at] = 1;
-  if (hostHeader.kind === 'literal') return `Host: ${hostHeader.value}\r\n`;
-  const isPreserved = hostHeader.kind === 'preserve' && head.authority !== '';
-  return `Host: ${isPreserved ? head.authority : books.endpoint!.authority}\r\n`;
 }
 
 /** The time is up: of the exchange as a whole, or of whatever it waits for. */

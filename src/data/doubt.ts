@@ -1,6 +1,6 @@
 // Whether connects to an endpoint come to anything, as this worker sees it now: the control plane learns of failures on its tick
 // only, and until it has judged every request would go the same way as the one before. A connect that failed, or that hangs,
-// sends requests elsewhere as long as there is an elsewhere (attempt.ts); one at a time tries again, and whatever comes about ends
+// sends requests elsewhere as long as there is an elsewhere (choose.ts); one at a time tries again, and whatever comes about ends
 // the doubt. What lasts is not judged here: three failures in a row are an ejection (core/outlier.ts).
 
 /** After a failure nobody tries for so long, ms: short, for it may have been one SYN of many. */

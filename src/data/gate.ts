@@ -1,7 +1,7 @@
 // How many requests an endpoint is given at once, and who waits for his turn. The number is stated (an even share of it for
 // each worker, since a worker cannot wake those that wait in another), or found out (core/gradient.ts: each worker finds its own
 // share). Who waits is served by the priority of his route, then in the order of coming; low routes fill half of the queue only.
-// Connections are the business of the groups (upstreams.ts, h2/group.ts, named.ts), which own a gate each and ask it first.
+// Connections are the business of the groups (h1/group.ts, h2/group.ts, named.ts), which own a gate each and ask it first.
 
 import { type Gradient, newGradient, observe } from '../core/gradient.ts';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';

@@ -3,6 +3,7 @@
 // wire before we add anything (the reverse order was CVE-2026-33805 and CVE-2024-45410).
 
 import { randomBytes } from 'node:crypto';
+import type { RouteSpec } from '../core/snapshot.ts';
 import { FIELD, type Fields } from '../wire/fields.ts';
 import type { Message } from '../wire/framing.ts';
 import type { RequestHead } from '../wire/request.ts';
@@ -26,6 +27,19 @@ export function newRequestId(): string {
     idHead = flat(`${idPrefix}-${(++idTurn).toString(36)}`);
   }
   return idHead + PAIRS[idPair]!;
+}
+
+/**
+ * Host, where it is not the client's own line that passes on; `authority`: of the endpoint. Differs between attempts with
+ * `hostHeader: endpoint`.
+ */
+export function endpointHostLine({ hostHeader }: RouteSpec, head: RequestHead, authority: string): string {
+  if (hostHeader.kind === 'preserve' && !head.isAbsolute && head.authority !== '') return '';
+  const at = head.find(FIELD.HOST);
+  if (at >= 0) head.drop[at] = 1;
+  if (hostHeader.kind === 'literal') return `Host: ${hostHeader.value}\r\n`;
+  const isPreserved = hostHeader.kind === 'preserve' && head.authority !== '';
+  return `Host: ${isPreserved ? head.authority : authority}\r\n`;
 }
 
 /** Sets `fields.drop` on every field called `lower`. */

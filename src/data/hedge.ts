@@ -15,11 +15,11 @@ import { NONE } from '../core/snapshot.ts';
 import type { Fields } from '../wire/fields.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
 import type { ResponseHead } from '../wire/response.ts';
-import { chooseBeside, connectOutcomeOf, sendTo } from './attempt.ts';
+import { connectOutcomeOf, sendTo } from './attempt.ts';
+import { chooseBeside } from './choose.ts';
 import { type Exchange, STATE } from './exchange.ts';
 import { Books, settleAttempt } from './settle.ts';
-import type { ConnectFailure, Upstream, UpstreamEvents } from './sides.ts';
-import { ACQUIRED } from './upstreams.ts';
+import { ACQUIRED, type ConnectFailure, type Upstream, type UpstreamEvents } from './sides.ts';
 import { NEVER, TICK_MS } from './wheel.ts';
 
 /** What has become of it. DENIED: it was due, but not afforded yet. BEGUN: whatever came of it, there is no other. */

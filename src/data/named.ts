@@ -1,7 +1,7 @@
 // Connections to an endpoint that is told, by a PROXY header at the beginning of each, who the client is. Such a connection
 // speaks for that client alone, so it is lent again to nobody else ("MUST NOT implement this protocol on multiplexed connections",
 // the specification says), and what it began with is the key it is kept under. The counterpart of EndpointGroup in
-// upstreams.ts, apart from it because there every request would have to ask which of the two it is.
+// h1/group.ts, apart from it because there every request would have to ask which of the two it is.
 
 import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../core/snapshot.ts';
@@ -12,8 +12,7 @@ import { ClientConnection } from './h1/client.ts';
 import { secureContextOf } from './h1/dial.ts';
 import type { ConnectionOwner } from './h1/owner.ts';
 import type { Plane } from './plane.ts';
-import type { UpstreamEvents } from './sides.ts';
-import { ACQUIRED, type Acquired } from './upstreams.ts';
+import { ACQUIRED, type Acquired, type UpstreamEvents } from './sides.ts';
 
 export class NamedGroup implements ConnectionOwner {
   readonly plane: Plane;

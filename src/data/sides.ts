@@ -112,6 +112,10 @@ export interface UpstreamEvents {
   flush(): void;
 }
 
+/** What asking a group for an Upstream came to. READY has already called onUpstreamReady. */
+export const ACQUIRED = { READY: 0, CONNECTING: 1, QUEUED: 2, FULL: 3 } as const;
+export type Acquired = (typeof ACQUIRED)[keyof typeof ACQUIRED];
+
 /** Why a connection never came about. Their names in the metrics: CONNECT_REASONS of core/cells.ts. */
 export const CONNECT_FAILURE = {
   REFUSED: 0,

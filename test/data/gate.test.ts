@@ -7,6 +7,7 @@ import { LaneWriter } from '../../src/core/lane-writer.ts';
 import { OUTCOME, type Outcome } from '../../src/core/sample.ts';
 import { NONE, type PoolSpec } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';
+import { Doubt } from '../../src/data/doubt.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { Gate } from '../../src/data/gate.ts';
 import { Plane } from '../../src/data/plane.ts';
@@ -113,7 +114,7 @@ describe('a gate', () => {
     const ex = {
       plane,
       pool: { spec: pool, budget: newBudget(0.2, 0, 0), hedging: null },
-      generation: { groups: [{ gate }] },
+      generation: { groups: [{ gate, doubt: new Doubt(plane.wheel) }] },
       head: { method: 'GET' },
     } as unknown as Exchange;
     const books = new Books();

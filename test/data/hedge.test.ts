@@ -7,8 +7,7 @@ import { LaneWriter } from '../../src/core/lane-writer.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { Hedge } from '../../src/data/hedge.ts';
 import { Books } from '../../src/data/settle.ts';
-import type { Upstream, UpstreamEvents } from '../../src/data/sides.ts';
-import { ACQUIRED } from '../../src/data/upstreams.ts';
+import { ACQUIRED, type Upstream, type UpstreamEvents } from '../../src/data/sides.ts';
 import { endpointSpec, poolSpec } from '../support/world.ts';
 
 const SLOT = 1;

@@ -1,5 +1,5 @@
 // HTTP/2 connections to one endpoint: one, or a few when its limit of concurrent requests is reached. The counterpart of the
-// pool of HTTP/1.1 connections in upstreams.ts, and to an exchange the same.
+// pool of HTTP/1.1 connections in h1/group.ts, and to an exchange the same.
 
 import type { SecureContext } from 'node:tls';
 import type { EndpointSpec, PoolSpec } from '../../core/snapshot.ts';
@@ -7,8 +7,7 @@ import { Doubt } from '../doubt.ts';
 import { Gate, NORMAL_RANK } from '../gate.ts';
 import { secureContextOf } from '../h1/dial.ts';
 import type { Plane } from '../plane.ts';
-import type { UpstreamEvents } from '../sides.ts';
-import { ACQUIRED, type Acquired } from '../upstreams.ts';
+import { ACQUIRED, type Acquired, type UpstreamEvents } from '../sides.ts';
 import { H2ClientSession } from './client.ts';
 import { ClientStream } from './client-stream.ts';
 

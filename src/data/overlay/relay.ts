@@ -5,9 +5,10 @@ import { HOP_FIELD, hopText } from '../../core/overlay/hop.ts';
 import type { OverlaySpec, PoolSpec, ViaSpec } from '../../core/snapshot.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import { ClientConnection } from '../h1/client.ts';
+import { EndpointGroup } from '../h1/group.ts';
 import type { Plane } from '../plane.ts';
 import type { UpstreamEvents } from '../sides.ts';
-import { EndpointGroup, type RelayGroups } from '../upstreams.ts';
+import type { RelayGroups } from '../upstreams.ts';
 import { hopValue } from './trust.ts';
 
 /** Connections between edges are long and their handshakes slow; the other side holds them for at least a minute. ms */
