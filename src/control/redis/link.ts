@@ -4,56 +4,31 @@
 
 import type { Cluster, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/redis.ts';
-import type { EventLog } from '../types.ts';
+import { Calls, LATE } from './calls.ts';
 import { Circuit } from './circuit.ts';
 import { newClient, newSubscriber } from './clients.ts';
 import { evaluate, type Script } from './script.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 import { Traffic } from './traffic.ts';
+import type { CallResult, RedisCommands, RedisLinkOptions } from './types.ts';
 
-/** The commands of ioredis; the connection itself is the link's. */
-export type RedisCommands = Omit<
-  Redis,
-  'connect' | 'disconnect' | 'end' | 'quit' | 'duplicate' | 'monitor' | 'subscribe' | 'psubscribe' | 'select' | 'multi'
->;
+export type { CallResult, RedisCommands, RedisLinkOptions, RedisMeter } from './types.ts';
 
-/**
- * ok · error: Redis refused it · timeout · lost: the connection broke under it · away: not asked, Redis is not there · busy: not
- * asked, too many wait already.
- */
-export type CallResult = 'ok' | 'error' | 'timeout' | 'lost' | 'away' | 'busy';
-
-export interface RedisMeter {
-  /** One call has ended. `ms` ≥ 0; 0 when nothing was sent. */
-  called(what: string, result: CallResult, ms: number): void;
-}
-
-export interface RedisLinkOptions {
-  readonly events: EventLog;
-  /** Monotonic, ms. */
-  readonly clock: () => number;
-  readonly random: () => number;
-  readonly meter?: RedisMeter;
-}
-
-/** Calls under way at once, lost ones included until their connection is gone. */
-const MAX_CALLS = 256;
 /** Different refusals that are logged between two losses of the connection. */
 const MAX_TOLD = 16;
 /** Refusals by which a server says that it does not serve now. */
 const AWAY = ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY', 'BUSY', 'NOAUTH'];
-const LATE = Symbol('late');
 
 export class RedisLink {
   readonly #options: RedisLinkOptions;
   readonly #subscribed = new Set<Subscription>();
   readonly #traffic = new Traffic();
+  readonly #calls = new Calls();
   #config: RedisConfig | null = null;
   #client: Redis | Cluster | null = null;
   #subscriptions: Subscriptions | null = null;
   #circuit = new Circuit();
   #trial: NodeJS.Timeout | null = null;
-  #calls = 0;
   /** What was last said of the state; null = nothing yet. */
   #saidUp: boolean | null = null;
   readonly #told = new Set<string>();
@@ -132,7 +107,7 @@ export class RedisLink {
   async call<T>(what: string, run: (redis: RedisCommands) => Promise<T>): Promise<T | undefined> {
     const client = this.#client;
     if (client === null) return undefined;
-    const result = !this.isUp ? 'away' : this.#calls >= MAX_CALLS ? 'busy' : null;
+    const result = !this.isUp ? 'away' : this.#calls.isFull ? 'busy' : null;
     if (result === null) return this.#ask(client, what, run, false);
     this.#options.meter?.called(what, result, 0);
     return undefined;
@@ -237,7 +212,7 @@ export class RedisLink {
     let result: CallResult = 'ok';
     try {
       // A Cluster has the same commands.
-      const answer = await this.#inTime(run(client as unknown as Redis));
+      const answer = await this.#calls.inTime(run(client as unknown as Redis), this.#config?.timeoutMs ?? 0);
       if (answer !== LATE) {
         this.#answered(client);
         return answer as T;
@@ -250,23 +225,6 @@ export class RedisLink {
       meter?.called(what, result, clock() - startedMs);
     }
     return undefined;
-  }
-
-  /** LATE when it takes too long. What is late still counts as under way until it ends. */
-  async #inTime<T>(running: Promise<T>): Promise<T | typeof LATE> {
-    this.#calls++;
-    const done = () => void this.#calls--;
-    running.then(done, done);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<typeof LATE>((resolve) => {
-      // Once more round the loop: after a stall of our own, the answer may be there, unread.
-      timer = setTimeout(() => setImmediate(resolve, LATE), this.#config!.timeoutMs);
-    });
-    try {
-      return await Promise.race([running, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #refused(client: Redis | Cluster, what: string, isTrial: boolean, error: unknown): CallResult {

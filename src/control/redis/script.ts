@@ -2,7 +2,7 @@
 // has forgotten it in a restart.
 
 import { createHash } from 'node:crypto';
-import type { RedisCommands } from './link.ts';
+import type { RedisCommands } from './types.ts';
 
 export interface Script {
   readonly lua: string;

@@ -5,6 +5,7 @@
 //   codec.ts    encodeDigest(digest), decodeDigest(bytes)                 as bytes, strictly checked
 //   changes.ts  new Changes().take(endpoints, most)                       which endpoints are worth telling of this time
 //   peers.ts    new Peers(self).hear(digest, nowMs), .opinionOf(key, …)   all that others told, fading with its age
+//   merge.ts    how many nodes' figures become one                        by age and likeness
 //   opinion.ts  Opinion and what becomes of it: priors, a confirmed ejection, the load of others
 // A node keeps one Peers and gives it to its Fleet (FleetOptions.peers); Fleet.shared() is what it tells the others.
 
