@@ -64,9 +64,11 @@ export class Reloads {
     const { configFile, overrides, whyNot, events, onResult } = this.#options;
     const refusal = whyNot();
     if (refusal !== null) return this.#failed(why, [refusal]);
+    this.#digest = digestOf(this.#files); // what is read now is no news to the watch, however long the rest takes
     const loaded = loadConfig(configFile, overrides);
     if (!loaded.ok) return this.#failed(why, loaded.problems);
     const { config } = loaded;
+    const digest = digestOf(loaded.files); // now: what is written while it is applied is news
     const problems = await whyNotListenAll(config.listeners, this.#running.snapshot.listeners);
     if (problems.length > 0) return this.#failed(why, problems);
     try {
@@ -76,7 +78,7 @@ export class Reloads {
     }
     this.unwatch();
     this.#files = loaded.files;
-    this.#digest = digestOf(loaded.files);
+    this.#digest = digest;
     this.watch();
     onResult(true);
     const { version } = this.#running.snapshot;
