@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
+import { Stopwatch } from '../support/lateness.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { Pki, tlsClient, tlsConnect, tlsListener } from '../support/pki.ts';
 import { get, rawClient } from '../support/raw.ts';
@@ -38,13 +39,13 @@ afterAll(async () => {
 
 const counted = (result: string): Promise<number> => fermat.metric('fermat_tls_handshakes_total', `result="${result}"`);
 
-/** How long a whole visit takes, ms. */
-async function visitMs(): Promise<number> {
-  const startMs = performance.now();
+/** A whole visit takes so long at most. */
+async function visitWithin(ms: number): Promise<void> {
+  using watch = new Stopwatch();
   using client = await tlsClient(port);
   await client.send(get());
   expect((await client.answer()).status).toBe(200);
-  return performance.now() - startMs;
+  expect(watch.ms).toBeLessThan(watch.allowed(ms));
 }
 
 /** The first bytes that a client of TLS sends. */
@@ -79,7 +80,7 @@ describe('a hostile client', () => {
       await until(() => client.isClosed || client.hasEnded, 'the close');
     }
     await until(async () => (await counted('failed')) >= before + garbage.length, 'the count');
-    expect(await visitMs()).toBeLessThan(1000);
+    await visitWithin(1000);
   });
 
   it('that breaks off anywhere in its ClientHello does no harm', async () => {
@@ -92,7 +93,7 @@ describe('a hostile client', () => {
       else setTimeout(() => socket.resetAndDestroy(), 5);
       await new Promise((resolve) => socket.once('close', resolve));
     }
-    expect(await visitMs()).toBeLessThan(1000);
+    await visitWithin(1000);
   });
 
   it('that changes any one byte of its ClientHello does no harm', async () => {
@@ -104,7 +105,7 @@ describe('a hostile client', () => {
       await client.send(changed);
       await delay(2);
     }
-    expect(await visitMs()).toBeLessThan(1000);
+    await visitWithin(1000);
   });
 
   it('that says nothing is closed when its time is up', async () => {
@@ -122,7 +123,8 @@ describe('a hostile client', () => {
   ])('is not alone: a thousand that %s keep another one waiting for two seconds at most', async (_, saysHello) => {
     const hello = await clientHello();
     const crowd: Socket[] = [];
-    const before = (await counted('timeout')) + (await counted('failed'));
+    const ended = async () => (await counted('timeout')) + (await counted('failed'));
+    const before = await ended();
     try {
       for (let i = 0; i < HALF_HANDSHAKES; i++) {
         const socket = connect(port, '127.0.0.1');
@@ -130,14 +132,18 @@ describe('a hostile client', () => {
         if (saysHello) socket.write(hello);
         crowd.push(socket);
       }
-      await until(async () => (await fermat.metric('fermat_connections')) >= HALF_HANDSHAKES, 'the crowd');
-      for (let i = 0; i < 3; i++) expect(await visitMs()).toBeLessThan(2000);
+      // Where a thousand take longer than one of them may: those that were there.
+      await until(
+        async () => (await fermat.metric('fermat_connections')) + (await ended()) - before >= HALF_HANDSHAKES,
+        'the crowd',
+      );
+      for (let i = 0; i < 3; i++) await visitWithin(2000);
       expect(fermat.rssBytes).toBeLessThan(400 << 20);
       await until(async () => (await fermat.metric('fermat_connections')) === 0, 'the end of the crowd', 10_000);
     } finally {
       for (const socket of crowd) socket.destroy();
     }
-    expect((await counted('timeout')) + (await counted('failed'))).toBeGreaterThanOrEqual(before + HALF_HANDSHAKES);
+    expect(await ended()).toBeGreaterThanOrEqual(before + HALF_HANDSHAKES);
   });
 
   it('cannot renegotiate', async () => {
@@ -162,6 +168,6 @@ describe('a hostile client', () => {
       client.kill('SIGKILL');
     }
     expect(await counted('ok')).toBeGreaterThan(0);
-    expect(await visitMs()).toBeLessThan(1000);
+    await visitWithin(1000);
   });
 });
