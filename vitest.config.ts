@@ -4,6 +4,8 @@ import { Retried } from './test/support/retried.ts';
 import { SlowestFirst } from './test/support/slowest-first.ts';
 
 const E2E = 'test/e2e/**/*.test.ts';
+/** A file for the results as JSON: .ci/run counts them. */
+const RESULTS = process.env.TEST_RESULTS;
 
 // Node keeps what it has compiled, for all the processes that the tests start: half of what a start of Fermat costs. A directory
 // of the user's own choice wins.
@@ -11,7 +13,11 @@ process.env.NODE_COMPILE_CACHE ??= resolve(import.meta.dirname, 'node_modules/.c
 
 export default defineConfig({
   test: {
-    reporters: ['default', new Retried()],
+    reporters: [
+      'default',
+      new Retried(),
+      ...(RESULTS === undefined ? [] : [['json', { outputFile: RESULTS }] as const]),
+    ],
     globalSetup: ['test/support/tools.ts'],
     // Two cores. The end-to-end tests start processes with workers of their own, but mostly wait for them.
     maxWorkers: 3,
