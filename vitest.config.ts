@@ -13,11 +13,8 @@ process.env.NODE_COMPILE_CACHE ??= resolve(import.meta.dirname, 'node_modules/.c
 
 export default defineConfig({
   test: {
-    reporters: [
-      'default',
-      new Retried(),
-      ...(RESULTS === undefined ? [] : [['json', { outputFile: RESULTS }] as const]),
-    ],
+    reporters: RESULTS === undefined ? ['default', new Retried()] : ['default', new Retried(), 'json'],
+    ...(RESULTS !== undefined && { outputFile: { json: RESULTS } }),
     globalSetup: ['test/support/tools.ts'],
     // Two cores. The end-to-end tests start processes with workers of their own, but mostly wait for them.
     maxWorkers: 3,
