@@ -11,10 +11,12 @@ import type { Ranked, RankSpec } from './rank.ts';
 
 /** The price sinks towards the cheapest who has room over this time: longer than it takes to see that one fill up. */
 const SINK_TAU_MS = 700;
+/** Less waiting than this part of what is paid comes and goes by chance, at two endpoints that are only usually busy, too. */
+const CROWDED_RATIO = 1 / 3;
 
 /**
- * Brings `home.priceMs` up to date: NaN as long as waiting is no more than the width of the band. `chosen` is sorted by score.
- * O(n).
+ * Brings `home.priceMs` up to date: NaN as long as little of what requests pay is waiting, and where each endpoint is a region
+ * of its own: there, what does not fit goes elsewhere one by one, and home may move. `chosen` is sorted by score. O(n).
  */
 export function settlePrice(
   candidates: readonly Ranked[],
@@ -24,7 +26,7 @@ export function settlePrice(
   nowMs: number,
 ): void {
   if (Number.isNaN(home.priceMs)) {
-    home.priceMs = paidMs(candidates, chosen, spec);
+    home.priceMs = hasRegions(candidates, chosen) ? paidMs(candidates, chosen, spec) : Number.NaN;
     home.pricedAtMs = nowMs;
   }
   if (Number.isNaN(home.priceMs)) return;
@@ -56,7 +58,15 @@ function paidMs(candidates: readonly Ranked[], chosen: readonly number[], spec: 
     waitMs += c.perMs * c.waitMs;
   }
   if (!(perMs > 0)) return Number.NaN;
-  return waitMs / perMs > widthMs(scoreMs / perMs, spec) ? scoreMs / perMs : Number.NaN;
+  const paid = scoreMs / perMs;
+  return waitMs / perMs > Math.max(widthMs(paid, spec), paid * CROWDED_RATIO) ? paid : Number.NaN;
+}
+
+/** Whether any two would move together. */
+function hasRegions(candidates: readonly Ranked[], chosen: readonly number[]): boolean {
+  const homes = new Set<string>();
+  for (const i of chosen) homes.add(candidates[i]!.home);
+  return homes.size < chosen.length;
 }
 
 /** Of the band around a score. */

@@ -93,6 +93,23 @@ describe('the price of a row', () => {
     expect(home.key).toBe('next');
   });
 
+  it('is none while less than a third of what requests pay is waiting: so much comes and goes by chance', () => {
+    const home = settled(NOW_MS);
+    rank(world(14), SPEC, home, NOW_MS + 250);
+    expect(home.priceMs).toBeNaN();
+    rank(world(16), SPEC, home, NOW_MS + 500);
+    expect(home.priceMs).not.toBeNaN();
+  });
+
+  it('is none where each endpoint is a region of its own: home may move as ever', () => {
+    const apart = (waitMs: number) => world(waitMs).map((c) => ({ ...c, home: `#${c.index}` }));
+    const home = newHome(NOW_MS - 20_000, 0);
+    for (let ms = NOW_MS - 20_000; ms <= NOW_MS; ms += 250) rank(apart(1), SPEC, home, ms);
+    expect(rank(apart(100), SPEC, home, NOW_MS + 250).switched).toBe('degraded');
+    expect(home.priceMs).toBeNaN();
+    expect(home.key).toBe('#2');
+  });
+
   it('says nothing where nobody is asked', () => {
     const home = settled(NOW_MS);
     const silent = world(100).map((c) => ({ ...c, perMs: 0 }));
