@@ -11,8 +11,8 @@ import type { Ranked, RankSpec } from './rank.ts';
 
 /** The price sinks towards the cheapest who has room over this time: longer than it takes to see that one fill up. */
 const SINK_TAU_MS = 700;
-/** Less waiting than this part of what is paid comes and goes by chance, at two endpoints that are only usually busy, too. */
-const CROWDED_RATIO = 1 / 3;
+/** Less waiting than this part of what is paid comes and goes by chance where one is asked; where many are, chance evens out. */
+const CROWDED_RATIO = 0.7;
 
 /**
  * Brings `home.priceMs` up to date: NaN as long as little of what requests pay is waiting, and where each endpoint is a region
@@ -50,16 +50,19 @@ export function settlePrice(
 
 /** What requests pay on average, if they wait for more than is worth a detour; else NaN. */
 function paidMs(candidates: readonly Ranked[], chosen: readonly number[], spec: RankSpec): number {
-  let [perMs, scoreMs, waitMs] = [0, 0, 0];
+  let [perMs, scoreMs, waitMs, squares] = [0, 0, 0, 0];
   for (const i of chosen) {
     const c = candidates[i]!;
     perMs += c.perMs;
     scoreMs += c.perMs * c.scoreMs;
     waitMs += c.perMs * c.waitMs;
+    squares += c.perMs ** 2;
   }
   if (!(perMs > 0)) return Number.NaN;
   const paid = scoreMs / perMs;
-  return waitMs / perMs > Math.max(widthMs(paid, spec), paid * CROWDED_RATIO) ? paid : Number.NaN;
+  // The root of how many are asked, as it were: the effective number of Kish, "Survey Sampling", 1965.
+  const least = (paid * CROWDED_RATIO * Math.sqrt(squares)) / perMs;
+  return waitMs / perMs > Math.max(widthMs(paid, spec), least) ? paid : Number.NaN;
 }
 
 /** Whether any two would move together. */

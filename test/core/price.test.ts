@@ -93,11 +93,12 @@ describe('the price of a row', () => {
     expect(home.key).toBe('next');
   });
 
-  it('is none while less than a third of what requests pay is waiting: so much comes and goes by chance', () => {
+  it('is none while less than half of what requests to two endpoints pay is waiting: so much comes and goes by chance', () => {
     const home = settled(NOW_MS);
-    rank(world(14), SPEC, home, NOW_MS + 250);
+    const lonely = (waitMs: number) => world(waitMs).map((c) => (c.index === 2 ? { ...c, scoreMs: 90 } : c));
+    rank(lonely(28), SPEC, home, NOW_MS + 250);
     expect(home.priceMs).toBeNaN();
-    rank(world(16), SPEC, home, NOW_MS + 500);
+    rank(lonely(31), SPEC, home, NOW_MS + 500);
     expect(home.priceMs).not.toBeNaN();
   });
 
