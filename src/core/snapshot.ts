@@ -119,6 +119,8 @@ export type OverlayMode = (typeof OVERLAY_MODES)[number];
 export interface OverlaySpec {
   /** Name of the listener that belongs to peers alone. */
   readonly listener: string;
+  /** `node.id` of this edge, which signatures are for. */
+  readonly self: string;
   /** Ids of the peers that are believed on it. */
   readonly peers: readonly string[];
   /** Towards peers; null = plain connections. */

@@ -52,6 +52,7 @@ beforeAll(async () => {
   const common = { address: '127.0.0.1:0', interval: '200ms', match: 'id' };
   relay = await startFermat({
     node: { id: 'relay' },
+    limits: { body: '1KiB' },
     pools: poolsAt(origin.url, rpc),
     routes,
     overlay: { ...common, tls: tlsOf(relayIdentity), peers: [{ id: 'edge', url: 'https://127.0.0.1:9' }] },
@@ -154,6 +155,27 @@ describe('a request over another edge', () => {
     await until(() => edge.metric('fermat_overlay_requests_total', 'pool="rpc"', 'result="ok"'), 'it to be counted');
   });
 
+  it('is not the client’s fault where the relay alone refuses it', async () => {
+    const body = 'x'.repeat(2000);
+    const answer = await ask(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${body}`, 'POST');
+    expect([answer.status, answer.field('proxy-status')]).toEqual([502, 'fermat; error=destination_unavailable']);
+    expect(origin.requests).toHaveLength(0);
+  });
+
+  it('waits for the endpoint’s 100 where its client does', async () => {
+    origin.script = async (request) => {
+      request.send('HTTP/1.1 100 Continue\r\n\r\n');
+      await request.whole();
+      request.answer(200, 'ok');
+    };
+    using client = await rawClient(edge.port);
+    await client.send('POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n');
+    expect((await client.interim()).start).toMatch(/^HTTP\/1.1 100 /);
+    await client.send('hello');
+    expect((await client.answer('POST')).status).toBe(200);
+    expect(origin.request.body.toString()).toBe('hello');
+  });
+
   it('is the answer of the endpoint, whatever its status and whatever it pretends', async () => {
     origin.script = (request) => request.answer(503, 'mine', 'X-Fermat-Relay: unsent\r\n');
     const answer = await ask('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', 'POST');
@@ -206,6 +228,8 @@ describe('the address that is for other edges', () => {
   it.each(strangers)('answers 403 to $who', async ({ identity, fields }) => {
     const answer = await knock(identity(), fields());
     expect([answer.status, answer.field('proxy-status')]).toEqual([403, 'fermat; error=http_request_denied']);
+    // An edge that is not believed (its clock, its secret) serves its client another way.
+    expect(answer.field('x-fermat-relay')).toBe('unsent');
     expect(origin.requests).toHaveLength(0);
   });
 
@@ -237,10 +261,10 @@ describe('an edge whose requests are signed', () => {
   });
   afterAll(() => signed?.stop());
 
-  function hop(target: string, atMs = Date.now(), secret = SECRET, nonce = `n${Math.random()}`): string {
-    const dated = datedText(hopText('edge', KEY, 'main', 'e0'), atMs, nonce);
+  function hop(target: string, atMs = Date.now(), secret = SECRET, to = 'signed'): string {
+    const dated = datedText(hopText('edge', KEY, 'main', 'e0'), atMs, `n${Math.random()}`);
     const mac = createHmac('sha256', secret)
-      .update(signedText('GET', 'test', target, dated))
+      .update(signedText(to, 'GET', 'test', target, dated))
       .digest('base64url');
     return `X-Fermat-Hop: ${signedValue(dated, mac)}\r\n`;
   }
@@ -258,6 +282,11 @@ describe('an edge whose requests are signed', () => {
   it.each([
     ['another target', () => knock('/b', hop('/a')), 'bad signature'],
     ['another secret', () => knock('/a', hop('/a', Date.now(), 'not the secret of the fleet')), 'bad signature'],
+    [
+      'a copy of what another edge was sent',
+      () => knock('/a', hop('/a', Date.now(), SECRET, 'other')),
+      'bad signature',
+    ],
     ['no signature', () => knock('/a', `X-Fermat-Hop: ${hopText('edge', KEY, 'main', 'e0')}\r\n`), 'bad signature'],
     ['a signature of a while ago', () => knock('/a', hop('/a', Date.now() - SKEW_MS - 2000)), 'late'],
     ['a signature of tomorrow', () => knock('/a', hop('/a', Date.now() + SKEW_MS + 2000)), 'late'],

@@ -113,6 +113,7 @@ export function overlaySpec(
   const { tls, secret } = overlay;
   return {
     listener: OVERLAY_LISTENER,
+    self: config.node.id,
     peers: overlay.peers.map(({ id }) => id),
     tls: tls === null ? null : { ca: tls.ca, cert: tls.cert, key: tls.key },
     secret,

@@ -100,11 +100,11 @@ export class Question {
     return { text, rttMs };
   }
 
-  #hop(authority: string): { readonly value: string; readonly mac: string } {
+  #hop(to: string): { readonly value: string; readonly mac: string } {
     const text = hopText(this.#self, QUESTION_KEY, '', '');
     if (this.#secret === null) return { value: text, mac: '' };
     const dated = datedText(text, Date.now(), randomBytes(9).toString('hex'));
-    const signed = signedText('GET', authority, QUESTION_PATH, dated);
+    const signed = signedText(to, 'GET', to, QUESTION_PATH, dated);
     const mac = createHmac('sha256', this.#secret).update(signed).digest('base64url');
     return { value: signedValue(dated, mac), mac };
   }

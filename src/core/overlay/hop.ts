@@ -47,9 +47,12 @@ export function signedValue(dated: string, mac: string): string {
   return `${dated}; mac=${mac}`;
 }
 
-/** What is signed: the request as the relay sees it, and the hop itself. No part but the last may hold a line break, and none can. */
-export function signedText(method: string, authority: string, target: string, dated: string): string {
-  return `fermat-hop 1\n${method}\n${authority}\n${target}\n${dated}`;
+/**
+ * What is signed: whom it is for (all edges have one secret: a copy must not be good at another), the request as the relay sees
+ * it, and the hop itself. No part but the last may hold a line break, and none can.
+ */
+export function signedText(to: string, method: string, authority: string, target: string, dated: string): string {
+  return `fermat-hop 1\n${to}\n${method}\n${authority}\n${target}\n${dated}`;
 }
 
 /** What of an answer to the question is signed: the body, bound to the question. */

@@ -64,7 +64,8 @@ export class Replays {
     const words = this.#words;
     const before = Atomics.load(words, table);
     if (before === stretch) return true;
-    if (before < 0n || Atomics.compareExchange(words, table, before, -stretch) !== before) return false;
+    // One that was being wiped for an earlier stretch was given up by a worker that died.
+    if (before === -stretch || Atomics.compareExchange(words, table, before, -stretch) !== before) return false;
     words.fill(0n, HEAD_WORDS + table * ENTRIES, HEAD_WORDS + (table + 1) * ENTRIES);
     Atomics.store(words, TABLES + table, 0n);
     Atomics.store(words, table, stretch);

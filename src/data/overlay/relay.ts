@@ -53,7 +53,8 @@ class RelayGroup extends EndpointGroup {
 
   /** The line that says where a request is to go. */
   hopLine(method: string, path: string, fields: RequestHead, extra: string): string {
-    const value = hopValue(this.#secret, this.#text, method, authorityOf(fields, extra), path, Date.now());
+    const { peer } = this.spec.via!;
+    const value = hopValue(this.#secret, peer, this.#text, method, authorityOf(fields, extra), path, Date.now());
     return `${HOP_FIELD}: ${value}\r\n`;
   }
 }

@@ -29,13 +29,14 @@ export function begin(ex: Exchange, overlay: OverlayRuntime, nowMs: number): voi
   const { peer } = ex.down;
   // Hosts are not its certificate's business: that one is between edges.
   const refusal = refusalOf(head, plane.loopId, generation.snapshot.limits.bodyBytes, null);
-  if (refusal !== null) return ex.refuse(refusal);
+  // Whatever we refuse has gone nowhere: the way is at fault, not the client, who is to be served another way.
+  if (refusal !== null) return tellUnsent(ex, refusal);
   const { method, authority, path: target } = head;
   const asked = { method, authority, target, names: peer.tls === null ? null : peer.tls.clientNames };
   const { hop, why } = overlay.trust.judge(hopOf(head), asked, Date.now());
-  if (why !== null) return ex.refuse(strangerOf(why));
+  if (why !== null) return tellUnsent(ex, strangerOf(why));
   if (hop.key === QUESTION_KEY) {
-    if (target !== QUESTION_PATH || method !== 'GET') return ex.refuse(strangerOf('no hop'));
+    if (target !== QUESTION_PATH || method !== 'GET') return tellUnsent(ex, strangerOf('no hop'));
     return answer(ex, overlay.trust.seal(hop, plane.measured?.text ?? ''), nowMs);
   }
   const served = overlay.served.get(hop.key);

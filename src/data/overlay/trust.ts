@@ -36,11 +36,13 @@ export interface Asked {
 
 /** One worker's; made anew with each Snapshot. */
 export class Trust {
+  readonly #self: string;
   readonly #peers: ReadonlySet<string>;
   readonly #secret: string | null;
   readonly #replays: Replays | null;
 
-  constructor({ peers, secret, replays }: OverlaySpec) {
+  constructor({ self, peers, secret, replays }: OverlaySpec) {
+    this.#self = self;
     this.#peers = new Set(peers);
     this.#secret = secret;
     this.#replays = replays === null ? null : new Replays(replays);
@@ -53,7 +55,7 @@ export class Trust {
     if (!this.#peers.has(hop.from)) return no('not a peer');
     if (asked.names !== null && !asked.names.includes(hop.from.toLowerCase())) return no('not its certificate');
     if (this.#secret === null) return { hop, why: null };
-    const text = signedText(asked.method, asked.authority, asked.target, hop.text);
+    const text = signedText(this.#self, asked.method, asked.authority, asked.target, hop.text);
     const wanted = createHmac('sha256', this.#secret).update(text).digest();
     const given = Buffer.from(hop.mac, 'base64url');
     if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return no('bad signature');
@@ -82,9 +84,10 @@ function no(why: Distrust): Disbelieved {
 const NONCE = randomBytes(8).toString('hex');
 let nonces = 0;
 
-/** The value of X-Fermat-Hop for one request. `text`: a hopText; `nowMs`: wall clock. */
+/** The value of X-Fermat-Hop for one request. `to`: the relay's id; `text`: a hopText; `nowMs`: wall clock. */
 export function hopValue(
   secret: string | null,
+  to: string,
   text: string,
   method: string,
   authority: string,
@@ -94,7 +97,7 @@ export function hopValue(
   if (secret === null) return text;
   const dated = datedText(text, Math.floor(nowMs), `${NONCE}${(nonces++).toString(36)}`);
   const mac = createHmac('sha256', secret)
-    .update(signedText(method, authority, target, dated))
+    .update(signedText(to, method, authority, target, dated))
     .digest('base64url');
   return signedValue(dated, mac);
 }

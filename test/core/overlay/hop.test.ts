@@ -43,11 +43,12 @@ describe('the hop header', () => {
 
   it('is signed with the request that it belongs to', () => {
     const texts = [
-      signedText('GET', 'a', '/', 't'),
-      signedText('PUT', 'a', '/', 't'),
-      signedText('GET', 'b', '/', 't'),
-      signedText('GET', 'a', '/b', 't'),
-      signedText('GET', 'a', '/', 'u'),
+      signedText('me', 'GET', 'a', '/', 't'),
+      signedText('you', 'GET', 'a', '/', 't'),
+      signedText('me', 'PUT', 'a', '/', 't'),
+      signedText('me', 'GET', 'b', '/', 't'),
+      signedText('me', 'GET', 'a', '/b', 't'),
+      signedText('me', 'GET', 'a', '/', 'u'),
     ];
     expect(new Set(texts).size).toBe(texts.length);
   });

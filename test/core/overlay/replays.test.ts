@@ -34,6 +34,13 @@ describe('signatures that were seen', () => {
     }
   });
 
+  it('are not locked out for ever by a worker that died while it wiped a table', () => {
+    const buffer = newReplays();
+    const table = (Math.floor(NOW_MS / SKEW_MS) + 1) % 4;
+    new BigInt64Array(buffer)[table] = -BigInt(Math.floor(NOW_MS / SKEW_MS) - 3);
+    expect(new Replays(buffer).see(42n, NOW_MS)).toBe(SEEN.NEW);
+  });
+
   it('are bounded: who comes when there is no room is refused, and a moment later there is some', () => {
     const replays = new Replays(newReplays());
     let last: number = SEEN.NEW;
