@@ -1,6 +1,6 @@
 // A configuration file as text, or one key of it for the commands that only need to know where the admin API is.
 
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { Environment } from './environment.ts';
 import { type Path, valueAt } from './problems.ts';
 import { parseSource } from './source.ts';
@@ -20,7 +20,8 @@ export type Text = { readonly ok: true; readonly text: string } | { readonly ok:
 export function readText(file: string): Text {
   let fd: number | null = null;
   try {
-    fd = openSync(file, 'r');
+    // To open a pipe that nobody writes to would be to wait, too.
+    fd = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const stat = fstatSync(fd);
     // A pipe or a device could keep a running proxy waiting for ever at its next reload.
     if (!stat.isFile())

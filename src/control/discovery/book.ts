@@ -2,10 +2,13 @@
 // also after it has left, for as long as an older one could still pass for fresh. Times are arguments; nothing here ticks.
 
 import { MAX_FOUND } from './entries.ts';
-import { MAX_SKEW_MS } from './signing.ts';
+import { MAX_SKEW_MS, MAX_TTL_MS } from './signing.ts';
 import type { Entry } from './source.ts';
 
-/** An older message is refused for its time alone after this. */
+/**
+ * An older message of a client is refused for its time alone after this; one that another edge passes on is good for as long as
+ * its TTL (registrar.ts).
+ */
 const REMEMBERED_MS = 2 * MAX_SKEW_MS;
 /** Endpoints that are remembered though they have left. */
 const MAX_REMEMBERED = 10 * MAX_FOUND;
@@ -17,6 +20,8 @@ interface Row {
   signedAtMs: number;
   /** Monotonic, ms: until then it is there, or remembered. */
   untilMs: number;
+  /** No message of it that was taken has been good for longer. */
+  longestMs: number;
 }
 
 export type Taken = 'taken' | 'replayed' | 'full';
@@ -36,8 +41,10 @@ export class Book {
     if (row !== undefined && signedAtMs <= row.signedAtMs) return 'replayed';
     const isNew = row === undefined || row.endpoint === null;
     if (isNew && this.#count >= MAX_FOUND) return 'full';
+    if (row === undefined && !this.#hasRoom(nowMs)) return 'full';
     if (isNew) this.#count++;
-    this.#rows.set(url, { endpoint, signedAtMs, untilMs: nowMs + ttlMs });
+    const longestMs = Math.max(ttlMs, row?.longestMs ?? 0);
+    this.#rows.set(url, { endpoint, signedAtMs, untilMs: nowMs + ttlMs, longestMs });
     return 'taken';
   }
 
@@ -45,9 +52,10 @@ export class Book {
   leave(url: string, signedAtMs: number, nowMs: number): Taken {
     const row = this.#rows.get(url);
     if (row !== undefined && signedAtMs <= row.signedAtMs) return 'replayed';
-    if (row === undefined && this.#rows.size >= MAX_REMEMBERED) return 'full';
+    if (row === undefined && !this.#hasRoom(nowMs)) return 'full';
     if (row !== undefined && row.endpoint !== null) this.#count--;
-    this.#rows.set(url, { endpoint: null, signedAtMs, untilMs: nowMs + REMEMBERED_MS });
+    const longestMs = row?.longestMs ?? MAX_TTL_MS; // nobody knows what may be on its way
+    this.#rows.set(url, { endpoint: null, signedAtMs, untilMs: nowMs + rememberedMs(longestMs), longestMs });
     return 'taken';
   }
 
@@ -61,11 +69,19 @@ export class Book {
         continue;
       }
       row.endpoint = null;
-      row.untilMs = nowMs + REMEMBERED_MS;
+      row.untilMs = nowMs + rememberedMs(row.longestMs);
       this.#count--;
       isChanged = true;
     }
     return isChanged;
+  }
+
+  #hasRoom(nowMs: number): boolean {
+    if (this.#rows.size < MAX_REMEMBERED) return true;
+    for (const [url, { endpoint, untilMs }] of this.#rows) {
+      if (endpoint === null && untilMs <= nowMs) this.#rows.delete(url);
+    }
+    return this.#rows.size < MAX_REMEMBERED;
   }
 
   /** When the next one's time runs out; null = nobody is there. */
@@ -88,11 +104,12 @@ export class Book {
 
   /** Times as what is left of them: monotonic clocks of two processes have nothing in common. */
   memory(nowMs: number): unknown[] {
-    return [...this.#rows].map(([url, { endpoint, signedAtMs, untilMs }]) => ({
+    return [...this.#rows].map(([url, { endpoint, signedAtMs, untilMs, longestMs }]) => ({
       url,
       endpoint,
       signedAtMs,
       leftMs: untilMs - nowMs,
+      longestMs,
     }));
   }
 
@@ -100,11 +117,20 @@ export class Book {
   recall(given: unknown, nowMs: number): void {
     if (!Array.isArray(given)) return;
     for (const row of given as Record<string, unknown>[]) {
-      const { url, endpoint, signedAtMs, leftMs } = row ?? {};
+      const { url, endpoint, signedAtMs, leftMs, longestMs } = row ?? {};
       if (typeof url !== 'string' || typeof signedAtMs !== 'number' || typeof leftMs !== 'number') continue;
       if (typeof endpoint !== 'object' || this.#rows.has(url)) continue;
-      this.#rows.set(url, { endpoint: endpoint as Row['endpoint'], signedAtMs, untilMs: nowMs + leftMs });
+      this.#rows.set(url, {
+        endpoint: endpoint as Row['endpoint'],
+        signedAtMs,
+        untilMs: nowMs + leftMs,
+        longestMs: typeof longestMs === 'number' ? longestMs : leftMs,
+      });
       if (endpoint !== null) this.#count++;
     }
   }
+}
+
+function rememberedMs(longestMs: number): number {
+  return Math.max(REMEMBERED_MS, longestMs + MAX_SKEW_MS);
 }

@@ -103,18 +103,21 @@ export class Discovery {
       for (const spec of discover) wanted.set(`${name}\0${spec.name}`, { pool: name, spec });
     }
     const prints = new Map([...wanted].map(([key, { spec }]) => [key, printOf(spec, config)]));
-    const heritage = new Map<string, FoundEndpoint[]>();
+    /** By source, and of those that go for good by pool. */
+    const heritage = new Map<string, readonly FoundEndpoint[]>();
     for (const [key, watched] of this.#watched) {
       if (prints.get(key) === this.#prints.get(key)) continue;
       this.#watched.delete(key);
-      heritage.set(watched.pool, [...(heritage.get(watched.pool) ?? []), ...watched.keeper.endpoints]);
+      const heir = wanted.has(key) ? key : watched.pool;
+      heritage.set(heir, [...(heritage.get(heir) ?? []), ...watched.keeper.endpoints]);
       this.#end(watched);
     }
     for (const [key, { pool, spec }] of wanted) {
       if (this.#watched.has(key)) continue;
       const watched = this.#watch(pool, spec, config);
-      watched.keeper.adopt(heritage.get(pool) ?? []);
-      heritage.delete(pool);
+      const heir = heritage.has(key) ? key : pool;
+      watched.keeper.adopt(heritage.get(heir) ?? []);
+      heritage.delete(heir);
       this.#watched.set(key, watched);
     }
     this.#prints = prints;

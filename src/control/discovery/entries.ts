@@ -12,6 +12,15 @@ import type { DiscoverSpec } from './spec.ts';
 
 /** Of one source; what is beyond is left out, and said. */
 export const MAX_FOUND = 1000;
+/**
+ * What whoever has no more than the token of a pool may not have requests sent to, unless `networks` says so: addresses that mean
+ * this machine or link, or many, among them those at which clouds give out credentials. A name may lead anywhere: only `networks`
+ * bounds that.
+ */
+const NOBODYS = compileCidrs([
+  ...['0.0.0.0/8', '169.254.0.0/16', '100.100.100.200/32', '192.0.0.192/32', '224.0.0.0/3'],
+  ...['::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254/128', 'fd20:ce::254/128'],
+]);
 /** Named in one go; who has more has one mistake, made often. */
 const MAX_NAMED = 20;
 
@@ -42,6 +51,8 @@ export function judge(entries: readonly Entry[], spec: DiscoverSpec): Judged {
     const found = endpointOf(parsed.data);
     if (found.socketPath !== null && spec.from.kind !== 'directory') {
       problems.push(`${at}: url: a socket of this machine, expected http://host:port`);
+    } else if (spec.from.kind === 'registry' && inside === null && NOBODYS.has(found.host)) {
+      problems.push(`${at}: url: ${found.host} is not taken unless the networks of the registry hold it`);
     } else if (inside !== null && (isIP(found.host) === 0 || !inside.has(found.host))) {
       problems.push(`${at}: url: ${found.host} is not inside ${networks.join(', ')}`);
     } else if (!byUrl.has(found.url)) {

@@ -41,14 +41,18 @@ export class Keeper {
       return;
     }
     this.#doubted = answer;
-    this.#doubtedSinceMs ??= nowMs;
+    this.#doubtedSinceMs = Math.min(this.#doubtedSinceMs ?? nowMs, nowMs);
     this.#endpoints = [...answer, ...missing];
     this.tick(nowMs);
   }
 
-  /** While it fails, no doubt becomes certainty. */
+  /**
+   * While it fails, no doubt becomes certainty; and when it is back, a small answer is doubted for a whole grace again: a catalogue
+   * that restarts is empty, away, and empty once more.
+   */
   fail(): void {
     this.#isFailing = true;
+    if (this.#doubtedSinceMs !== null) this.#doubtedSinceMs = Number.POSITIVE_INFINITY;
   }
 
   /** Believes what it has doubted for long enough. */

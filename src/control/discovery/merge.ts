@@ -2,6 +2,7 @@
 // Typed endpoints win over found ones, and of the sources of a pool the first. Identities stay: who was given an id keeps it, or
 // its slot, its statistics and its connections would go with it.
 
+import { canonicalIp } from '../../core/ip.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import type { Config, EndpointConfig, PoolConfig } from '../config/config.ts';
 import type { FoundEndpoint } from './entries.ts';
@@ -83,13 +84,27 @@ function newcomersOf(
 }
 
 /** What `validate` refuses in typed endpoints, for these come later. */
-function whyUnfit({ routes }: Config, { name, probe }: PoolConfig): (endpoint: FoundEndpoint) => string | null {
+function whyUnfit({ routes, admin }: Config, { name, probe }: PoolConfig): (endpoint: FoundEndpoint) => string | null {
   const isRedirected = routes.some(({ pool, mode }) => pool === name && mode === 'redirect');
-  return ({ scheme, socketPath }) => {
+  return ({ scheme, socketPath, host, port }) => {
+    // Behind a public listener, everybody would be the operator.
+    if (admin.address !== null && port === admin.address.port && isHere(host, admin.address.host)) {
+      return 'the admin listener of this edge';
+    }
     if (probe.type === 'grpc' && scheme !== 'h2' && scheme !== 'h2c') return 'gRPC probes need h2 or h2c';
     if (isRedirected && (socketPath !== null || scheme === 'h2c')) return 'clients cannot be redirected there';
     return null;
   };
+}
+
+/** Whether it is this machine, or the very address that is listened on. A name may lead anywhere. */
+function isHere(host: string, own: string): boolean {
+  const ip = canonicalIp(host);
+  return ip === null ? /^(.+\.)?localhost\.?$/i.test(host) || host === own : isLoopbackOr(ip, canonicalIp(own));
+}
+
+function isLoopbackOr(ip: string, own: string | null): boolean {
+  return ip === '0.0.0.0' || ip === '::' || ip === '::1' || ip.startsWith('127.') || ip === own;
 }
 
 /** Whoever had an id keeps it; of newcomers that want the same one the first gets it, and the others the pool's name before it. */

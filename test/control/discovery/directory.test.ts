@@ -1,5 +1,6 @@
 // A directory as a source: files that come, change, break and go.
 
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +60,13 @@ describe('a directory', () => {
     write('b.yaml', '- url: http://10.0.0.2:80');
     await told('http://10.0.0.1:80', 'http://10.0.0.2:80');
     expect(sink.problems).toEqual([expect.stringMatching(/^a\.yaml/)]);
+  });
+
+  test('of which one is a pipe that nobody writes to is not waited for', async () => {
+    execFileSync('mkfifo', [join(path, 'a.yaml')]);
+    write('b.yaml', '- url: http://10.0.0.2:80');
+    await told('http://10.0.0.2:80');
+    expect(sink.problems).toEqual([expect.stringContaining('a regular file')]);
   });
 
   test('that is gone is a failure, and one that comes back is not', async () => {

@@ -1,6 +1,6 @@
 // All sources together: what is told once, what is handed over, what a reload does to those that run.
 
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -201,6 +201,28 @@ describe('all together', () => {
       { source: `directory:${join(dir, 'elsewhere')}`, endpoints: 1, errors: 1 },
     ]);
     expect(urlsOf(discovery.merged(config))).toEqual(['http://10.0.0.1:80']);
+  });
+
+  test('of two sources that a reload changes, one that cannot answer keeps what it knew, whatever the other says', async () => {
+    const [one, other] = [join(dir, 'one'), join(dir, 'other')];
+    for (const path of [one, other]) mkdirSync(path);
+    writeFileSync(join(one, 'a.json'), JSON.stringify([{ url: 'http://10.0.0.1:80' }]));
+    writeFileSync(join(other, 'b.json'), JSON.stringify([{ url: 'http://10.0.0.2:80' }]));
+    const configAt = (minimum: number) =>
+      configOf({ directory: { path: one }, minimum }, { directory: { path: other }, minimum });
+    let config = configAt(1);
+    const { discovery } = discoveryOf(() => config);
+    await discovery.begin(config);
+    await until(() => urlsOf(discovery.merged(config))?.length === 2, 'both');
+    rmSync(other, { recursive: true });
+    await until(() => discovery.views()[1]!.error !== null, 'the failure of one');
+
+    config = configAt(0);
+    discovery.use(config);
+    await until(() => discovery.views()[0]!.lastSuccess !== null, 'the answer of the other');
+    await until(() => discovery.views()[1]!.error !== null, 'the failure');
+    expect(discovery.views().map(({ endpoints }) => endpoints)).toEqual([1, 1]);
+    expect(urlsOf(discovery.merged(config))).toEqual(['http://10.0.0.1:80', 'http://10.0.0.2:80']);
   });
 
   test('a change that is refused is tried again with the next news', async () => {

@@ -37,6 +37,20 @@ describe('an answer', () => {
     expect(keeper.dueAtMs).toBeNull();
   });
 
+  test('that is empty before and after a failure is doubted for a whole grace from then on', () => {
+    const keeper = new Keeper(1, 30_000);
+    keeper.take(endpoints('a', 'b'), 0);
+    keeper.take([], 1000);
+    keeper.fail();
+    keeper.tick(60_000);
+    keeper.take([], 61_000);
+    expect(hostsOf(keeper)).toEqual(['a', 'b']);
+    keeper.tick(90_999);
+    expect(hostsOf(keeper)).toEqual(['a', 'b']);
+    keeper.tick(91_000);
+    expect(hostsOf(keeper)).toEqual([]);
+  });
+
   test('that is good again within the grace ends the doubt', () => {
     const keeper = new Keeper(1, 30_000);
     keeper.take(endpoints('a'), 0);
@@ -87,6 +101,8 @@ test('a failure changes nothing, and while it lasts no doubt becomes certainty',
   keeper.tick(100_000);
   expect(hostsOf(keeper)).toEqual(['a']);
   keeper.take([], 100_001);
+  expect(hostsOf(keeper)).toEqual(['a']);
+  keeper.tick(130_001);
   expect(hostsOf(keeper)).toEqual([]);
 });
 

@@ -88,6 +88,21 @@ describe('merging', () => {
     expect(web.problems).toEqual(['pool shop: h2c://b (s): clients cannot be redirected there']);
   });
 
+  test('leaves out what would show everybody the admin listener', () => {
+    const config = configOf({ shop: ['x=typed'] });
+    const own = { ...config, admin: { ...config.admin, address: { host: '10.0.0.1', port: 9901 } } };
+    const urls = ['127.0.0.1', '127.9.9.9', '[::1]', 'localhost', '10.0.0.1'];
+    const endpoints = found(
+      ...urls.map((host) => `http://${host}:9901`),
+      'http://127.0.0.1:9902',
+      'http://10.0.0.2:9901',
+    );
+    const { config: merged, problems } = new Merger().merge(own, () => [{ source: 's', endpoints }]);
+    expect(idsOf(merged)).toEqual(['x', '10.0.0.2:9901', '127.0.0.1:9902']);
+    expect(problems).toHaveLength(urls.length);
+    expect(problems[0]).toContain('the admin listener of this edge');
+  });
+
   test('keeps room for endpoints that are leaving', () => {
     const urls = Array.from({ length: 900 }, (_, i) => `h${i}`);
     const pools = Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, []]));

@@ -148,6 +148,12 @@ describe('a registration', () => {
     [{ url: URL_A, ttl: '1h' }, 'ttl'],
     [{ url: URL_A, colour: 'red' }, 'unknown key'],
     [{ url: 'unix:/run/docker.sock' }, 'a socket of this machine'],
+    [{ url: 'http://169.254.169.254' }, 'not taken unless the networks'],
+    [{ url: 'http://[::ffff:169.254.169.254]:80' }, 'not taken unless the networks'],
+    [{ url: 'http://[fd00:ec2::254]' }, 'not taken unless the networks'],
+    [{ url: 'http://0.0.0.0:9901' }, 'not taken unless the networks'],
+    [{ url: 'http://[::]:9901' }, 'not taken unless the networks'],
+    [{ url: 'http://255.255.255.255' }, 'not taken unless the networks'],
   ])('%j is refused in words', (body, words) => {
     expect(counter().say('register', body)).toMatchObject({ status: 422, message: expect.stringContaining(words) });
   });
@@ -223,6 +229,19 @@ describe('a message that another edge was sent', () => {
     expect(shared(desk, messageOf('register', { url: URL_A, ttl: '10s' }, WALL_MS + 30_000))).toMatchObject({
       ttlMs: 10_000,
     });
+  });
+
+  test('cannot bring back who has left, for as long as its TTL makes it good', () => {
+    const { desk } = counter();
+    const old = messageOf('register', { url: URL_A, ttl: '10m' }, WALL_MS);
+    const at = (message: Registration, afterMs: number) =>
+      takeShared(message, () => desk, { nowMs: 1000 + afterMs, wallMs: WALL_MS + afterMs });
+    expect(at(old, 0)).toMatchObject({ ttlMs: 600_000 });
+    expect(at(messageOf('deregister', { url: URL_A }, WALL_MS + 1000), 1000)).toMatchObject({ ttlMs: 0 });
+    for (const afterMs of [60_000, 200_000, 599_000]) {
+      desk.book.expire(1000 + afterMs);
+      expect(at(old, afterMs)).toMatchObject({ status: 409, code: 'replayed' });
+    }
   });
 
   test('counts once, whichever way it came, and not without its signature', () => {
