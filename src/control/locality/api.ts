@@ -2,9 +2,10 @@
 // time; what this node knows is told beside it. Judges what comes from outside; who may come at all is admin/gate.ts's business.
 
 import type { Refusal } from '../types.ts';
-import type { Change, Directory } from './directory.ts';
+import type { Directory } from './directory.ts';
 import type { DirectoryView, Localities } from './localities.ts';
 import { isPlace } from './places.ts';
+import type { Change } from './scripts.ts';
 
 /** Changes in one go: a script holds up Redis for some µs each. */
 export const MOST_CHANGES = 200;

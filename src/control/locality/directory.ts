@@ -9,7 +9,7 @@ import { NOWHERE, ReplicaWriter } from '../../core/locality/replica.ts';
 import type { RedisLink } from '../redis/link.ts';
 import type { EventLog } from '../types.ts';
 import { placeName, placeNumber } from './places.ts';
-import { CHANGE, CHANGES, LINE, STATE, TAB } from './scripts.ts';
+import { CHANGE, CHANGES, type Change, type Changed, readTold, STATE } from './scripts.ts';
 
 /** How often the version is looked at, whatever was published, ms. */
 const LOOK_MS = 1000;
@@ -30,22 +30,6 @@ export interface DirectoryOptions {
   readonly onCopy: (name: string, buffer: SharedArrayBuffer) => void;
 }
 
-export interface Change {
-  readonly key: string;
-  /** '' = it has none any more. */
-  readonly to: string;
-  /** Where it must be now, else nothing is changed; '*' = anywhere or nowhere, '+' = anywhere, '' = nowhere. */
-  readonly from: string;
-}
-
-/** 1 = done, 0 = it was not at `from`, -1 = there is no room. */
-export interface Changed {
-  readonly version: number;
-  readonly results: readonly number[];
-  /** Where each key was. */
-  readonly before: readonly string[];
-}
-
 export class Directory {
   readonly name: string;
   /** Keys that are held at most. */
@@ -56,6 +40,8 @@ export class Directory {
   /** '' = not read yet. */
   #epoch = '';
   #version = 0;
+  /** The one that was read. */
+  #server = '';
   #isFollowing = false;
   #isAskedAgain = false;
   #isOver = false;
@@ -76,7 +62,7 @@ export class Directory {
   }
 
   get keys(): number {
-    return this.#copy.keys;
+    return this.#copy.placed;
   }
 
   get version(): number {
@@ -164,21 +150,17 @@ export class Directory {
 
   // ── following ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `epoch LINE first version LINE key TAB place …`; whatever else comes is passed over. */
   #hear(text: string): void {
-    const [epoch, first, ...lines] = text.split(LINE);
-    const from = Number(first);
-    if (!Number.isSafeInteger(from) || lines.length === 0) return;
+    const told = readTold(text);
+    if (told === null) return;
+    const { epoch, from, changes } = told;
     if (epoch !== this.#epoch) return void this.#follow();
     if (from > this.#version + 1) {
       this.#gaps++;
       void this.#follow();
     }
-    for (let i = 0; i < lines.length; i++) {
-      const tab = lines[i]!.indexOf(TAB);
-      if (tab > 0) this.#set(lines[i]!.slice(0, tab), lines[i]!.slice(tab + 1), from + i);
-    }
-    const last = from + lines.length - 1;
+    for (const [i, { key, place }] of changes.entries()) if (key !== '') this.#set(key, place, from + i);
+    const last = from + changes.length - 1;
     if (from <= this.#version + 1 && last > this.#version) this.#version = last;
   }
 
@@ -200,12 +182,17 @@ export class Directory {
   /** True = there may be more. */
   async #step(): Promise<boolean> {
     const keys = [this.#key('version'), this.#key('epoch')];
+    const known = this.#version;
     const answer = await this.#options.redis.script<unknown>('locality-state', STATE, keys, []);
     if (!Array.isArray(answer)) return false;
-    const [epoch, version] = answer as [string, number];
+    const [epoch, version, server] = answer as [string, number, string];
     if (epoch === '') return this.#isGone();
     this.#isLost = false;
-    if (epoch !== this.#epoch) return this.#load(epoch, version);
+    if (epoch !== this.#epoch) {
+      this.#server = server;
+      return this.#load(epoch, version);
+    }
+    if (server !== this.#server || version < known) this.#again(server, version - known);
     return version > this.#version && this.#catchUp();
   }
 
@@ -217,6 +204,20 @@ export class Directory {
       this.#options.events.emit('error', 'locality.lost', message, { directory: this.name });
     }
     return false;
+  }
+
+  /**
+   * The same life of the directory, but perhaps as it was before changes that are known here. What Redis says stands, or nodes would
+   * differ for good: all of it will be read again, also what was taken out. Until then, and where it says nothing, what was known.
+   */
+  #again(server: string, ahead: number): void {
+    this.#server = server;
+    this.#version = 0;
+    this.#copy = this.#copy.grown(this.#copy.keys, BEFORE_ALL);
+    this.#options.onCopy(this.name, this.#copy.buffer);
+    if (ahead >= 0) return;
+    const message = `Redis has lost the last ${-ahead} changes of the directory ${this.name}: what they moved is where it was before`;
+    this.#options.events.emit('error', 'locality.reverted', message, { directory: this.name });
   }
 
   /** All of it, into a copy that is shown when it is whole. Of a life before this one, what nobody has said anything of since stays. */
@@ -265,11 +266,11 @@ export class Directory {
     const { hi, lo } = this.#hash.of(latin1(key));
     const number = place === '' ? NOWHERE : placeNumber(place);
     if (this.#copy.set(hi, lo, number, version | 0)) return;
-    if (this.#copy.keys >= this.max) {
-      this.#unplaced++;
+    if (this.#copy.placed >= this.max) {
+      if (number !== NOWHERE) this.#unplaced++;
       return;
     }
-    this.#copy = this.#copy.grown(this.#copy.keys * 2);
+    this.#copy = this.#copy.grown(this.#copy.placed * 2);
     this.#copy.set(hi, lo, number, version | 0);
     if (isShown) this.#options.onCopy(this.name, this.#copy.buffer);
   }

@@ -9,8 +9,43 @@
 import { script } from '../redis/script.ts';
 
 /** What stands between the parts of a message, and cannot be in a key. */
-export const LINE = '\n';
-export const TAB = '\t';
+const LINE = '\n';
+const TAB = '\t';
+
+export interface Change {
+  readonly key: string;
+  /** '' = it has none any more. */
+  readonly to: string;
+  /** Where it must be now, else nothing is changed; '*' = anywhere or nowhere, '+' = anywhere, '' = nowhere. */
+  readonly from: string;
+}
+
+/** 1 = done, 0 = it was not at `from`, -1 = there is no room. */
+export interface Changed {
+  readonly version: number;
+  readonly results: readonly number[];
+  /** Where each key was. */
+  readonly before: readonly string[];
+}
+
+/** What was published of some changes: the first has version `from`, each other one more. `place` '' = none any more. */
+export interface Told {
+  readonly epoch: string;
+  readonly from: number;
+  readonly changes: readonly { readonly key: string; readonly place: string }[];
+}
+
+/** `epoch LINE first version LINE key TAB place …`; null = not one of ours. */
+export function readTold(text: string): Told | null {
+  const [epoch = '', first, ...lines] = text.split(LINE);
+  const from = Number(first);
+  if (!Number.isSafeInteger(from) || lines.length === 0) return null;
+  const changes = lines.map((line) => {
+    const tab = Math.max(line.indexOf(TAB), 0);
+    return { key: line.slice(0, tab), place: line.slice(tab + 1) };
+  });
+  return { epoch, from, changes };
+}
 
 /**
  * KEYS: places, versions, version, epoch. ARGV: channel, name for a new epoch, most keys there may be, then for each change its
@@ -49,14 +84,19 @@ for i = 4, #ARGV, 3 do
   end
 end
 if first then
-  redis.call('PUBLISH', ARGV[1], redis.call('GET', epoch) .. '\\n' .. first .. '\\n' .. table.concat(lines, '\\n'))
+  redis.call('PUBLISH', ARGV[1], redis.call('GETRANGE', epoch, 0, 63) .. '\\n' .. first .. '\\n' .. table.concat(lines, '\\n'))
 end
 return { tonumber(redis.call('GET', version) or '0'), results, befores }
 `);
 
-/** KEYS: version, epoch. Gives [epoch or '', version]. */
+/**
+ * KEYS: version, epoch. Gives [epoch or '', version, server]: another server (a replica that was made the master, or one that was
+ * started again) may hold the directory as it was some time ago. What is too long to be ours is not given whole.
+ */
 export const STATE = script(`
-return { redis.call('GET', KEYS[2]) or '', tonumber(redis.call('GET', KEYS[1]) or '0') or 0 }
+local info = redis.pcall('INFO', 'server')
+local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+return { redis.call('GETRANGE', KEYS[2], 0, 63), tonumber(redis.call('GETRANGE', KEYS[1], 0, 31)) or 0, server }
 `);
 
 /**
@@ -71,5 +111,5 @@ for i = 1, #changed, 2 do
   out[#out + 1] = redis.call('HGET', KEYS[1], changed[i]) or ''
   out[#out + 1] = changed[i + 1]
 end
-return { redis.call('GET', KEYS[4]) or '', tonumber(redis.call('GET', KEYS[3]) or '0') or 0, out }
+return { redis.call('GETRANGE', KEYS[4], 0, 63), tonumber(redis.call('GETRANGE', KEYS[3], 0, 31)) or 0, out }
 `);

@@ -1,7 +1,7 @@
 // A node's copy of a directory that says where the data of a key is, in shared memory: 64-bit name of the key (key-hash.ts) → number
 // of a place. Control writes it, workers read it, without locks: an entry is whole before its name is there to be found, and of
 // what changes afterwards a reader sees the old place or the new, never a third. Names are never taken out; a key that has no place
-// any more has place NOWHERE. Open addressing, at most three quarters full; when it gets fuller, control makes a larger copy and
+// any more has place NOWHERE, and is left out of the next copy. Open addressing, at most three quarters full; when it gets fuller, control makes a larger copy and
 // hands that out (16 bytes a place of twice as many as there are keys: 1 M keys take 32 MiB).
 //
 //   header │ entries: hi, lo, place, version
@@ -56,6 +56,7 @@ export class ReplicaWriter {
   readonly #header: Int32Array;
   readonly #entries: Int32Array;
   readonly #mask: number;
+  #placed = 0;
 
   /** Room for `keys` at least. */
   constructor(keys: number) {
@@ -78,7 +79,12 @@ export class ReplicaWriter {
     return this.#header[H.KEYS]!;
   }
 
-  /** One more key needs a larger copy first. */
+  /** Keys that have a place. */
+  get placed(): number {
+    return this.#placed;
+  }
+
+  /** One more key needs another copy first: a larger one, or as large, but without those that have no place. */
   get isFull(): boolean {
     return this.keys >= (this.#mask + 1) * 0.75;
   }
@@ -98,6 +104,7 @@ export class ReplicaWriter {
     if (found >= 0) {
       if (((version - entries[found + ENTRY.VERSION]!) | 0) < 0) return true;
       entries[found + ENTRY.VERSION] = version;
+      this.#placed += Number(place !== NOWHERE) - Number(entries[found + ENTRY.PLACE] !== NOWHERE);
       Atomics.store(entries, found + ENTRY.PLACE, place);
       return true;
     }
@@ -109,6 +116,7 @@ export class ReplicaWriter {
     entries[at + ENTRY.VERSION] = version;
     Atomics.store(entries, at + ENTRY.HI, hi);
     this.#header[H.KEYS]! += 1;
+    this.#placed += Number(place !== NOWHERE);
     return true;
   }
 

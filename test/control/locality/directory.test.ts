@@ -174,3 +174,80 @@ describe('what goes wrong', () => {
     expect([late.directory.placeNameOf('odd'), late.directory.placeOf('odd') > 0]).toEqual([null, true]);
   });
 });
+
+describe('a Redis that comes back as it was some time ago', () => {
+  const TAG = 'fermat:{locality-d}:';
+  const parts = ['places', 'versions', 'version', 'epoch'].map((part) => `${TAG}${part}`);
+
+  /** What stands now, to be put back later, as a snapshot or a replica that lagged would. */
+  async function snapshot(): Promise<() => Promise<unknown>> {
+    const dumps = await Promise.all(parts.map((key) => redis.client.dumpBuffer(key)));
+    return () => {
+      const all = redis.client.multi();
+      for (const [i, key] of parts.entries()) all.restore(key, 0, dumps[i]!, 'REPLACE');
+      return all.exec();
+    };
+  }
+
+  test('is followed from there: what it says stands, and what is moved from then on moves here, too', async () => {
+    const node = nodeOf();
+    await begun(node, 'a', 'b');
+    const restore = await snapshot();
+    for (const to of [PARIS, FRANKFURT, PARIS]) await set(node, to, 'a', 'new');
+    await isReached(node, 8);
+    await restore();
+    await until(() => node.events.includes('locality.reverted'), 'it to be told');
+    await until(() => node.directory.placeNameOf('a') === FRANKFURT, 'what Redis says');
+    expect(node.directory.placeNameOf('new')).toBe(PARIS); // of which Redis says nothing
+    await set(node, 'aws', 'a');
+    await until(() => node.directory.placeNameOf('a') === 'aws', 'a move since');
+    expect([node.directory.version, node.directory.isLoaded]).toEqual([3, true]);
+    expect(node.events.filter((type) => type === 'locality.reverted')).toHaveLength(1);
+  });
+
+  test('is found out by its being another server, though its versions have passed ours already', async () => {
+    const node = nodeOf();
+    await begun(node, 'a', 'b', 'c');
+    await set(node, PARIS, 'a');
+    await set(node, '', 'c');
+    await isReached(node, 5);
+    const epoch = (await redis.client.get(parts[3]!))!;
+    // The other one never heard of the last two changes, and has had others since.
+    await redis.kill();
+    await redis.start();
+    const scores = ['1', 'a', '2', 'b', '6', 'c'];
+    await redis.client
+      .multi()
+      .hset(parts[0]!, { a: FRANKFURT, b: FRANKFURT, c: PARIS })
+      .zadd(parts[1]!, ...scores)
+      .set(parts[2]!, 6)
+      .set(parts[3]!, epoch)
+      .exec();
+    await until(() => node.directory.version === 6 && node.directory.placeNameOf('c') === PARIS, 'the new ones');
+    await until(() => node.directory.placeNameOf('a') === FRANKFURT, 'what it never heard of');
+  });
+});
+
+test('keys that come and go do not use up the room of those that stay', async () => {
+  const node = nodeOf(2000);
+  await begun(node, 'stays');
+  for (let n = 0; n < 54_000; n += 2000) {
+    const keys = Array.from({ length: 1900 }, (_, i) => `k${n + i}`);
+    await set(node, PARIS, ...keys);
+    await set(node, '', ...keys);
+  }
+  await set(node, PARIS, 'last');
+  await isReached(node, 1 + 27 * 3800 + 1);
+  expect([node.directory.placeNameOf('last'), node.directory.placeNameOf('stays')]).toEqual([PARIS, FRANKFURT]);
+  expect(node.directory.unplaced).toBe(0);
+});
+
+test('what is far too long at the places of a directory is not fetched', async () => {
+  const node = nodeOf();
+  await begun(node, 'a');
+  await redis.client.setrange('fermat:{locality-d}:epoch', 64 * 2 ** 20, 'x');
+  const before = Number((await redis.info('stats')).get('total_net_output_bytes'));
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  const sent = Number((await redis.info('stats')).get('total_net_output_bytes')) - before;
+  expect(sent).toBeLessThan(2 ** 20);
+});
