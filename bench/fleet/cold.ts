@@ -72,8 +72,16 @@ async function beside(): Promise<Run> {
   const others = async (n: number) =>
     (await cluster.fleet<FleetView>(n)).nodes.filter(({ endpoints }) => endpoints === ORIGINS.length).length;
   await until(async () => (await others(0)) === WARM - 1, 'the warm ones know each other', 20_000);
+  let isOver = false;
+  // They go on serving.
+  const serving = Array.from({ length: WARM }, async (_, n) => {
+    while (!isOver) await cluster.ask(n, rate / 2, rate);
+  });
   await cluster.add();
-  return runOf(await cluster.ask(WARM, requests, rate));
+  const run = runOf(await cluster.ask(WARM, requests, rate));
+  isOver = true;
+  await Promise.all(serving);
+  return run;
 }
 
 async function alone(): Promise<Run> {
