@@ -181,9 +181,9 @@ describe('a trusted proxy', () => {
   });
 
   it('gets what it did not say', () => {
-    expect(sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '', clientNames: [], coveredHost: '' } }).sort()).toEqual(
-      ['host: a.example:81', ...OURS.map((line) => line.replace('proto: http', 'proto: https'))].sort(),
-    );
+    expect(
+      sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '', clientNames: [], coveredHost: '' } }).sort(),
+    ).toEqual(['host: a.example:81', ...OURS.map((line) => line.replace('proto: http', 'proto: https'))].sort());
   });
 });
 
