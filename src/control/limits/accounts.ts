@@ -47,8 +47,14 @@ export function isKnown(table: RateTable, at: number, nowMs: number): boolean {
   return looked !== 0 && sinceMs(lookAt(nowMs), looked) < FORGET_MS;
 }
 
+export interface Due {
+  readonly accounts: readonly Account[];
+  /** Where the next call is to begin. */
+  readonly word: number;
+}
+
 /**
- * The keys that are due, `most` at most; the others' turn comes. `nodes`: how many there are. `windowMs`: since the last call.
+ * The keys that are due, about `most`, from `word` of the touched on; the others' turn comes. `nodes`: how many there are. `windowMs`: since the last call.
  * What a bucket has counted is taken out of it.
  */
 export function due(
@@ -57,17 +63,18 @@ export function due(
   nodes: number,
   windowMs: number,
   nowMs: number,
+  word: number,
   most: number,
-): Account[] {
+): Due {
   const look = lookAt(nowMs);
   const accounts: Account[] = [];
-  eachTouched(table, most, (at) => {
+  const next = eachTouched(table, word, most, (at) => {
     const limit = limitOf(ruleOf(table, at));
     if (limit === undefined) return;
     const account = accountOf(table, at, limit, nodes, windowMs, look);
     if (account !== null) accounts.push(account);
   });
-  return accounts;
+  return { accounts, word: next };
 }
 
 function accountOf(

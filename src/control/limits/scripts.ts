@@ -8,6 +8,8 @@ import { script } from '../redis/script.ts';
 export const WHOLE = 1_000_000;
 /** Numbers a key is asked with. */
 export const FIELDS = 5;
+/** Nodes at a key at most; whoever finds more fields there throws them away. */
+const MOST_NODES = 4096;
 
 /**
  * KEYS: of one hash tag. ARGV: the node, then for each key its burst (ms of the rate), what has passed here since the last time (ms of
@@ -32,11 +34,9 @@ for i, key in ipairs(KEYS) do
   local at = 1 + (i - 1) * ${FIELDS}
   local burst, passed = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local asked, since, ttl = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  local all = redis.pcall('HGETALL', key)
-  if all.err then
-    redis.call('DEL', key)
-    all = {}
-  end
+  local count = redis.pcall('HLEN', key)
+  if type(count) ~= 'number' or count > ${MOST_NODES} then redis.call('DEL', key) end
+  local all = redis.call('HGETALL', key)
   local full, total, nodes, gone = now - since, asked, 1, {}
   for f = 1, #all, 2 do
     local name, value = all[f], all[f + 1]

@@ -3,7 +3,7 @@
 // they have. When Redis has been away for a second, every node takes an even share, by how many there were.
 
 import { randomBytes } from 'node:crypto';
-import { type RateTable, SHUT, TICKS } from '../../core/limit/table.ts';
+import { LEAST_SHARE, type RateTable, SHUT, TICKS } from '../../core/limit/table.ts';
 import type { RateLimitSpec } from '../../core/snapshot.ts';
 import type { RedisLink } from '../redis/link.ts';
 import { type Account, apply, due } from './accounts.ts';
@@ -30,6 +30,8 @@ export class Settler {
   #nodes = 1;
   #answeredMs = Number.NEGATIVE_INFINITY;
   #collectedMs: number;
+  /** Where to go on among the keys that are due. */
+  #word = 0;
   #presentMs = Number.NEGATIVE_INFINITY;
   #isSettling = false;
   #isAway = true;
@@ -88,14 +90,16 @@ export class Settler {
     const nodes = await this.#redis.script<number>('limits-nodes', PRESENT, keys, [this.#me, ttlMs]);
     if (typeof nodes !== 'number') return;
     this.#answeredMs = this.#clock();
-    this.#nodes = Math.max(nodes, 1);
+    this.#nodes = Math.min(Math.max(nodes, 1), LEAST_SHARE);
   }
 
   async #settle(nowMs: number): Promise<void> {
     this.#isSettling = true;
     const windowMs = Math.max(nowMs - this.#collectedMs, 1);
     this.#collectedMs = nowMs;
-    const accounts = due(this.#table, (index) => this.#limits.get(index), this.#nodes, windowMs, nowMs, MOST_KEYS);
+    const limitOf = (index: number) => this.#limits.get(index);
+    const { accounts, word } = due(this.#table, limitOf, this.#nodes, windowMs, nowMs, this.#word, MOST_KEYS);
+    this.#word = word;
     await Promise.all(batchesOf(accounts).map(([shard, batch]) => this.#ask(shard, batch)));
     this.#isSettling = false;
   }

@@ -26,20 +26,25 @@ export function sweep(
   return owing;
 }
 
-/** Calls `visit` with the offset of every bucket that was touched since the last call, `most` at most; the rest is for the next. */
-export function eachTouched(table: RateTable, most: number, visit: (at: number) => void): void {
+/**
+ * Calls `visit` with the offset of every bucket that was touched since the last call, about `most` at most, beginning at `word` of
+ * the bitmap. Gives where the next call is to begin: so everybody's turn comes, however many are touched in between.
+ */
+export function eachTouched(table: RateTable, word: number, most: number, visit: (at: number) => void): number {
   const { touched } = table;
+  let at = word % touched.length;
   let left = most;
-  for (let word = 0; word < touched.length && left > 0; word++) {
-    if (touched[word] === 0) continue;
-    let bits = Atomics.exchange(touched, word, 0);
+  for (let looked = 0; looked < touched.length && left > 0; looked++) {
+    let bits = touched[at] === 0 ? 0 : Atomics.exchange(touched, at, 0);
     while (bits !== 0) {
       const bit = 31 - Math.clz32(bits & -bits);
       bits &= bits - 1;
-      visit((word * 32 + bit) * BUCKET_INTS);
+      visit((at * 32 + bit) * BUCKET_INTS);
       left--;
     }
+    at = (at + 1) % touched.length;
   }
+  return at;
 }
 
 export function ruleOf(table: RateTable, at: number): number {

@@ -71,6 +71,13 @@ describe('what is not ours', () => {
       'other fields',
       (key: string) => redis.client.hset(key, { full: 'nan', 'n:x': 'inf inf', 'n:y': 'abc', z: '', 'n:z': '-5 9e99' }),
     ],
+    [
+      'thousands of fields',
+      async (key: string) => {
+        const fields = Array.from({ length: 20_000 }, (_, i) => [`f${i}`, 'x'] as const);
+        await redis.client.hset(key, Object.fromEntries(fields));
+      },
+    ],
     ['huge numbers', (key: string) => redis.client.hset(key, { full: '1e300', 'n:x': `1e300 ${Date.now() + 1000}` })],
   ])('under the key of a limit does no harm: %s', async (_, spoil) => {
     await spoil('{t}:k');

@@ -150,8 +150,9 @@ describe('control’s looks', () => {
     for (let i = 0; i < 500; i++) table.take(silent, hash.of(`s${i}`).hi, hash.lo, 1000);
     const seen: number[] = [];
     let asked = 0;
+    let word = 0;
     for (let look = 0; look < 100; look++) {
-      eachTouched(table, 10, (at) => {
+      word = eachTouched(table, word, 10, (at) => {
         seen.push(at);
         asked += table.buckets[at + B.ASKED]!;
       });
@@ -160,6 +161,19 @@ describe('control’s looks', () => {
     expect(seen.length).toBe(100);
     expect(asked).toBe(500);
   });
+});
+
+test('a flood of keys that are touched again and again keeps no other from its turn', () => {
+  const rule = rateRule(1, 10, 5, true);
+  const table = tableOf(rule);
+  const hash = new KeyHash();
+  const seen = new Set<number>();
+  let word = 0;
+  for (let look = 0; look < 12; look++) {
+    for (let i = 0; i < 1000; i++) table.take(rule, hash.of(`k${i}`).hi, hash.lo, 1000);
+    word = eachTouched(table, word, 100, (at) => seen.add(at));
+  }
+  expect(seen.size).toBe(1000);
 });
 
 test('keys of a million texts have different names, spread evenly over the table', () => {
