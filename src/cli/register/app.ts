@@ -36,7 +36,9 @@ export class App {
 
   start(): void {
     const [file, ...args] = this.#command as [string, ...string[]];
-    this.#child = spawn(file, args, { stdio: 'inherit' });
+    // Who registers is not the app's business: what breaks into that shall not put endpoints into the pool.
+    const { FERMAT_REGISTER_TOKEN: _, ...env } = process.env;
+    this.#child = spawn(file, args, { stdio: 'inherit', env });
     this.#child.once('error', (error) => {
       this.#complain(`fermat: ${file} cannot be run: ${error.message}`);
       this.#end(CANNOT_RUN);
