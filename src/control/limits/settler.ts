@@ -60,8 +60,18 @@ export class Settler {
 
   /** By index: the limits that are kept over several nodes. */
   install(limits: ReadonlyMap<number, RateLimitSpec>): void {
+    if (this.#limits.size === 0 && limits.size > 0) this.#begin();
     this.#limits = limits;
     this.#force();
+  }
+
+  /** While there were no limits nobody asked Redis: that it has not answered says nothing. */
+  #begin(): void {
+    const nowMs = this.#clock();
+    this.#collectedMs = nowMs;
+    if (!this.#redis.isUp) return;
+    this.#answeredMs = nowMs;
+    this.#isAway = false;
   }
 
   /** To be called every 100 ms. */

@@ -138,4 +138,21 @@ describe.concurrent('1,000/s over four nodes', () => {
       redis.resume();
     }
   });
+
+  test('with redisDown: closed everybody passes from the moment a reload brings the limit, if Redis is there', async () => {
+    await using redis = await startRedis();
+    const node = new Node(redis.url);
+    try {
+      await until(() => !node.settler.isAway, 'Redis to be there');
+      node.settler.install(new Map());
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      node.settler.install(new Map([[1, { ...LIMIT, redisDown: 'closed' }]]));
+      for (let look = 0; look < 50; look++) {
+        expect(node.table.take(RULE, KEY.hi, KEY.lo, nowMs())).toBe(true);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    } finally {
+      node.end();
+    }
+  });
 });
