@@ -127,6 +127,8 @@ export interface OverlaySpec {
   readonly tls: Pick<TlsSpec, 'ca' | 'cert' | 'key'> | null;
   /** Hops are signed with it; null = the certificates alone say who is who. */
   readonly secret: string | null;
+  /** Believed as well; null = none is. */
+  readonly otherSecret: string | null;
   /** Signatures that were seen (core/overlay/replays.ts); null without a secret. */
   readonly replays: SharedArrayBuffer | null;
   /** Endpoints that peers may send requests to, by what a hop calls them → index into `Snapshot.endpoints`. */

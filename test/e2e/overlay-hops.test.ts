@@ -4,7 +4,15 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hopKeyOf } from '../../src/control/overlay/compile.ts';
-import { datedText, hopText, SKEW_MS, signedText, signedValue } from '../../src/core/overlay/hop.ts';
+import {
+  answerText,
+  datedText,
+  hopText,
+  QUESTION_PATH,
+  SKEW_MS,
+  signedText,
+  signedValue,
+} from '../../src/core/overlay/hop.ts';
 import { type Config, type Fermat, poolOf, startFermat } from '../support/fermat.ts';
 import { EchoClient, type EchoServer, startEcho } from '../support/grpc.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
@@ -13,6 +21,8 @@ import { type Answer, get, rawClient } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
 const SECRET = 'a secret that all edges know';
+/** To which they are about to change. */
+const NEXT_SECRET = 'another one, for the next year';
 /** Nobody listens on it. */
 const NOWHERE = 'http://127.0.0.1:9';
 const KEY = hopKeyOf('main', 'e0', '', 'id');
@@ -256,7 +266,13 @@ describe('an edge whose requests are signed', () => {
       node: { id: 'signed' },
       pools: { main: poolOf([origin.url], { probe }) },
       routes: [{ pool: 'main', overlay: 'fastest' }],
-      overlay: { address: '127.0.0.1:0', secret: SECRET, match: 'id', peers: [{ id: 'edge', url: NOWHERE }] },
+      overlay: {
+        address: '127.0.0.1:0',
+        secret: NEXT_SECRET,
+        otherSecret: SECRET,
+        match: 'id',
+        peers: [{ id: 'edge', url: NOWHERE }],
+      },
     });
   });
   afterAll(() => signed?.stop());
@@ -277,6 +293,28 @@ describe('an edge whose requests are signed', () => {
     const again = await knock('/a', fields);
     expect([again.status, again.body.toString()]).toEqual([403, expect.stringContaining('seen before')]);
     expect(origin.requests).toHaveLength(1);
+  });
+
+  it('believes the secret that edges change to, and answers a question with the one that it was asked with', async () => {
+    expect((await knock('/a', hop('/a', Date.now(), NEXT_SECRET))).status).toBe(200);
+    for (const secret of [SECRET, NEXT_SECRET]) {
+      let sealed = '';
+      const question = async (): Promise<Answer> => {
+        const dated = datedText(hopText('edge', 'question', '', ''), Date.now(), `q${Math.random()}`);
+        const text = signedText('signed', 'GET', 'test', QUESTION_PATH, dated);
+        const mac = createHmac('sha256', secret).update(text).digest('base64url');
+        const answer = await knock(QUESTION_PATH, `X-Fermat-Hop: ${signedValue(dated, mac)}\r\n`);
+        const { body } = answer;
+        sealed = createHmac('sha256', secret).update(answerText(mac, body.toString())).digest('base64url');
+        return answer;
+      };
+      let answer: Answer | null = null;
+      await until(async () => {
+        answer = await question();
+        return answer.status === 200;
+      }, 'something to be measured');
+      expect(answer!.field('x-fermat-seal')).toBe(sealed);
+    }
   });
 
   it.each([

@@ -119,7 +119,8 @@ function sourceOf({ dns, directory, kubernetes, consul, registry }: FileDiscover
   }
   if (consul !== undefined) return { kind: 'consul', ...consul };
   if (registry === undefined) throw new TypeError('expected a checked source, got none');
-  return { kind: 'registry', token: registry.token, networks: registry.networks.map((cidr) => parseCidr(cidr)!.text) };
+  const { token, otherToken, networks } = registry;
+  return { kind: 'registry', token, otherToken, networks: networks.map((cidr) => parseCidr(cidr)!.text) };
 }
 
 /** For metrics and people. */

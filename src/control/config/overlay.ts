@@ -17,6 +17,8 @@ export interface OverlayConfig {
   readonly peers: readonly PeerConfig[];
   readonly tls: OverlayTls | null;
   readonly secret: string | null;
+  /** Believed, too. */
+  readonly otherSecret: string | null;
   readonly intervalMs: number;
   readonly match: 'url' | 'id';
 }
@@ -56,6 +58,7 @@ export function overlayOf(
     })),
     tls,
     secret: overlay.secret,
+    otherSecret: overlay.otherSecret,
     intervalMs: parseDuration(overlay.interval)!,
     match: overlay.match,
   };
@@ -107,7 +110,12 @@ export function overlayProblems(root: Tree, nodeId: unknown): Problem[] {
   if (!isOn) return problems;
   const overlay = mapping(root.overlay);
   const isTls = overlay.tls !== null && overlay.tls !== undefined;
-  if (!isTls && (overlay.secret === null || overlay.secret === undefined)) {
+  const isUnsigned = overlay.secret === null || overlay.secret === undefined;
+  if (isUnsigned && overlay.otherSecret !== null && overlay.otherSecret !== undefined) {
+    const what = 'nothing to be signed with';
+    problems.push({ path: ['overlay', 'otherSecret'], what, expected: 'secret beside it', got: 'none' });
+  }
+  if (!isTls && isUnsigned) {
     const expected = 'tls (ca, cert, key), or a secret';
     problems.push({ path: ['overlay'], what: 'nobody could tell a peer from a stranger', expected, got: 'neither' });
   }

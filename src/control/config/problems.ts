@@ -51,6 +51,8 @@ export function gotText(tree: unknown, path: Path): string {
   const key = path.at(-1);
   if (
     key === 'token' ||
+    key === 'otherToken' ||
+    key === 'otherSecret' ||
     key === 'password' ||
     key === 'secret' ||
     key === 'redis' ||

@@ -6,6 +6,10 @@ import type { Config } from './config.ts';
 /** What stands in place of a secret. */
 export const REDACTED = '***';
 
+function hidden(secret: string | null): string | null {
+  return secret === null ? null : REDACTED;
+}
+
 /** Plain data, fit for JSON and YAML. */
 export function redact(config: Config): unknown {
   const { effective } = config;
@@ -26,7 +30,11 @@ export function redact(config: Config): unknown {
     overlay:
       effective.overlay === null
         ? null
-        : { ...effective.overlay, secret: effective.overlay.secret === null ? null : REDACTED },
+        : {
+            ...effective.overlay,
+            secret: hidden(effective.overlay.secret),
+            otherSecret: hidden(effective.overlay.otherSecret),
+          },
     admin: { ...effective.admin, token: effective.admin.token === null ? null : REDACTED },
   };
 }
@@ -39,14 +47,15 @@ function withoutTokens({
   return {
     ...rest,
     ...(consul === undefined ? {} : { consul: { ...consul, token: consul.token === null ? null : REDACTED } }),
-    ...(registry === undefined ? {} : { registry: { ...registry, token: REDACTED } }),
+    ...(registry === undefined
+      ? {}
+      : { registry: { ...registry, token: REDACTED, otherToken: hidden(registry.otherToken) } }),
   };
 }
 
 function withoutSecrets(redis: Config['effective']['state']['redis']): unknown {
   if (redis === null) return null;
   if (typeof redis === 'string') return withoutUserinfo(redis);
-  const hidden = (secret: string | null): string | null => (secret === null ? null : REDACTED);
   const { url, password, sentinel } = redis;
   return {
     ...redis,

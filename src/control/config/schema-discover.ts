@@ -92,11 +92,17 @@ const consul = z
     'A service of Consul’s catalogue, by blocking queries; metadata: fermat-region, -weight, -capacity, -egress, -id',
   );
 
+const registerToken = text('at least 16 visible ASCII characters', (value) =>
+  /^[\x21-\x7e]{16,1024}$/.test(value) ? null : 'not a token, or too short a one',
+);
+
 const registry = z
   .strictObject({
-    token: text('at least 16 visible ASCII characters', (value) =>
-      /^[\x21-\x7e]{16,1024}$/.test(value) ? null : 'not a token, or too short a one',
-    ).describe('Key of the signatures; `fermat register` has it from FERMAT_REGISTER_TOKEN'),
+    token: registerToken.describe('Key of the signatures; `fermat register` has it from FERMAT_REGISTER_TOKEN'),
+    otherToken: registerToken
+      .nullable()
+      .default(null)
+      .describe('As good as `token`, while apps change from one to another'),
     networks: z
       .array(text('a network such as 10.0.0.0/8', (value) => (parseCidr(value) === null ? 'not a CIDR' : null)))
       .default([])

@@ -19,6 +19,8 @@ const peer = z.strictObject({
     .describe('Price of what it sends back; counted on top of the endpoint’s own'),
 });
 
+const secret = text('at least 16 characters that all edges know', (value) => (value.length < 16 ? 'too short' : null));
+
 export const overlay = z
   .strictObject({
     address: text('host:port or :port', (value) =>
@@ -34,10 +36,11 @@ export const overlay = z
       .nullable()
       .default(null)
       .describe('Mutual TLS between edges; null = plain connections and signed headers: for private networks'),
-    secret: text('at least 16 characters that all edges know', (value) => (value.length < 16 ? 'too short' : null))
+    secret: secret.nullable().default(null).describe('Signs what edges ask of each other; required without TLS'),
+    otherSecret: secret
       .nullable()
       .default(null)
-      .describe('Signs what edges ask of each other; required without TLS'),
+      .describe('Believed as well as `secret`, while edges change from one to another; nothing is signed with it'),
     interval: duration().default('1s').describe('How often each peer is asked for what it measured'),
     match: z
       .enum(['url', 'id'])

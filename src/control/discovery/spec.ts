@@ -55,8 +55,9 @@ export interface ConsulSpec {
 /** Endpoints that register themselves. */
 export interface RegistrySpec {
   readonly kind: 'registry';
-  /** Key of the signatures. */
+  /** Keys of the signatures: either is good; null = there is but one. */
   readonly token: string;
+  readonly otherToken: string | null;
   /** CIDRs that addresses must be in; empty = any. */
   readonly networks: readonly string[];
 }

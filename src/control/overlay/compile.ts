@@ -110,13 +110,14 @@ export function overlaySpec(
       served[hopKeyOf(pools[pool]!.name, endpoint.id, endpoint.url, overlay.match)] = first[pool]! + member;
     });
   }
-  const { tls, secret } = overlay;
+  const { tls, secret, otherSecret } = overlay;
   return {
     listener: OVERLAY_LISTENER,
     self: config.node.id,
     peers: overlay.peers.map(({ id }) => id),
     tls: tls === null ? null : { ca: tls.ca, cert: tls.cert, key: tls.key },
     secret,
+    otherSecret,
     replays: secret === null ? null : (replays ?? newReplays()),
     served,
     routeUid: routes.uidOf('overlay'),

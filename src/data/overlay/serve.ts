@@ -33,11 +33,12 @@ export function begin(ex: Exchange, overlay: OverlayRuntime, nowMs: number): voi
   if (refusal !== null) return tellUnsent(ex, refusal);
   const { method, authority, path: target } = head;
   const asked = { method, authority, target, names: peer.tls === null ? null : peer.tls.clientNames };
-  const { hop, why } = overlay.trust.judge(hopOf(head), asked, Date.now());
-  if (why !== null) return tellUnsent(ex, strangerOf(why));
+  const judged = overlay.trust.judge(hopOf(head), asked, Date.now());
+  if (judged.why !== null) return tellUnsent(ex, strangerOf(judged.why));
+  const { hop } = judged;
   if (hop.key === QUESTION_KEY) {
     if (target !== QUESTION_PATH || method !== 'GET') return tellUnsent(ex, strangerOf('no hop'));
-    return answer(ex, overlay.trust.seal(hop, plane.measured?.text ?? ''), nowMs);
+    return answer(ex, overlay.trust.seal(judged, plane.measured?.text ?? ''), nowMs);
   }
   const served = overlay.served.get(hop.key);
   if (served === undefined) return tellUnsent(ex, NOT_HERE);

@@ -18,10 +18,13 @@ export type Distrust =
 
 export interface Believed {
   readonly hop: Hop;
+  /** What it was signed with; null = its certificate was enough. */
+  readonly secret: string | null;
   readonly why: null;
 }
 export interface Disbelieved {
   readonly hop: null;
+  readonly secret: null;
   readonly why: Distrust;
 }
 
@@ -38,13 +41,14 @@ export interface Asked {
 export class Trust {
   readonly #self: string;
   readonly #peers: ReadonlySet<string>;
-  readonly #secret: string | null;
+  /** Any of them is good; empty = certificates are enough. */
+  readonly #secrets: readonly string[];
   readonly #replays: Replays | null;
 
-  constructor({ self, peers, secret, replays }: OverlaySpec) {
+  constructor({ self, peers, secret, otherSecret, replays }: OverlaySpec) {
     this.#self = self;
     this.#peers = new Set(peers);
-    this.#secret = secret;
+    this.#secrets = [secret, otherSecret].filter((one) => one !== null);
     this.#replays = replays === null ? null : new Replays(replays);
   }
 
@@ -54,30 +58,34 @@ export class Trust {
     if (hop === null) return no('no hop');
     if (!this.#peers.has(hop.from)) return no('not a peer');
     if (asked.names !== null && !asked.names.includes(hop.from.toLowerCase())) return no('not its certificate');
-    if (this.#secret === null) return { hop, why: null };
+    if (this.#replays === null) return { hop, secret: null, why: null };
     const text = signedText(this.#self, asked.method, asked.authority, asked.target, hop.text);
-    const wanted = createHmac('sha256', this.#secret).update(text).digest();
     const given = Buffer.from(hop.mac, 'base64url');
-    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return no('bad signature');
+    const secret = this.#secrets.find((one) => isMac(given, one, text));
+    if (secret === undefined) return no('bad signature');
     if (Math.abs(nowMs - hop.atMs) > SKEW_MS) return no('late');
-    switch (this.#replays!.see(wanted.readBigInt64LE(0), hop.atMs)) {
+    switch (this.#replays.see(given.readBigInt64LE(0), hop.atMs)) {
       case SEEN.AGAIN:
         return no('seen before');
       case SEEN.FULL:
         return no('busy');
     }
-    return { hop, why: null };
+    return { hop, secret, why: null };
   }
 
   /** What goes with an answer to a question, so that nobody can put another in its place; '' = the certificate is enough. */
-  seal({ mac }: Hop, body: string): string {
-    if (this.#secret === null) return '';
-    return createHmac('sha256', this.#secret).update(answerText(mac, body)).digest('base64url');
+  seal({ hop, secret }: Believed, body: string): string {
+    return secret === null ? '' : createHmac('sha256', secret).update(answerText(hop.mac, body)).digest('base64url');
   }
 }
 
+function isMac(given: Buffer, secret: string, text: string): boolean {
+  const wanted = createHmac('sha256', secret).update(text).digest();
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
 function no(why: Distrust): Disbelieved {
-  return { hop: null, why };
+  return { hop: null, secret: null, why };
 }
 
 /** Differs between all workers and processes; a count follows. */

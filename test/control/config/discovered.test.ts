@@ -135,5 +135,5 @@ test('tokens are redacted where the configuration is shown', () => {
   );
   const shown = JSON.stringify(redact(config));
   expect(shown).not.toContain('0123456789abcdefg');
-  expect(shown).toContain('"registry":{"token":"***","networks":[]}');
+  expect(shown).toContain('"registry":{"token":"***","otherToken":null,"networks":[]}');
 });

@@ -109,7 +109,7 @@ test('only a directory may lead to a socket of this machine', () => {
 });
 
 test('with networks, addresses outside and names are refused', () => {
-  const spec = specOf({ kind: 'registry', token: 'x', networks: ['10.0.0.0/8', 'fd00::/8'] });
+  const spec = specOf({ kind: 'registry', token: 'x', otherToken: null, networks: ['10.0.0.0/8', 'fd00::/8'] });
   const urls = ['http://10.1.2.3:80', 'http://[fd00::1]:80', 'http://169.254.169.254', 'http://web'];
   const { endpoints, problems } = judge(
     urls.map((url) => entry({ url })),

@@ -63,6 +63,21 @@ describe('a registration', () => {
     expect(sink.answers).toEqual([[{ at: URL_A, endpoint: { url: URL_A, region: 'aws:eu-central-1' } }]]);
   });
 
+  test('may be signed with the other token while apps change over, and with no third one', () => {
+    const { desk } = counter();
+    const spec = specOf({ ...REGISTRY, otherToken: 'fedcba9876543210' } as typeof REGISTRY);
+    const say = (token: string, atMs: number) => {
+      const body = JSON.stringify({ url: URL_A });
+      const path = '/api/v1/register/shop';
+      const signature = signatureOf(token, { method: 'POST', path, atMs, body });
+      const request = { method: 'POST', path, timestamp: String(atMs), signature, body };
+      return take(request, () => ({ ...desk, spec }), { nowMs: 0, wallMs: WALL_MS });
+    };
+    expect(say(TOKEN, WALL_MS)).toMatchObject({ url: URL_A });
+    expect(say('fedcba9876543210', WALL_MS + 1)).toMatchObject({ url: URL_A });
+    expect(say('a third one of them', WALL_MS + 2)).toMatchObject({ status: 401 });
+  });
+
   test('again with the same words tells nobody anything, with others it does', async () => {
     const { say, sink } = counter();
     say('register', { url: URL_A });

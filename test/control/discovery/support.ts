@@ -42,7 +42,7 @@ export function specOf(from: SourceSpec, more: Partial<DiscoverSpec> = {}): Disc
 }
 
 export const DIRECTORY: SourceSpec = { kind: 'directory', path: '/nowhere' };
-export const REGISTRY: SourceSpec = { kind: 'registry', token: '0123456789abcdef', networks: [] };
+export const REGISTRY: SourceSpec = { kind: 'registry', token: '0123456789abcdef', otherToken: null, networks: [] };
 
 /** The last answer is these, in any order. */
 export function untilTold(sink: Remembering, urls: readonly string[]): Promise<unknown> {

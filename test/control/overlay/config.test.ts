@@ -57,13 +57,18 @@ describe('overlay in the configuration', () => {
   });
 
   it('does not show its secret', () => {
-    const loaded = load({ address: ':7443', secret: SECRET });
+    const loaded = load({ address: ':7443', secret: SECRET, otherSecret: `other ${SECRET}` });
     expect(loaded.ok && JSON.stringify(redact(loaded.config))).not.toContain(SECRET);
     expect(problems({ address: ':7443', secret: 'short' })).toContain('overlay.secret: too short');
     expect(problems({ address: ':7443', secret: 'short' })).not.toContain('"short"');
   });
 
   it.each([
+    [
+      'a secret that signs nothing',
+      { address: ':7443', tls, otherSecret: SECRET },
+      'overlay.otherSecret: nothing to be signed with',
+    ],
     ['neither TLS nor a secret', { address: ':7443' }, 'overlay: nobody could tell a peer from a stranger'],
     ['this node as its own peer', { address: ':7443', tls, peers: [{ ...peer, id: 'edge-a' }] }, 'this node itself'],
     ['a peer twice', { address: ':7443', tls, peers: [peer, peer] }, 'overlay.peers[1].id: peer id used twice'],
