@@ -4,7 +4,7 @@
 // buckets in 5 MiB, eight to a set; a full set gives up the bucket that owes least. Forgetting one lets a key begin anew, never
 // turns anybody away.
 //
-//   header │ limits: ticks per ms │ limits: intervals │ bits: touched since the last look │ buckets, 32 bytes each
+//   header │ limits: ticks per ms │ limits: intervals │ bits: touched since the last look │ sets: locks │ buckets, 32 bytes each
 //
 // The clock of a limit ticks TICKS times a request, so an interval is TICKS whatever the rate, and longer where this node has only
 // a share of it. It wraps: at a million a second after 16 s, half of which may be owed; control frees what is over (sweep.ts).
@@ -45,8 +45,14 @@ const HEADER_INTS = 16;
 const AT_SPEEDS = HEADER_INTS * 4;
 const AT_FORCED = AT_SPEEDS + MAX_RATE_RULES * 8;
 const AT_TOUCHED = AT_FORCED + MAX_RATE_RULES * 4;
-const AT_BUCKETS = AT_TOUCHED + BUCKETS / 8;
+const AT_LOCKS = AT_TOUCHED + BUCKETS / 8;
+const AT_BUCKETS = AT_LOCKS + SETS * 4;
 const BYTES = AT_BUCKETS + BUCKETS * BUCKET_INTS * 4;
+
+/** Looks at a lock, some µs together: then its holder has been stopped in the middle, and is not waited for. */
+const LOOKS = 2000;
+/** Places that were gone when they were to be taken: control frees some at the same time. */
+const TRIES = 4;
 
 /** In place of an interval: nobody is let through. */
 export const SHUT = -1;
@@ -78,6 +84,7 @@ export class RateTable {
   readonly #header: Int32Array;
   readonly #speeds: Float64Array;
   readonly #forced: Int32Array;
+  readonly #locks: Int32Array;
   /** Of the last `take`: ms until it would be let through (0 = it was), requests left now, ms until the bucket is full. */
   waitMs = 0;
   left = 0;
@@ -90,6 +97,7 @@ export class RateTable {
     this.#speeds = new Float64Array(buffer, AT_SPEEDS, MAX_RATE_RULES);
     this.#forced = new Int32Array(buffer, AT_FORCED, MAX_RATE_RULES);
     this.touched = new Int32Array(buffer, AT_TOUCHED, BUCKETS / 32);
+    this.#locks = new Int32Array(buffer, AT_LOCKS, SETS);
     this.buckets = new Int32Array(buffer, AT_BUCKETS, BUCKETS * BUCKET_INTS);
   }
 
@@ -174,17 +182,26 @@ export class RateTable {
   }
 
   #find(rule: RateRule, hi: number, lo: number, now: number, nowMs: number): number {
+    const at = this.find(hi, lo);
+    return at < 0 ? this.#add(rule, hi, lo, now, nowMs) : at;
+  }
+
+  /** One worker at a time adds to a set, or two that see a key for the first time at once would each give it a bucket. */
+  #add(rule: RateRule, hi: number, lo: number, now: number, nowMs: number): number {
+    const set = setOf(hi, lo) / (WAYS * BUCKET_INTS);
+    let isOurs = false;
+    for (let look = 0; look < LOOKS && !isOurs; look++) isOurs = Atomics.compareExchange(this.#locks, set, 0, 1) === 0;
+    let at = this.find(hi, lo);
+    for (let tries = 0; tries < TRIES && at < 0; tries++) at = this.#occupy(rule, hi, lo, now, nowMs);
+    if (isOurs) Atomics.store(this.#locks, set, 0);
+    return at;
+  }
+
+  #occupy(rule: RateRule, hi: number, lo: number, now: number, nowMs: number): number {
     const { buckets } = this;
-    const first = setOf(hi, lo);
-    for (let way = 0; way < WAYS; way++) {
-      const at = first + way * BUCKET_INTS;
-      if (buckets[at] === hi && buckets[at + B.LO] === lo) return at;
-    }
-    const at = this.#leastOwing(first, nowMs);
+    const at = this.#leastOwing(setOf(hi, lo), nowMs);
     const before = Atomics.load(buckets, at + B.HI);
-    // Another worker was quicker, most likely with the same key.
-    if (before === TAKEN || Atomics.compareExchange(buckets, at + B.HI, before, TAKEN) !== before)
-      return this.find(hi, lo);
+    if (before === TAKEN || Atomics.compareExchange(buckets, at + B.HI, before, TAKEN) !== before) return -1;
     buckets[at + B.LO] = lo;
     buckets[at + B.INTERVAL] = 0;
     buckets[at + B.ASKED] = 0;

@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { KeyHash } from '../../../src/core/key-hash.ts';
 import { eachTouched, sweep } from '../../../src/core/limit/sweep.ts';
@@ -174,6 +175,22 @@ test('a flood of keys that are touched again and again keeps no other from its t
     word = eachTouched(table, word, 100, (at) => seen.add(at));
   }
   expect(seen.size).toBe(1000);
+});
+
+test('two workers that see a key for the first time at once take from one bucket', async () => {
+  const keys = 3000;
+  const buffer = newRateTable();
+  new RateTable(buffer).setRule(rateRule(1, 1 / 3600, 1, false));
+  const meeting = new SharedArrayBuffer(4 + keys * 4);
+  const workerData = { buffer, meeting, keys, untilMs: Date.now() + 2000 };
+  const racer = new URL('../../support/rate-racer.ts', import.meta.url);
+  const ends = [1, 2].map(() => new Promise((resolve) => new Worker(racer, { workerData }).once('exit', resolve)));
+  await Promise.all(ends);
+  const passed = [...new Int32Array(meeting, 4)];
+  const asked = passed.filter((count) => count > 0).length;
+  expect(asked).toBeGreaterThan(10);
+  // One that is stopped by the kernel in the middle is not waited for.
+  expect(passed.filter((count) => count > 1).length).toBeLessThan(Math.max(asked / 20, 3));
 });
 
 test('keys of a million texts have different names, spread evenly over the table', () => {
