@@ -67,15 +67,20 @@ export function move(keys: readonly string[], flags: MoveFlags): Promise<ExitCod
   );
 }
 
-/** Lines of `KEY PLACE`, with blanks, a tab or a comma between; `#` begins a comment. */
+/**
+ * Lines of `KEY PLACE`, with blanks, a tab or a comma between; `#` begins a comment. A file without any makes a directory that
+ * is there, and empty.
+ */
 export function load(file: string, flags: LocalityFlags): Promise<ExitCode> {
   return all(
     changes(linesOf(file), (line, number) => {
-      const match = /^(.*\S)[\s,]+(\S+)$/.exec(line);
+      // As `list` prints it: a key may hold and end with anything but a tab.
+      const match = /^([^\t]+)\t(\S+)$/.exec(line) ?? /^(.*[^\s,])[\s,]+(\S+)$/.exec(line);
       if (match === null) throw new CliError(`${file}:${number}: expected KEY PLACE, got ${JSON.stringify(line)}`);
-      return { key: match[1]!.replace(/,$/, ''), to: match[2]! };
+      return { key: match[1]!, to: match[2]! };
     }),
     flags,
+    true,
   );
 }
 
@@ -96,10 +101,15 @@ export async function list(flags: LocalityFlags & { readonly at?: string }): Pro
   return EXIT.OK;
 }
 
-async function all(changes: AsyncIterable<Change>, flags: LocalityFlags): Promise<ExitCode> {
+async function all(changes: AsyncIterable<Change>, flags: LocalityFlags, isEmptyToo = false): Promise<ExitCode> {
   const client = await AdminClient.open(flags);
   const told = new Tally(flags.json === true);
-  for await (const batch of portions(changes)) told.add(await send(client, flags, batch), batch);
+  let isNothing = true;
+  for await (const batch of portions(changes)) {
+    isNothing = false;
+    told.add(await send(client, flags, batch), batch);
+  }
+  if (isNothing && isEmptyToo) told.add(await send(client, flags, []), []);
   return told.end();
 }
 

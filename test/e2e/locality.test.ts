@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DirectoryView } from '../../src/control/locality/localities.ts';
 import type { EndpointView, Explanation } from '../../src/control/types.ts';
 import type { Cluster } from '../support/cluster.ts';
-import { spawnFermat, withDefaults } from '../support/fermat.ts';
+import { runFermat, spawnFermat, withDefaults } from '../support/fermat.ts';
 import { Askers, fileOf, locality, REGIONS, startPlaced, tenantLines } from '../support/tenants.ts';
 import { until } from '../support/until.ts';
 
@@ -167,8 +167,17 @@ it('a node that knows no place yet is not ready, and sends nobody anywhere', asy
       'fermat; error=destination_unavailable; details="locality: no directory"',
     ]);
     expect(await fermat.metric('fermat_selections_total')).toBe(0); // refused is not sent all the same
-    await cluster.redis.client.set('fermat:{locality-other}:epoch', 'first');
+    // Nobody has any data yet, and says so.
+    const asked = (...args: string[]) => runFermat(['locality', ...args, '--admin', `127.0.0.1:${fermat.adminPort}`]);
+    const made = await asked('import', '/dev/null');
+    expect([made.code, made.stdout]).toEqual([0, '0 done (version 0)\n']);
     await until(async () => (await fermat.admin('/readyz')).status === 200, 'it to be ready', 10_000);
+    // What `list` prints can be imported as it is.
+    expect((await asked('set', 'odd, key,', '--to', PARIS)).code).toBe(0);
+    const listed = (await asked('list')).stdout;
+    expect(listed).toBe(`odd, key,\t${PARIS}\n`);
+    const again = await asked('import', fileOf(cluster, 'again', listed), '--json');
+    expect(JSON.parse(again.stdout)).toEqual({ done: 1, failed: 0, version: 1 });
   } finally {
     await fermat.stop();
   }

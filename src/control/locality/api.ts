@@ -102,11 +102,11 @@ export class LocalityApi {
   }
 }
 
-/** The changes, or in words what is wrong with them. */
+/** The changes, or in words what is wrong with them. None at all: the directory is to be there, if need be empty. */
 function changesOf(body: unknown): Change[] | string {
   const list = typeof body === 'object' && body !== null ? (body as { changes?: unknown }).changes : undefined;
-  if (!Array.isArray(list) || list.length === 0 || list.length > MOST_CHANGES) {
-    return `changes: expected a list of 1 to ${MOST_CHANGES}`;
+  if (!Array.isArray(list) || list.length > MOST_CHANGES) {
+    return `changes: expected a list of at most ${MOST_CHANGES}`;
   }
   const changes: Change[] = [];
   for (const [i, item] of list.entries()) {
