@@ -137,11 +137,15 @@ export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   failed(ex, connectOutcomeOf(reason), CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
 }
 
-/** The edge that was to send the request on has not: it is as if nobody had been there. */
-export function unsent(ex: Exchange): void {
+/**
+ * The edge that was to send the request on has not: it is as if nobody had been there. What it finds wrong with the request
+ * (400 to 499, but for who asks) is tried elsewhere, too, and not held against it: else a few large requests could shut the way.
+ */
+export function unsent(ex: Exchange, status: number): void {
   ex.up?.abort();
   ex.up = null;
-  failed(ex, OUTCOME.CONNECT_FAILED, PROBLEM.relayFailed, RETRY_CAUSE.CONNECT);
+  const isOfRequest = status < 500 && status !== 403;
+  failed(ex, isOfRequest ? OUTCOME.CLIENT_GONE : OUTCOME.CONNECT_FAILED, PROBLEM.relayFailed, RETRY_CAUSE.CONNECT);
 }
 
 /**

@@ -30,7 +30,7 @@ export function head(ex: Exchange, answer: ResponseHead): void {
   if (status < 200) return interim(ex, answer);
   // To an extended CONNECT any 2xx says that the tunnel is there (RFC 8441, 5), and this endpoint did not switch.
   if (ex.head.isExtendedConnect && status < 300) return answeredBadly(ex);
-  if (status >= 400 && ex.books.endpoint!.via !== undefined && isUnsent(answer)) return unsent(ex);
+  if (status >= 400 && ex.books.endpoint!.via !== undefined && isUnsent(answer)) return unsent(ex, status);
   const pool = ex.pool!;
   const route = ex.route!;
   ex.books.firstByteMs = ex.plane.wheel.nowMs;

@@ -1,6 +1,7 @@
 // The requests of an HTTP/1.1 connection as they come in: heads and bodies, and those that cannot be understood. Functions over
 // the connection, which owns the state (server.ts); each gives where to read on, or -1 when the chunk holds no more for now.
 
+import { UNSENT_FIELD, UNSENT_VALUE } from '../../core/overlay/hop.ts';
 import { BODY } from '../../wire/body.ts';
 import { faultOf } from '../../wire/fault.ts';
 import type { Fields } from '../../wire/fields.ts';
@@ -13,6 +14,8 @@ import { PHASE, type ServerConnection } from './server.ts';
 
 /** What is read of a body after an endpoint has answered early, so that the connection can go on. */
 export const MAX_LEFTOVER_BYTES = 256 * 1024;
+
+const UNSENT_LINE = `${UNSENT_FIELD}: ${UNSENT_VALUE}\r\n`;
 
 /** Bytes of a connection that may yet turn out to speak HTTP/2. */
 export function readFirst(it: ServerConnection, chunk: Buffer, onPreface: Preface): void {
@@ -110,7 +113,9 @@ export function refuse(it: ServerConnection, problem: Problem): void {
   it.answer.isHeadRequest = false;
   it.plane.countRefusal(problem.status);
   const { fields, body } = renderProblem(problem, false);
-  it.reply(problem.status, fields, body);
+  // What an edge adds to a request may be what is too much here, and is not on another way.
+  const isOfPeer = it.plane.generation.overlay?.spec.listener === it.peer.listener;
+  it.reply(problem.status, isOfPeer ? fields + UNSENT_LINE : fields, body);
 }
 
 /** Between two requests: the next one may come, or the connection has had its time. */
