@@ -1,4 +1,6 @@
-// Small numbers for names, where a table in shared memory has room for few: what is not named any more gives its number away.
+// Numbers that stand for names: for ever in metrics; where a table in shared memory has room for few, as long as they are named.
+
+import { OTHER } from '../core/cells.ts';
 
 /**
  * Names and small numbers for them, of which there are few: those that a configuration does not name any more are given away
@@ -35,5 +37,26 @@ export class Numbers {
       return number;
     }
     throw new RangeError(`expected at most ${this.#most} names at once`);
+  }
+}
+
+/** Names and the numbers that stand for them in metrics, for as long as the process lives. After OTHER - 1 names, the rest are OTHER. */
+export class NameList {
+  readonly #names: string[] = [];
+  readonly #uids = new Map<string, number>();
+
+  /** The live list: grows, never changes. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  uidOf(name: string): number {
+    const known = this.#uids.get(name);
+    if (known !== undefined) return known;
+    const uid = this.#names.length;
+    if (uid >= OTHER) return OTHER;
+    this.#names.push(name);
+    this.#uids.set(name, uid);
+    return uid;
   }
 }

@@ -1,17 +1,13 @@
 // From a Config to a Snapshot, keeping identities: an endpoint that stays keeps its slot and generation over any number of
 // reloads, and what was ever named keeps its uid. Slots are few and reused, uids are many and never: statistics live by slot,
-// metrics by uid. The one writer of both; nothing here is known to the workers.
+// metrics by uid (slots.ts, numbers.ts; rows.ts says what is picked from). Nothing here is known to the workers.
 
-import { OTHER } from '../core/cells.ts';
 import { MAX_RATE_RULES } from '../core/limit/table.ts';
 import {
   type EndpointSpec,
   type LatLon,
-  type LocalitySpec,
   MAX_LANES,
-  MAX_SLOTS,
   NONE,
-  type OverlayMode,
   type PoolSpec,
   type RateLimitSpec,
   type RouteSpec,
@@ -20,18 +16,11 @@ import {
 } from '../core/snapshot.ts';
 import { newTable, shapeOf } from '../core/table.ts';
 import type { Config, EndpointConfig, PoolConfig, RateLimitConfig, RouteConfig } from './config/config.ts';
-import { isInside, isPlacedByGeo, residencyOf } from './config/residency.ts';
-import { isAt, PLACES, placeNumber } from './locality/places.ts';
-import { Numbers } from './numbers.ts';
-import {
-  isPeerInside,
-  modeOf,
-  overlayListener,
-  overlaySpec,
-  type Relay,
-  relayEndpoint,
-  relaysOf,
-} from './overlay/compile.ts';
+import { isPlacedByGeo } from './config/residency.ts';
+import { NameList, Numbers } from './numbers.ts';
+import { modeOf, overlayListener, overlaySpec, type Relay, relayEndpoint, relaysOf } from './overlay/compile.ts';
+import { localityOf, Rows } from './rows.ts';
+import { type Assigned, Slots } from './slots.ts';
 import type { ProbeSpec } from './types.ts';
 
 /** uid → name. Append-only: a name stands at the same index in every later list. */
@@ -58,14 +47,6 @@ export interface RegistryOptions {
   readonly locate?: (ip: string) => LatLon | null;
   /** Country of an address by GeoIP, for the same ones: residency rules ask for it. */
   readonly countryOf?: (ip: string) => string | null;
-}
-
-/** A slot is free (`key` null), held (`leftAt` null), or left by its endpoint and waiting for the workers. */
-interface Slot {
-  key: string | null;
-  generation: number;
-  /** The first version without the endpoint. */
-  leftAt: number | null;
 }
 
 export class Registry {
@@ -204,69 +185,6 @@ export class Registry {
   }
 }
 
-/**
- * Snapshot.rows: every pool as a whole, then one for each pool, residency, place and use of other edges that a route asks for. Paths
- * over other edges stand behind all endpoints of their pool, in rows of routes that want them and in no other.
- */
-class Rows {
-  readonly specs: RowSpec[];
-  readonly #pools: readonly PoolConfig[];
-  readonly #relays: readonly Relay[];
-  readonly #countryOf: (ip: string) => string | null;
-  readonly #known = new Map<string, number>();
-
-  constructor(pools: readonly PoolConfig[], relays: readonly Relay[], countryOf: (ip: string) => string | null) {
-    this.#pools = pools;
-    this.#relays = relays;
-    this.#countryOf = countryOf;
-    this.specs = pools.map(({ endpoints }, pool) => ({ pool, members: endpoints.map((_, i) => i), residency: [] }));
-  }
-
-  /** Index of the row of a pool's endpoints that are inside, and at the place; routes that ask for the same set share it. */
-  of(pool: number, written: readonly string[], overlay: OverlayMode, place: string | null = null): number {
-    if (written.length === 0 && overlay === 'off' && place === null) return pool;
-    const residency = residencyOf(written);
-    const key = `${pool} ${overlay} ${residency.join()} ${place ?? ''}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const all = this.#pools[pool]!.endpoints;
-    const isIn = (i: number) =>
-      (place === null || isAt(all[i]!.region, place)) &&
-      (residency.length === 0 || isInside(placedOf(all[i]!), residency, this.#countryOf));
-    const direct = all.map((_, i) => i).filter(isIn);
-    const relays = this.#relays.filter((relay) => relay.pool === pool);
-    const over = relays.flatMap(({ member, peer }, i) => {
-      const mayPass = overlay !== 'off' && isIn(member) && isPeerInside(peer, residency, this.#countryOf);
-      return mayPass ? [all.length + i] : [];
-    });
-    this.#known.set(key, this.specs.length);
-    const members = [...direct, ...over];
-    const more = { ...(overlay !== 'off' && { overlay }), ...(place !== null && { place }) };
-    return this.specs.push({ pool, members, residency, ...more }) - 1;
-  }
-
-  /** Regions that endpoints of the pool are in, and their clouds. */
-  placesOf(pool: number): Set<string> {
-    const regions = this.#pools[pool]!.endpoints.flatMap(({ region }) => (region === null ? [] : [region]));
-    return new Set(regions.flatMap((region) => [region, region.slice(0, region.indexOf(':'))]));
-  }
-}
-
-/** A row for every place where the pool has endpoints. */
-function localityOf(route: RouteConfig, pool: number, rows: Rows): LocalitySpec | null {
-  const { locality, residency } = route;
-  if (locality === null || pool === NONE) return null;
-  const { unknown, ...spec } = locality;
-  const rowAt = (place: string) => rows.of(pool, residency, modeOf(route), place);
-  const byPlace = new Array<number>(PLACES).fill(NONE);
-  for (const place of rows.placesOf(pool)) byPlace[placeNumber(place)] = rowAt(place);
-  return { ...spec, rows: byPlace, unknownRow: unknown === null ? NONE : rowAt(unknown) };
-}
-
-function placedOf({ region, location, host }: EndpointConfig) {
-  return { region, hasLocation: location !== null, host };
-}
-
 /** What only GeoIP could tell, and so `validate` could not. */
 function warningsOf(routes: readonly RouteSpec[], rows: readonly RowSpec[]): string[] {
   return routes
@@ -301,78 +219,4 @@ function keyOf(pool: PoolConfig, endpoint: EndpointConfig): string {
   const { via, host, port } = endpoint;
   const way = via === undefined ? '' : `\0${via.key} ${host} ${port}`;
   return `${pool.name}\0${endpoint.id}\0${endpoint.url}${way}`;
-}
-
-interface Assigned {
-  readonly slot: number;
-  readonly generation: number;
-}
-
-class Slots {
-  /** By slot; as long as the highest slot ever used. */
-  readonly #slots: Slot[] = [];
-
-  /** Slots for exactly these endpoints, in order; whoever had one and is not among them leaves at `version`. */
-  assign(keys: readonly string[], version: number): Assigned[] {
-    const known = new Map<string, number>();
-    for (const [i, { key }] of this.#slots.entries()) if (key !== null) known.set(key, i);
-    const newcomers = keys.reduce((n, key) => (known.has(key) ? n : n + 1), 0);
-    const room = MAX_SLOTS - known.size;
-    if (newcomers > room) {
-      throw new RangeError(
-        `expected at most ${room} new endpoints while older ones are still in use, got ${newcomers}`,
-      );
-    }
-    const wanted = new Set(keys);
-    for (const slot of this.#slots) {
-      if (slot.key !== null && slot.leftAt === null && !wanted.has(slot.key)) slot.leftAt = version;
-    }
-    let from = 0;
-    return keys.map((key) => {
-      let at = known.get(key);
-      if (at === undefined) at = from = this.#take(key, from);
-      const slot = this.#slots[at]!;
-      // Back before anybody else had it: exchanges still out there are this endpoint's own.
-      slot.leftAt = null;
-      return { slot: at, generation: slot.generation };
-    });
-  }
-
-  release(version: number): void {
-    for (const slot of this.#slots) {
-      if (slot.leftAt === null || slot.leftAt > version) continue;
-      slot.key = null;
-      slot.leftAt = null;
-    }
-  }
-
-  /** The lowest free slot from `from` on; small numbers keep the table small. */
-  #take(key: string, from: number): number {
-    let at = from;
-    while (at < this.#slots.length && this.#slots[at]!.key !== null) at++;
-    const generation = (this.#slots[at]?.generation ?? 0) + 1;
-    this.#slots[at] = { key, generation, leftAt: null };
-    return at;
-  }
-}
-
-/** Names and the numbers that stand for them in metrics. After OTHER - 1 names, the rest are OTHER. */
-class NameList {
-  readonly #names: string[] = [];
-  readonly #uids = new Map<string, number>();
-
-  /** The live list: grows, never changes. */
-  get names(): readonly string[] {
-    return this.#names;
-  }
-
-  uidOf(name: string): number {
-    const known = this.#uids.get(name);
-    if (known !== undefined) return known;
-    const uid = this.#names.length;
-    if (uid >= OTHER) return OTHER;
-    this.#names.push(name);
-    this.#uids.set(name, uid);
-    return uid;
-  }
 }
