@@ -14,6 +14,7 @@ import type { Peer } from '../sides.ts';
 import { Gap } from './gap.ts';
 import { CONNECTION_WINDOW_BYTES } from './inflow.ts';
 import { COST, EARNED } from './patience.ts';
+import { Pending } from './pending.ts';
 import { ServerStream } from './server-stream.ts';
 import { H2Session } from './session.ts';
 import { STREAM_WINDOW_BYTES } from './stream.ts';
@@ -31,9 +32,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
   readonly peer: Peer;
   readonly #onClosed: () => void;
   readonly #spare: ServerStream[] = [];
-  readonly #touched: ServerStream[] = [];
-  /** Those of this read. A stream that was taken back and used again stands here twice, and wakes once. */
-  readonly #asleep: ServerStream[] = [];
+  readonly #pending = new Pending();
   #prefaceBytes = 0;
   /** GOAWAY has been said: that there will be an end, and then which request is the last. */
   #isWarned = false;
@@ -74,8 +73,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     }
     const before = this.framesRead;
     this.read(chunk, at);
-    this.#wakeAll();
-    this.#flushTouched();
+    this.#pending.send();
     if (this.framesRead !== before) this.#vigil.frame(false, 0); // what is not whole now began in this read
     this.#awaitFrame();
     this.#watch();
@@ -98,21 +96,9 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     this.socket.resume();
   }
 
-  /** Body bytes for its endpoint came in this read: they leave when the read is through. */
+  /** Body bytes for its endpoint came in this read. */
   touch(stream: ServerStream): void {
-    if (stream.isTouched) return;
-    stream.isTouched = true;
-    this.#touched.push(stream);
-  }
-
-  #flushTouched(): void {
-    const touched = this.#touched;
-    for (let i = 0; i < touched.length; i++) {
-      const stream = touched[i]!;
-      stream.isTouched = false;
-      stream.exchange.flush();
-    }
-    touched.length = 0;
+    this.#pending.touch(stream);
   }
 
   /** What is waited for now, and how long. */
@@ -163,17 +149,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     this.#vigil.request(false, 0); // it may be over before anybody looks
     if (this.plane.endsConnections) this.beginDrain();
     stream.arrive(streamId, this.sender.initialWindow, !isEnd);
-    this.#asleep.push(stream);
-  }
-
-  /**
-   * Requests go on their way when the read that brought them is through, or with their first DATA: those that were taken back in
-   * the same breath (rapid reset) have cost no endpoint anything.
-   */
-  #wakeAll(): void {
-    const asleep = this.#asleep;
-    for (let i = 0; i < asleep.length; i++) asleep[i]!.wake();
-    asleep.length = 0;
+    this.#pending.begin(stream);
   }
 
   /** Malformed is a stream error; what is only too much, or not served here, is told. */
