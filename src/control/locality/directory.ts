@@ -34,6 +34,8 @@ export class Directory {
   readonly name: string;
   /** Keys that are held at most. */
   max: number;
+  /** When some of it was read last. Written here alone. */
+  readMs = Number.NEGATIVE_INFINITY;
   readonly #options: DirectoryOptions;
   readonly #hash = new KeyHash();
   #copy = new ReplicaWriter(FIRST_KEYS);
@@ -233,6 +235,7 @@ export class Directory {
         this.#copy = before;
         return false;
       }
+      this.readMs = this.#options.clock();
       const [next, flat] = answer;
       for (let i = 0; i + 1 < flat.length; i += 2) this.#set(flat[i]!, flat[i + 1]!, version, false);
       cursor = next;

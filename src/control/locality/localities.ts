@@ -11,6 +11,8 @@ const TICK_MS = 250;
 const LOADED_LOOK_MS = 20;
 /** A node is not ready for so long at most, ms: its other routes are waited for. */
 const PATIENCE_MS = 15_000;
+/** While a directory is being read, of a million keys for example. */
+const LONGEST_MS = 60_000;
 
 export interface LocalityOptions {
   readonly redis: RedisLink;
@@ -118,7 +120,7 @@ export class Localities {
   notReadyBecause(): string | null {
     const nowMs = this.#options.clock();
     for (const [name, sinceMs] of this.#awaited) {
-      if (nowMs - sinceMs > PATIENCE_MS || this.#directories.get(name)?.isLoaded !== false) continue;
+      if (this.#directories.get(name)?.isLoaded !== false || this.#isOverdue(name, sinceMs, nowMs)) continue;
       return `the directory ${name}, which says where data is, is not loaded yet`;
     }
     return null;
@@ -135,14 +137,19 @@ export class Localities {
     directory.start();
   }
 
+  #isOverdue(name: string, sinceMs: number, nowMs: number): boolean {
+    const readMs = this.#directories.get(name)?.readMs ?? sinceMs;
+    return nowMs - Math.max(sinceMs, readMs) > PATIENCE_MS || nowMs - sinceMs > LONGEST_MS;
+  }
+
   #tick(): void {
     const nowMs = this.#options.clock();
     for (const directory of this.#directories.values()) directory.tick(nowMs);
     for (const [name, sinceMs] of this.#awaited) {
       const isLoaded = this.#directories.get(name)?.isLoaded !== false;
-      if (isLoaded || nowMs - sinceMs <= PATIENCE_MS || this.#missed.has(name)) continue;
+      if (isLoaded || this.#missed.has(name) || !this.#isOverdue(name, sinceMs, nowMs)) continue;
       this.#missed.add(name);
-      const message = `the directory ${name} is not there after ${PATIENCE_MS / 1000} s: its routes answer 503 until it is`;
+      const message = `the directory ${name} is not there after ${Math.round((nowMs - sinceMs) / 1000)} s: its routes answer 503 until it is`;
       this.#options.events.emit('error', 'locality.missing', message, { directory: name });
     }
   }
