@@ -22,6 +22,8 @@ interface Row {
   untilMs: number;
   /** No message of it that was taken has been good for longer. */
   longestMs: number;
+  /** How far its sender's wall clock was ahead of our monotonic one, by the message that was least delayed; NaN = not known. */
+  aheadMs: number;
 }
 
 export type Taken = 'taken' | 'replayed' | 'full';
@@ -44,8 +46,19 @@ export class Book {
     if (row === undefined && !this.#hasRoom(nowMs)) return 'full';
     if (isNew) this.#count++;
     const longestMs = Math.max(ttlMs, row?.longestMs ?? 0);
-    this.#rows.set(url, { endpoint, signedAtMs, untilMs: nowMs + ttlMs, longestMs });
+    const aheadMs = Math.max(signedAtMs - nowMs, isKnown(row) ? row.aheadMs : Number.NEGATIVE_INFINITY);
+    this.#rows.set(url, { endpoint, signedAtMs, untilMs: nowMs + ttlMs, longestMs, aheadMs });
     return 'taken';
+  }
+
+  /**
+   * Whether a message is as late as those before it of an endpoint that is there, whatever time it is here: our wall clock may
+   * have been set, and nobody is to fall out of a pool for that.
+   */
+  isInStep(url: string, signedAtMs: number, nowMs: number): boolean {
+    const row = this.#rows.get(url);
+    if (row === undefined || row.endpoint === null) return false;
+    return Math.abs(signedAtMs - nowMs - row.aheadMs) <= MAX_SKEW_MS;
   }
 
   /** Also of one that is not there: it shall not come back by an older message. */
@@ -55,7 +68,8 @@ export class Book {
     if (row === undefined && !this.#hasRoom(nowMs)) return 'full';
     if (row !== undefined && row.endpoint !== null) this.#count--;
     const longestMs = row?.longestMs ?? MAX_TTL_MS; // nobody knows what may be on its way
-    this.#rows.set(url, { endpoint: null, signedAtMs, untilMs: nowMs + rememberedMs(longestMs), longestMs });
+    const untilMs = nowMs + rememberedMs(longestMs);
+    this.#rows.set(url, { endpoint: null, signedAtMs, untilMs, longestMs, aheadMs: Number.NaN });
     return 'taken';
   }
 
@@ -125,10 +139,15 @@ export class Book {
         signedAtMs,
         untilMs: nowMs + leftMs,
         longestMs: typeof longestMs === 'number' ? longestMs : leftMs,
+        aheadMs: Number.NaN,
       });
       if (endpoint !== null) this.#count++;
     }
   }
+}
+
+function isKnown(row: Row | undefined): row is Row {
+  return row !== undefined && !Number.isNaN(row.aheadMs);
 }
 
 function rememberedMs(longestMs: number): number {

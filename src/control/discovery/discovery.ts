@@ -103,8 +103,7 @@ export class Discovery {
       for (const spec of discover) wanted.set(`${name}\0${spec.name}`, { pool: name, spec });
     }
     const prints = new Map([...wanted].map(([key, { spec }]) => [key, printOf(spec, config)]));
-    /** By source, and of those that go for good by pool. */
-    const heritage = new Map<string, readonly FoundEndpoint[]>();
+    const heritage = new Map<string, readonly FoundEndpoint[]>(); // by source; of those that go for good by pool
     for (const [key, watched] of this.#watched) {
       if (prints.get(key) === this.#prints.get(key)) continue;
       this.#watched.delete(key);

@@ -84,14 +84,15 @@ function judged(
   const told = readBody(body);
   if ('status' in told) return told;
   const { endpoint } = told;
-  const aheadMs = atMs - now.wallMs;
-  const oldestMs = isShared ? Math.max(told.ttlMs, MAX_SKEW_MS) : MAX_SKEW_MS;
-  if (!(aheadMs <= MAX_SKEW_MS && aheadMs >= -oldestMs)) return skewed(aheadMs);
-  const ttlMs = isShared ? told.ttlMs + Math.min(aheadMs, 0) : told.ttlMs;
   const { endpoints, problems } = judge([{ at: 'registration', endpoint }], desk.spec);
   const [found] = endpoints;
   if (found === undefined) return unfit(problems[0] ?? 'no endpoint');
   const { url } = found;
+  const aheadMs = atMs - now.wallMs;
+  const oldestMs = isShared ? Math.max(told.ttlMs, MAX_SKEW_MS) : MAX_SKEW_MS;
+  const isFresh = aheadMs <= MAX_SKEW_MS && aheadMs >= -oldestMs;
+  if (!isFresh && (isShared || !desk.book.isInStep(url, atMs, now.nowMs))) return skewed(aheadMs);
+  const ttlMs = isShared ? told.ttlMs + Math.min(aheadMs, 0) : told.ttlMs;
   if (action === 'deregister') return leave(desk, { pool, url, ttlMs: 0 }, atMs, now.nowMs);
   return ttlMs > 0 ? register(desk, { pool, url, ttlMs }, endpoint, atMs, now.nowMs) : skewed(aheadMs);
 }

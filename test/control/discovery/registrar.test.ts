@@ -112,6 +112,26 @@ describe('a registration', () => {
     expect(sink.answers).toEqual([]);
   });
 
+  test('goes on when the clock of the edge is set, but a message that was held back is not taken', () => {
+    const { desk } = counter();
+    const say = (atMs: number, nowMs: number, wallMs: number, url = URL_A) => {
+      const body = JSON.stringify({ url });
+      const path = '/api/v1/register/shop';
+      const signature = signatureOf(TOKEN, { method: 'POST', path, atMs, body });
+      const request = { method: 'POST', path, timestamp: String(atMs), signature, body };
+      return take(request, () => desk, { nowMs, wallMs });
+    };
+    expect(say(WALL_MS, 1000, WALL_MS)).toMatchObject({ url: URL_A });
+    [3_600_000, -3_600_000].forEach((byMs, i) => {
+      const wallMs = WALL_MS + byMs;
+      expect(say(WALL_MS + 3000 + i, 4000, wallMs)).toMatchObject({ url: URL_A });
+      expect(say(WALL_MS + 3000, 4000, wallMs, 'http://10.0.0.8:80')).toMatchObject({ status: 401 });
+      expect(say(WALL_MS + 5000, 70_000, wallMs)).toMatchObject({ status: 401, code: 'clock_skew' });
+    });
+    desk.book.leave(URL_A, WALL_MS + 9000, 5000);
+    expect(say(WALL_MS + 9500, 5500, WALL_MS + 3_600_000)).toMatchObject({ status: 401 });
+  });
+
   test('for a pool that takes none is refused in the same words as a wrong signature', () => {
     const { say } = counter();
     const wrong = say('register', { url: URL_A }, WALL_MS, { signature: 'v1=0' });
