@@ -9,10 +9,32 @@ import { backOffMs } from './circuit.ts';
 /** Of the handshake; whoever waits for a call has given up by then. */
 const PATIENCE = 2;
 const LEAST_CONNECT_MS = 1000;
-/** A master that became a replica refuses writes: another connection leads to the new one. */
-const isDemoted = (error: Error): boolean => error.message.startsWith('READONLY');
+/** A master that became a replica refuses writes. Before Redis 7 scripts say so in the middle of their own words. */
+const DEMOTED = /^READONLY |-READONLY /;
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
+
+/**
+ * When to connect anew. Where a master has become a replica another connection leads to the new one; if it does not, one of these
+ * is made ever more seldom, as if it had failed.
+ */
+function returning(random: () => number): Required<Pick<RedisOptions, 'reconnectOnError' | 'retryStrategy'>> {
+  let replicas = 0;
+  let isReplica = false;
+  return {
+    reconnectOnError({ message }) {
+      if (!DEMOTED.test(message)) return false;
+      if (!isReplica) replicas++;
+      isReplica = true;
+      return true;
+    },
+    retryStrategy(times) {
+      if (!isReplica) replicas = 0;
+      isReplica = false;
+      return backOffMs(times - 1 + replicas, random);
+    },
+  };
+}
 
 function optionsOf(config: RedisConfig): Options {
   const { username, password, db, tls, timeoutMs } = config;
@@ -31,7 +53,6 @@ function optionsOf(config: RedisConfig): Options {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
-    reconnectOnError: isDemoted,
   };
 }
 
@@ -61,16 +82,15 @@ function placeOf({ nodes, sentinel, tls }: RedisConfig, random: () => number): O
 
 /** For commands; comes back by itself after every loss. To be told to connect. */
 export function newClient(config: RedisConfig, random: () => number): Redis | Cluster {
-  const retry = (times: number) => backOffMs(times - 1, random);
   if (config.mode !== 'cluster') {
-    return new Redis({ ...optionsOf(config), ...placeOf(config, random), retryStrategy: retry });
+    return new Redis({ ...optionsOf(config), ...placeOf(config, random), ...returning(random) });
   }
   const nodes = config.nodes.map((node) => ({ ...node }));
   return new Cluster(nodes, {
     redisOptions: optionsOf(config),
     lazyConnect: true,
     enableOfflineQueue: false,
-    clusterRetryStrategy: retry,
+    clusterRetryStrategy: (times) => backOffMs(times - 1, random),
     slotsRefreshTimeout: Math.max(config.timeoutMs * PATIENCE, LEAST_CONNECT_MS),
     maxRedirections: 4,
     retryDelayOnFailover: 50,

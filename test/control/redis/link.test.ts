@@ -157,6 +157,27 @@ describe('when Redis fails', () => {
   });
 });
 
+test('a server that has become a replica is connected to ever more seldom, until it is one no more', async () => {
+  await using master = await startRedis();
+  await using redis = await startRedis();
+  const { link, calls, types } = linkTo(urlOf(redis.port));
+  await until(() => link.isUp);
+  await redis.client.replicaof('127.0.0.1', master.port);
+  const write = () => link.call('write', (r) => r.set(link.key('a'), 'x'));
+  const timer = setInterval(write, 20);
+  try {
+    await until(() => calls.filter(({ result }) => result !== 'away').length > 5, 'refusals', 20_000);
+    const before = types().length;
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    // Without pauses that grow, it would be some fifty.
+    expect(types().length - before).toBeLessThan(16);
+    await redis.client.replicaof('NO', 'ONE');
+    await until(async () => (await write()) === 'OK', 'a write to be done', 20_000);
+  } finally {
+    clearInterval(timer);
+  }
+});
+
 test('another configuration: the old connections end, subscriptions go on with the new Redis', async () => {
   await using one = await startRedis();
   await using two = await startRedis('--requirepass', 'hush');
