@@ -11,6 +11,7 @@ import { type Exchange, STATE } from './exchange.ts';
 import { endpointHostLine } from './headers.ts';
 import * as hedge from './hedge.ts';
 import { BOUND } from './locality.ts';
+import { outcomeOfUnsent } from './overlay/serve.ts';
 import { backOffMs, countRetry, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause, rest, rested } from './retry.ts';
 import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
 import { ACQUIRED, CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
@@ -137,15 +138,11 @@ export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   failed(ex, connectOutcomeOf(reason), CONNECT_PROBLEM[reason]!, RETRY_CAUSE.CONNECT);
 }
 
-/**
- * The edge that was to send the request on has not: it is as if nobody had been there. What it finds wrong with the request
- * (400 to 499, but for who asks) is tried elsewhere, too, and not held against it: else a few large requests could shut the way.
- */
+/** The edge that was to send the request on has not: it is as if nobody had been there. */
 export function unsent(ex: Exchange, status: number): void {
   ex.up?.abort();
   ex.up = null;
-  const isOfRequest = status < 500 && status !== 403;
-  failed(ex, isOfRequest ? OUTCOME.CLIENT_GONE : OUTCOME.CONNECT_FAILED, PROBLEM.relayFailed, RETRY_CAUSE.CONNECT);
+  failed(ex, outcomeOfUnsent(status), PROBLEM.relayFailed, RETRY_CAUSE.CONNECT);
 }
 
 /**

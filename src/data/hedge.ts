@@ -18,6 +18,7 @@ import type { ResponseHead } from '../wire/response.ts';
 import { connectOutcomeOf, sendTo } from './attempt.ts';
 import { chooseBeside } from './choose.ts';
 import { type Exchange, STATE } from './exchange.ts';
+import { isUnsent, outcomeOfUnsent } from './overlay/serve.ts';
 import { Books, settleAttempt } from './settle.ts';
 import { ACQUIRED, type ConnectFailure, type Upstream, type UpstreamEvents } from './sides.ts';
 import { NEVER, TICK_MS } from './wheel.ts';
@@ -141,6 +142,9 @@ export class Hedge implements UpstreamEvents {
     const { status } = head;
     if (status === 101) return this.#fail(OUTCOME.BAD_RESPONSE, 0); // nobody asked for that
     if (status < 200) return; // of two that may answer, the hints of the first are enough
+    // An edge that has not sent it on has not answered it.
+    const isRelayed = this.#books.endpoint!.via !== undefined;
+    if (status >= 400 && isRelayed && isUnsent(head)) return this.#fail(outcomeOfUnsent(status), 0);
     if (ex.pool!.retryStatuses.has(status)) {
       this.#books.firstByteMs = ex.plane.wheel.nowMs;
       return this.#fail(status >= 500 ? OUTCOME.STATUS_5XX : OUTCOME.TOO_MANY, status);

@@ -2,6 +2,7 @@
 // believed is trust.ts's; from there on it is a request like any other, but that nothing is chosen for it.
 
 import { HOP_FIELD_LOWER, QUESTION_KEY, QUESTION_PATH, UNSENT_FIELD_LOWER } from '../../core/overlay/hop.ts';
+import { OUTCOME, type Outcome } from '../../core/sample.ts';
 import { NONE } from '../../core/snapshot.ts';
 import type { Fields } from '../../wire/fields.ts';
 import { answerLastHop, tellUnsent } from '../answers.ts';
@@ -91,6 +92,14 @@ function strangerOf(why: Distrust): Problem {
     message: `this address is for other edges: ${why}`,
     retryAfterS: 0,
   };
+}
+
+/**
+ * What an answer that says so tells of the relay. What it finds wrong with the request (400 to 499, but for who asks) is tried
+ * elsewhere, too, but not held against it: else a few large requests could shut the way for all.
+ */
+export function outcomeOfUnsent(status: number): Outcome {
+  return status < 500 && status !== 403 ? OUTCOME.CLIENT_GONE : OUTCOME.CONNECT_FAILED;
 }
 
 /** Whether an answer of a relay says that the request has gone nowhere. */
