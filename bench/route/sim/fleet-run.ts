@@ -7,7 +7,8 @@ import { FLEET_UNTIL_MS, fleetScenarioOf, improvedOf } from './fleet-scenarios.t
 import { drawJobs } from './jobs.ts';
 import { USUAL_JOBS } from './scenarios.ts';
 import { WORKERS } from './server.ts';
-import { type ShareSpec, World } from './world.ts';
+import type { ShareSpec } from './telling.ts';
+import { World } from './world.ts';
 
 export interface FleetOptions {
   /** `fermat`, `one` (one brain for all edges), `oracle-a`, or a peer's name. */
@@ -21,7 +22,7 @@ export interface FleetOptions {
   readonly onSecond?: (world: World, ms: number) => void;
 }
 
-/** Over the scenario's window; latencies with errors at 1000 ms. */
+/** Over the scenario's window; latencies with errors at 1000 ms. Who finds nobody, or loses the connection, is sent once more. */
 export interface FleetFigures {
   readonly requests: number;
   readonly meanMs: number;
@@ -73,6 +74,7 @@ export function simulateFleet(options: FleetOptions): FleetFigures {
     absent: [],
     steps: scenario.steps(fleet),
     share: options.share,
+    retries: true,
     ...(options.onSecond && { onSecond: options.onSecond }),
   });
   world.run();

@@ -12,7 +12,7 @@ import { Changes } from '../../../src/core/share/changes.ts';
 import { ENDPOINT_BYTES, encodeDigest } from '../../../src/core/share/codec.ts';
 import type { Digest } from '../../../src/core/share/digest.ts';
 import { Peers, type Self } from '../../../src/core/share/peers.ts';
-import { type LatLon, MAX_SLOTS, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
+import { type LatLon, MAX_SLOTS, NONE, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, ROW } from '../../../src/core/table.ts';
 import { endpointSpec, PROBE, poolSpec, snapshotOf } from '../../../test/support/world.ts';
 import type { Place } from './network.ts';
@@ -156,7 +156,7 @@ export class Node {
 
   peek(): void {
     this.#fleet.peek(this.nowMs);
-    this.#readEligible();
+    this.readEligible();
   }
 
   probed(e: number, result: Omit<ProbeResult, 'atMs'>): void {
@@ -165,12 +165,14 @@ export class Node {
     // As the running fleet does: a change of health is a tick at once.
     if (!this.#hasChanged) return;
     this.#fleet.tick(this.nowMs);
-    this.#readEligible();
+    this.readEligible();
   }
 
-  /** The product's own choice: an endpoint or NONE. */
-  pick(): number {
+  /** The product's own choice, not `tried`: an endpoint or NONE. */
+  pick(tried: number): number {
     this.#context.nowMs = this.nowMs;
+    this.#context.tried[0] = tried;
+    this.#context.triedCount = tried === NONE ? 0 : 1;
     return this.#selector.pick(0, this.#context);
   }
 
@@ -224,7 +226,7 @@ export class Node {
     this.#fleet.install(snapshot, new Map([['pool', PROBE_SPEC]]));
     const selector = new Selector(snapshot);
     this.#selector = selector;
-    this.#readEligible();
+    this.readEligible();
     return selector;
   }
 
@@ -240,7 +242,16 @@ export class Node {
     return snapshotOf(specs, [poolSpec('pool', all, 0, { policy })], 1, ++this.#version);
   }
 
-  #readEligible(): void {
+  /** Takes one out of `eligible` until `readEligible`; gives how many are left. */
+  omit(e: number): number {
+    const at = this.eligible.subarray(0, this.count).indexOf(e);
+    if (at === NONE) return this.count;
+    this.eligible.copyWithin(at, at + 1, this.count);
+    return this.count - 1;
+  }
+
+  /** Who may be sent to, from the table as it is. */
+  readEligible(): void {
     const { table } = this.#selector;
     table.refresh();
     const row = table.shape.rows[0]!;
