@@ -12,6 +12,11 @@ const LOAD_HALF_MS = 1500;
 const LEVEL_HALF_MS = 30_000;
 /** A ratio of failures stands on the answers of so many seconds. */
 const ERROR_S = 3;
+/**
+ * Up to so many times its unloaded level an endpoint's W is no queue that others need to know of: S0 follows its quietest answers,
+ * so that one at its ease seems to wait, too, and a mild queue is over before it is told.
+ */
+const AT_EASE = 3;
 /** What has not been told again for so long is not believed at all. */
 const KEPT_MS = 120_000;
 /** At this distance what another measured of the network is worth half, moved by what geography says. */
@@ -49,7 +54,7 @@ export function mergeInto(
     const weight = standing * Math.min(e.samples, MOST_ANSWERS) * (peer.isNear ? 1 : FAR_WEIGHT);
     addTo(base, e.baseMs, weight);
     addTo(offset, e.offsetMs, weight);
-    addTo(wait, Math.max(e.serverMs - e.baseMs, 0), e.perS * fresh);
+    addTo(wait, Math.max(e.serverMs - AT_EASE * e.baseMs, 0), e.perS * fresh);
     // Its memory of failures fades by itself; one that it has taken out is another matter.
     if (e.state === 'healthy') addTo(errors, e.errorRatio, (e.perS * ERROR_S + 1) * fresh);
     if (e.state === 'unknown') continue;

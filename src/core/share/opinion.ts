@@ -14,7 +14,7 @@ export interface Opinion {
   baseMs: number;
   offsetMs: number;
   serverWeight: number;
-  /** What requests wait there now beyond the unloaded level (W − S0), and how many answers a second say so, faded by age. */
+  /** What requests wait there now beyond a few times the unloaded level, and how many answers a second say so, faded by age. ms */
   waitMs: number;
   waitPerS: number;
   /** Of failures, where it is not taken out for them; `errorWeight`: as so many answers. */

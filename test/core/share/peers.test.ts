@@ -64,7 +64,7 @@ describe('an opinion', () => {
       networkMs: 20,
       baseMs: 5,
       offsetMs: 3,
-      waitMs: 1,
+      waitMs: 0,
       inflight: 4,
       perS: 50,
       judging: 1,
@@ -144,6 +144,14 @@ describe('an opinion', () => {
     expect(peers.hear({ ...digest(1, [endpoint()]), instance: 'f'.repeat(16) }, 0)).toBe('ours');
     for (let i = 1; i <= MAX_PEERS; i++) peers.hear(digest(i, []), 0);
     expect(peers.hear(digest(MAX_PEERS + 1, []), 0)).toBe('full');
+  });
+
+  test('a queue is told from three times the unloaded level on, by whoever asks there: below, it may be nothing', () => {
+    const peers = newPeers();
+    peers.hear(digest(1, [endpoint({ serverMs: 14, baseMs: 5 })]), 0);
+    expect(peers.opinionOf(KEY, null, 0)!.waitMs).toBe(0);
+    peers.hear(digest(2, [endpoint({ serverMs: 55, baseMs: 5 })]), 0);
+    expect(peers.opinionOf(KEY, null, 0)).toMatchObject({ waitMs: 20, waitPerS: 100 });
   });
 
   test('counts who has it out, and why the last of them did', () => {
