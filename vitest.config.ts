@@ -20,6 +20,10 @@ export default defineConfig({
     maxWorkers: 3,
     pool: 'forks',
     sequence: { sequencer: SlowestFirst },
+    // Real processes, sockets and clocks on a machine that others use too: a test that fails once in a thousand runs would turn
+    // every third run of the suite red. What passes only the second time is printed at the end, with how it failed at first: it
+    // wants mending all the same.
+    retry: 1,
     projects: [
       {
         extends: true,
@@ -38,10 +42,6 @@ export default defineConfig({
           include: [E2E],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // Real processes, sockets and clocks on a machine that others use too: a test that fails once in a thousand runs would
-          // turn every third run of the suite red. What passes only the second time is printed at the end, with how it failed at
-          // first: it wants mending all the same.
-          retry: 1,
         },
       },
     ],
