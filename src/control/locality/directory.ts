@@ -270,7 +270,9 @@ export class Directory {
     const number = place === '' ? NOWHERE : placeNumber(place);
     if (this.#copy.set(hi, lo, number, version | 0)) return;
     if (this.#copy.placed >= this.max) {
-      if (number !== NOWHERE) this.#unplaced++;
+      if (number === NOWHERE || this.#unplaced++ > 0) return;
+      const message = `the directory ${this.name} holds more than max (${this.max}) keys: those beyond count as unknown here`;
+      this.#options.events.emit('error', 'locality.full', message, { directory: this.name });
       return;
     }
     this.#copy = this.#copy.grown(this.#copy.placed * 2);

@@ -242,6 +242,17 @@ test('keys that come and go do not use up the room of those that stay', async ()
   expect(node.directory.unplaced).toBe(0);
 });
 
+test('a node that may hold less than others have stored says so', async () => {
+  const tag = 'fermat:{locality-d}:';
+  const keys = Array.from({ length: 50_000 }, (_, i) => [`k${i}`, PARIS] as const);
+  await redis.client.hset(`${tag}places`, Object.fromEntries(keys));
+  await redis.client.multi().set(`${tag}version`, 50_000).set(`${tag}epoch`, 'first').exec();
+  const node = nodeOf(1000);
+  await isReached(node, 50_000);
+  expect(node.directory.unplaced).toBeGreaterThan(0);
+  expect(node.events.filter((type) => type === 'locality.full')).toHaveLength(1);
+});
+
 test('what is far too long at the places of a directory is not fetched', async () => {
   const node = nodeOf();
   await begun(node, 'a');
