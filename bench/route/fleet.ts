@@ -18,7 +18,7 @@ const THREADS = 2;
 const POLICIES = ['alone', 'shared-250', 'shared-1000', 'shared-3000', 'one'] as const;
 /** From so many nodes on they tell less often (control/share). */
 const MANY_NODES = 64;
-/** How much a fleet may be worse than one that knows all, in parts of the omniscient mean. */
+/** How much a fleet may be worse than one that knows all, in parts of the omniscient mean; mean over the seeds. */
 const APART = 0.03;
 const RESULT = 'route-fleet';
 
@@ -60,6 +60,8 @@ interface Row {
   readonly toldBytesPerS: number;
   readonly oracleMs: number;
   readonly oraclePeak: number;
+  /** By how much its mean is above that of one brain on the same requests; mean over the seeds. null = that was not asked. */
+  readonly beyondOne: number | null;
 }
 
 if (isMainThread) await main();
@@ -70,7 +72,7 @@ async function main(): Promise<void> {
     options: {
       edges: { type: 'string' },
       endpoints: { type: 'string', default: '30' },
-      seeds: { type: 'string', default: '3' },
+      seeds: { type: 'string', default: '5' },
       scenario: { type: 'string', default: Object.keys(FLEET_SCENARIOS).join(',') },
       policy: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -168,9 +170,20 @@ function rowsOf(all: readonly Done[]): Row[] {
         toldBytesPerS: median((f) => f.toldBytesPerS),
         oracleMs: spreadOf(group.map((d) => d.oracle.meanMs)).median,
         oraclePeak: spreadOf(group.map((d) => d.oracle.herdPeak)).median,
+        beyondOne: beyondOneOf(group, policy),
       };
     }),
   );
+}
+
+/** Seed by seed, since what differs between two draws of regions is far more than what differs between policies. */
+function beyondOneOf(group: readonly Done[], policy: string): number | null {
+  let sum = 0;
+  for (const { byPolicy, oracle } of group) {
+    if (byPolicy.one === undefined) return null;
+    sum += (byPolicy[policy]!.meanMs - byPolicy.one.meanMs) / oracle.meanMs;
+  }
+  return sum / group.length;
 }
 
 function spreadOf(values: readonly number[]): Spread {
@@ -209,14 +222,12 @@ function before(): readonly Row[] {
 
 /** 16 nodes with digests 250 ms old beside one that knows all. */
 function targetsOf(rows: readonly Row[]): { scenario: string; apart: number; isMet: boolean }[] {
-  const find = (scenario: string, policy: string) =>
-    rows.find((r) => r.nodes === 16 && r.endpoints === 30 && r.scenario === scenario && r.policy === policy);
   return Object.keys(FLEET_SCENARIOS).flatMap((scenario) => {
-    const shared = find(scenario, 'shared-250');
-    const one = find(scenario, 'one');
-    if (shared === undefined || one === undefined) return [];
-    const apart = shared.mean.median - one.mean.median;
-    return [{ scenario, apart, isMet: apart <= APART }];
+    const shared = rows.find(
+      (r) => r.nodes === 16 && r.endpoints === 30 && r.scenario === scenario && r.policy === 'shared-250',
+    );
+    const apart = shared?.beyondOne ?? null;
+    return apart === null ? [] : [{ scenario, apart, isMet: apart <= APART }];
   });
 }
 
