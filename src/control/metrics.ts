@@ -3,17 +3,17 @@
 // two scrapes nothing is computed. A scrape runs on the control thread, beside the prober, and therefore in slices.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { nowMs } from '../clock.ts';
 import { bucketsOf } from '../core/cells.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import type { Outcome } from '../core/sample.ts';
-import type { ListenerSpec } from '../core/snapshot.ts';
 import type { SourceView } from './discovery/watched.ts';
 import type { DirectoryView } from './locality/localities.ts';
 import { addDiscoveryFamilies } from './metrics/discovery.ts';
-import { expiriesOf } from './metrics/expiries.ts';
-import { FAMILIES, type Family, labelsOf, type Names } from './metrics/families.ts';
+import { expose, type Sample } from './metrics/expose.ts';
+import { FAMILIES, type Family, labelsOf } from './metrics/families.ts';
+import { addEndpointGauges, addNodeGauges, type NodeSources } from './metrics/gauges.ts';
 import { Inheritance } from './metrics/inheritance.ts';
 import { addLimitFamilies, type LimitsSource } from './metrics/limits.ts';
 import { addLocalityFamilies } from './metrics/locality.ts';
@@ -22,18 +22,13 @@ import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { ShareFamilies } from './metrics/share.ts';
 import { type Labels, type Series, Totals } from './metrics/totals.ts';
+import type { Names } from './numbers.ts';
 import type { PeerView } from './overlay/peers.ts';
 import type { EndpointView } from './types.ts';
 
-export type { Names } from './metrics/families.ts';
-
-export interface MetricsSources {
-  readonly lanes: () => readonly { readonly index: number; readonly reader: LaneReader }[];
+export interface MetricsSources extends NodeSources {
   readonly names: () => Names;
   readonly endpoints: () => readonly EndpointView[];
-  readonly geo: () => { readonly built: string | null } | null;
-  readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
-  readonly version: string;
   readonly redis: () => RedisSource;
   /** Other nodes that are heard of. */
   readonly nodes: () => number;
@@ -41,14 +36,6 @@ export interface MetricsSources {
   readonly localities?: () => readonly DirectoryView[];
   readonly peers?: () => readonly PeerView[];
   readonly discovery: () => readonly SourceView[];
-}
-
-interface Sample {
-  readonly value: number;
-  readonly metricName?: string;
-  readonly labels?: Labels;
-  /** Labels that many samples have in common: prom-client keeps their text by identity. */
-  readonly sharedLabels?: Labels;
 }
 
 /** A scrape lets other work in when it has run this long. ms */
@@ -86,9 +73,13 @@ export class Metrics {
     this.#sources = sources;
     this.#totals = new Totals((kind, a, b, c) => labelsOf(sources.names(), kind, a, b, c));
     this.inheritance = new Inheritance(this.#registry, this.#totals, sources.lanes);
-    for (const family of FAMILIES) this.#add(family.name, family.help, family.type, () => this.#samplesOf(family));
-    this.#addEndpointGauges();
-    this.#addNodeGauges();
+    for (const family of FAMILIES) expose(this.#registry, family, () => this.#samplesOf(family));
+    addEndpointGauges(this.#registry, () => this.#endpoints);
+    addNodeGauges(this.#registry, sources);
+    const lost = 'Samples dropped because the ring of a lane was full.';
+    expose(this.#registry, { name: 'fermat_samples_lost_total', help: lost, type: 'counter' }, () => [
+      { value: this.#totals.lostSamples(sources.lanes()) },
+    ]);
     this.#stateChanges = this.#counter('fermat_endpoint_state_changes_total', 'Changes of state of an endpoint.', [
       'endpoint',
       'to',
@@ -129,11 +120,6 @@ export class Metrics {
     if (sources.localities !== undefined) addLocalityFamilies(this.#registry, sources.localities);
     if (sources.limits !== undefined) addLimitFamilies(this.#registry, sources.limits);
     this.#addProcessMetrics();
-  }
-
-  /** Of the text that `text()` gives. */
-  get contentType(): string {
-    return this.#registry.contentType;
   }
 
   /** Takes over the counters of a worker that died; call it before its lane is let go or replaced. */
@@ -219,48 +205,6 @@ export class Metrics {
     return samples;
   }
 
-  #addEndpointGauges(): void {
-    const gauge = (name: string, help: string, read: (endpoint: EndpointView) => number | null) =>
-      this.#add(name, help, 'gauge', () => {
-        const samples: Sample[] = [];
-        for (const endpoint of this.#endpoints) {
-          const value = read(endpoint);
-          if (value !== null) samples.push({ value, labels: { pool: endpoint.pool, endpoint: endpoint.id } });
-        }
-        return samples;
-      });
-    gauge('fermat_endpoint_healthy', 'Whether the endpoint is used.', (e) => (e.healthy ? 1 : 0));
-    gauge('fermat_endpoint_network_rtt_seconds', 'Network term of the score.', (e) => secondsOf(e.networkMs));
-    gauge('fermat_endpoint_score_seconds', 'Expected time of one more request.', (e) => secondsOf(e.scoreMs));
-    gauge('fermat_endpoint_inflight', 'Requests in flight.', (e) => e.inflight);
-  }
-
-  #addNodeGauges(): void {
-    const { version, geo, lanes, listeners } = this.#sources;
-    const build = { version, node: process.version };
-    this.#add('fermat_build_info', 'Constant 1; what runs here.', 'gauge', () => [{ value: 1, labels: build }]);
-    this.#add('fermat_geoip_database_build_timestamp_seconds', 'When the database was built.', 'gauge', () => {
-      const builtMs = Date.parse(geo()?.built ?? '');
-      return Number.isNaN(builtMs) ? [] : [{ value: builtMs / 1000 }];
-    });
-    const expiry = 'When the certificate of a listener that is called so expires; the first, where several are.';
-    this.#add('fermat_tls_certificate_expiry_timestamp_seconds', expiry, 'gauge', () => expiriesOf(listeners()));
-    const perWorker = (name: string, help: string, read: (reader: LaneReader) => number) =>
-      this.#add(name, help, 'gauge', () =>
-        lanes().map(({ index, reader }) => ({ value: read(reader), labels: { worker: String(index) } })),
-      );
-    perWorker('fermat_worker_event_loop_lag_seconds', 'How late the loop of a worker was.', (r) => r.loopLagMs / 1000);
-    perWorker(
-      'fermat_overload',
-      'What a worker sheds: 0 nothing, 1 low, 2 normal too, 3 all; parts between.',
-      (r) => r.pressure,
-    );
-    perWorker('fermat_worker_heap_bytes', 'JavaScript heap in use by a worker.', (r) => r.heapBytes);
-    this.#add('fermat_samples_lost_total', 'Samples dropped because the ring of a lane was full.', 'counter', () => [
-      { value: this.#totals.lostSamples(lanes()) },
-    ]);
-  }
-
   #addProcessMetrics(): void {
     // Each look at the loop wakes the process up; its own 100 a second would be a third of what an idle Fermat costs.
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 50 });
@@ -268,12 +212,6 @@ export class Metrics {
     for (const what of ['active_handles', 'active_requests', 'active_resources']) {
       this.#registry.removeSingleMetric(`nodejs_${what}_total`);
     }
-  }
-
-  #add(name: string, help: string, type: Family['type'], samples: () => Sample[]): void {
-    // prom-client reads name, help, type and `get()` of a metric, and its types know its own four classes only.
-    const metric = { name, help, type, aggregator: 'sum', get: () => ({ name, help, type, values: samples() }) };
-    this.#registry.registerMetric(metric as unknown as Metric);
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
@@ -286,10 +224,6 @@ export class Metrics {
     this.#endpointLabels.add(id);
     return id;
   }
-}
-
-function secondsOf(ms: number | null): number | null {
-  return ms === null || !Number.isFinite(ms) ? null : ms / 1000;
 }
 
 /** Raw bucket counts become cumulative ones, as Prometheus has them. */

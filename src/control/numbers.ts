@@ -40,6 +40,14 @@ export class Numbers {
   }
 }
 
+/** uid → name. Append-only: names of things that are gone stay, since their counters do. */
+export interface Names {
+  readonly routes: readonly string[];
+  readonly endpoints: readonly string[];
+  readonly pools: readonly string[];
+  readonly listeners: readonly string[];
+}
+
 /** Names and the numbers that stand for them in metrics, for as long as the process lives. After OTHER - 1 names, the rest are OTHER. */
 export class NameList {
   readonly #names: string[] = [];

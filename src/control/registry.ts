@@ -17,19 +17,11 @@ import {
 import { newTable, shapeOf } from '../core/table.ts';
 import type { Config, EndpointConfig, PoolConfig, RateLimitConfig, RouteConfig } from './config/config.ts';
 import { isPlacedByGeo } from './config/residency.ts';
-import { NameList, Numbers } from './numbers.ts';
+import { NameList, type Names, Numbers } from './numbers.ts';
 import { modeOf, overlayListener, overlaySpec, type Relay, relayEndpoint, relaysOf } from './overlay/compile.ts';
 import { localityOf, Rows } from './rows.ts';
 import { type Assigned, Slots } from './slots.ts';
 import type { ProbeSpec } from './types.ts';
-
-/** uid → name. Append-only: a name stands at the same index in every later list. */
-export interface Names {
-  readonly routes: readonly string[];
-  readonly endpoints: readonly string[];
-  readonly pools: readonly string[];
-  readonly listeners: readonly string[];
-}
 
 export interface Compiled {
   readonly snapshot: Snapshot;

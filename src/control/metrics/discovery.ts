@@ -1,21 +1,20 @@
 // What is told of the sources that endpoints are found by, read from them at the moment of a scrape.
 
-import type { Metric, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { SourceView } from '../discovery/watched.ts';
+import { expose } from './expose.ts';
 
 type Read = (source: SourceView) => number | null;
 
 /** Registers the families; there are no series while nothing is discovered. */
 export function addDiscoveryFamilies(registry: Registry, sources: () => readonly SourceView[]): void {
   const add = (name: string, help: string, type: 'gauge' | 'counter', read: Read): void => {
-    const samples = () =>
+    expose(registry, { name, help, type }, () =>
       sources().flatMap((view) => {
         const value = read(view);
         return value === null ? [] : [{ value, labels: { pool: view.pool, source: view.source } }];
-      });
-    // prom-client reads these of a metric; its own counters cannot be set, and these are counted by the sources.
-    const metric = { name, help, type, aggregator: 'sum', get: () => ({ name, help, type, values: samples() }) };
-    registry.registerMetric(metric as unknown as Metric);
+      }),
+    );
   };
   add(
     'fermat_discovery_endpoints',

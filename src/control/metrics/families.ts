@@ -19,23 +19,14 @@ import {
 import { OUTCOME } from '../../core/sample.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
 import { COMPRESS_CODINGS } from '../../core/snapshot.ts';
+import type { Names } from '../numbers.ts';
+import type { Exposed } from './expose.ts';
 import type { Labels } from './totals.ts';
 
-/** Index = uid. Names of things that are gone stay, since their counters do. */
-export interface Names {
-  readonly routes: readonly string[];
-  readonly endpoints: readonly string[];
-  readonly pools: readonly string[];
-  readonly listeners: readonly string[];
-}
-
-export interface Family {
+export interface Family extends Exposed {
   readonly kind: CellKind;
   /** Which one, of kind EVENTS. */
   readonly event?: number;
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
 }
 
 export const FAMILIES: readonly Family[] = [

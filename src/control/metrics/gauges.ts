@@ -1,0 +1,59 @@
+// Gauges of what is there now, read at the moment of a scrape: endpoints, certificates, databases, workers.
+
+import type { Registry } from 'prom-client';
+import type { LaneReader } from '../../core/lane-reader.ts';
+import type { ListenerSpec } from '../../core/snapshot.ts';
+import type { EndpointView } from '../types.ts';
+import { expiriesOf } from './expiries.ts';
+import { expose, type Sample } from './expose.ts';
+
+export interface NodeSources {
+  readonly version: string;
+  readonly lanes: () => readonly { readonly index: number; readonly reader: LaneReader }[];
+  readonly geo: () => { readonly built: string | null } | null;
+  readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
+}
+
+export function addEndpointGauges(registry: Registry, endpoints: () => readonly EndpointView[]): void {
+  const gauge = (name: string, help: string, read: (endpoint: EndpointView) => number | null) =>
+    expose(registry, { name, help, type: 'gauge' }, () => {
+      const samples: Sample[] = [];
+      for (const endpoint of endpoints()) {
+        const value = read(endpoint);
+        if (value !== null) samples.push({ value, labels: { pool: endpoint.pool, endpoint: endpoint.id } });
+      }
+      return samples;
+    });
+  gauge('fermat_endpoint_healthy', 'Whether the endpoint is used.', (e) => (e.healthy ? 1 : 0));
+  gauge('fermat_endpoint_network_rtt_seconds', 'Network term of the score.', (e) => secondsOf(e.networkMs));
+  gauge('fermat_endpoint_score_seconds', 'Expected time of one more request.', (e) => secondsOf(e.scoreMs));
+  gauge('fermat_endpoint_inflight', 'Requests in flight.', (e) => e.inflight);
+}
+
+export function addNodeGauges(registry: Registry, { version, geo, lanes, listeners }: NodeSources): void {
+  const gauge = (name: string, help: string, samples: () => Sample[]) =>
+    expose(registry, { name, help, type: 'gauge' }, samples);
+  const build = { version, node: process.version };
+  gauge('fermat_build_info', 'Constant 1; what runs here.', () => [{ value: 1, labels: build }]);
+  gauge('fermat_geoip_database_build_timestamp_seconds', 'When the database was built.', () => {
+    const builtMs = Date.parse(geo()?.built ?? '');
+    return Number.isNaN(builtMs) ? [] : [{ value: builtMs / 1000 }];
+  });
+  const expiry = 'When the certificate of a listener that is called so expires; the first, where several are.';
+  gauge('fermat_tls_certificate_expiry_timestamp_seconds', expiry, () => expiriesOf(listeners()));
+  const perWorker = (name: string, help: string, read: (reader: LaneReader) => number) =>
+    gauge(name, help, () =>
+      lanes().map(({ index, reader }) => ({ value: read(reader), labels: { worker: String(index) } })),
+    );
+  perWorker('fermat_worker_event_loop_lag_seconds', 'How late the loop of a worker was.', (r) => r.loopLagMs / 1000);
+  perWorker(
+    'fermat_overload',
+    'What a worker sheds: 0 nothing, 1 low, 2 normal too, 3 all; parts between.',
+    (r) => r.pressure,
+  );
+  perWorker('fermat_worker_heap_bytes', 'JavaScript heap in use by a worker.', (r) => r.heapBytes);
+}
+
+function secondsOf(ms: number | null): number | null {
+  return ms === null || !Number.isFinite(ms) ? null : ms / 1000;
+}
