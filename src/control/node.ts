@@ -28,7 +28,7 @@ import type {
   ReloadResult,
   ReplaceResult,
 } from './types.ts';
-import { type ListenerView, listenerViews, routeViews } from './views.ts';
+import { type ListenerView, listenerViews, nodeView, routeViews } from './views.ts';
 
 export type { NodeOptions } from './parts.ts';
 
@@ -278,24 +278,8 @@ export class FermatNode implements ControlApi {
   }
 
   node(): NodeView {
-    const { snapshot, geo } = this.#running;
-    const { source, built } = geo.info();
-    const peers = this.#parts.overlay.peers();
-    return {
-      id: this.#config.node.id,
-      pid: process.pid,
-      version: this.#options.version,
-      node: process.version,
-      region: this.#config.node.region,
-      location: this.#config.node.location,
-      workers: snapshot.lanes,
-      listeners: this.listeners(),
-      geoip: source === 'none' ? null : { source, built },
-      snapshotVersion: snapshot.version,
-      shedding: this.#parts.supervisor.shedding,
-      ...(peers.length > 0 && { peers }),
-      startedAt: this.startedAt,
-    };
+    const { version } = this.#options;
+    return nodeView(this.#running, this.#parts, { version, startedAt: this.startedAt, listeners: this.listeners() });
   }
 
   /** Where clients connect, `:0` resolved. */

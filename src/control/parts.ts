@@ -86,10 +86,10 @@ export class Parts {
       redis: this.redis,
       clock: nowMs,
       events,
-      onCopy: (name, buffer) => this.supervisor.setLocality(name, buffer),
+      onCopy: (name, buffer) => this.supervisor.told.setLocality(name, buffer),
     });
     this.localityApi = new LocalityApi(this.localities);
-    this.tickets = new TicketKeys((keys) => this.supervisor.setTickets(keys));
+    this.tickets = new TicketKeys((keys) => this.supervisor.told.setTickets(keys));
     this.decisions = new Decisions({
       node: () => this.running.config.node.id,
       edge: () => this.running.config.node.location,
@@ -100,7 +100,7 @@ export class Parts {
     this.names = new Names({
       clock: nowMs,
       events,
-      onChange: (host, addresses) => this.supervisor.setAddresses(host, addresses),
+      onChange: (host, addresses) => this.supervisor.told.setAddresses(host, addresses),
       onAsked: (result) => this.metrics.asked(result),
     });
     this.prober = new Prober({
@@ -115,7 +115,7 @@ export class Parts {
       random: Math.random,
       events,
       fleet: this.fleet,
-      publish: (text) => this.supervisor.setMeasured(text),
+      publish: (text) => this.supervisor.told.setMeasured(text),
     });
     this.discovery = this.#newDiscovery(events, whyNotReload);
     this.registrations = new Registrations({

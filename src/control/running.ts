@@ -114,7 +114,7 @@ export class Running {
   giveTickets(...more: readonly Snapshot[]): void {
     const { supervisor, tickets } = this.#parts;
     const secure = [this.snapshot, ...more].flatMap(({ listeners }) => listeners.filter(({ tls }) => tls !== null));
-    supervisor.setTickets(tickets.of(secure.map(({ name }) => name)));
+    supervisor.told.setTickets(tickets.of(secure.map(({ name }) => name)));
   }
 
   /** Asks for the names of endpoints: of what runs, and of what is about to. */
@@ -142,13 +142,13 @@ export class Running {
     if (isSameGeo) return;
     before.close();
     this.watchGeo();
-    this.#parts.supervisor.setGeo(this.#geo.files);
+    this.#parts.supervisor.told.setGeo(this.#geo.files);
   }
 
   /** From now on, new versions of the databases go to the workers. */
   watchGeo(): void {
     this.#geo.onReplaced((files) => {
-      this.#parts.supervisor.setGeo(files);
+      this.#parts.supervisor.told.setGeo(files);
       this.#parts.onGeoReplaced();
     });
   }

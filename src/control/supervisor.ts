@@ -7,12 +7,13 @@ import { clearCensus, newCensus } from '../core/census.ts';
 import { type ListeningSocket, shareOut } from '../core/handover.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import { newRateTable } from '../core/limit/table.ts';
-import type { Drain, FromWorker, SharedFile, TicketKeyring } from '../core/messages.ts';
+import type { Drain, FromWorker, SharedFile } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { backoffMs, DeathAlarm } from './deaths.ts';
 import { LOOK_MS } from './pulse.ts';
 import { Seat, type SeatEvents } from './seat.ts';
 import { Shedding } from './shedding.ts';
+import { Told } from './told.ts';
 import type { EventLog } from './types.ts';
 import { UnproxiedTeller } from './unproxied.ts';
 
@@ -49,11 +50,11 @@ export class Supervisor implements SeatEvents {
   readonly #alarm = new DeathAlarm();
   readonly #shedding: Shedding;
   readonly #unproxied: UnproxiedTeller;
+  /** Whoever is born later is told it with his birth. */
+  readonly told = new Told((message) => {
+    for (const seat of this.#seats) seat.post(message);
+  });
   #snapshot: Snapshot | null = null;
-  #geo: readonly SharedFile[] = [];
-  #tickets: TicketKeyring = {};
-  readonly #addresses = new Map<string, readonly string[]>();
-  readonly #localities = new Map<string, SharedArrayBuffer>();
   #ports: Record<string, number> = {};
   /** By seat: sockets that are waiting for their worker. */
   #inherited: ListeningSocket[][] = [];
@@ -101,7 +102,7 @@ export class Supervisor implements SeatEvents {
     inherited: readonly ListeningSocket[] = [],
   ): Promise<void> {
     this.#snapshot = snapshot;
-    this.#geo = geo;
+    this.told.setGeo(geo);
     this.#inherited = shareOut(inherited, this.#seats.length);
     try {
       // The first one alone: it is the one that learns which ports `:0` gives.
@@ -141,35 +142,6 @@ export class Supervisor implements SeatEvents {
     }
     if (this.#seats.every(({ installed }) => installed !== snapshot.version))
       throw new Error(`every worker ended over version ${snapshot.version}`);
-  }
-
-  setGeo(files: readonly SharedFile[]): void {
-    this.#geo = files;
-    for (const seat of this.#seats) seat.post({ type: 'geo', files });
-  }
-
-  /** From now on; before `start` or `publish`, for their Snapshot too. */
-  setTickets(keys: TicketKeyring): void {
-    this.#tickets = keys;
-    for (const seat of this.#seats) seat.post({ type: 'tickets', keys });
-  }
-
-  /** What workers answer peers with. A worker that is born later is told the next time. */
-  setMeasured(text: string): void {
-    for (const seat of this.#seats) seat.post({ type: 'measured', text });
-  }
-
-  /** Addresses of a name; null = nobody needs it any more. */
-  setAddresses(host: string, addresses: readonly string[] | null): void {
-    if (addresses === null) this.#addresses.delete(host);
-    else this.#addresses.set(host, addresses);
-    for (const seat of this.#seats) seat.post({ type: 'addresses', addresses: { [host]: addresses } });
-  }
-
-  /** A newer copy of a directory of where data is. */
-  setLocality(name: string, buffer: SharedArrayBuffer): void {
-    this.#localities.set(name, buffer);
-    for (const seat of this.#seats) seat.post({ type: 'locality', name, buffer });
   }
 
   /** All sockets that workers listen on, and no others are opened until `release`. Rejects when a worker does not answer. */
@@ -225,10 +197,7 @@ export class Supervisor implements SeatEvents {
       census: this.#census,
       rateLimits: this.#rateLimits,
       snapshot: this.#snapshot!,
-      geo: this.#geo,
-      tickets: this.#tickets,
-      addresses: Object.fromEntries(this.#addresses),
-      localities: Object.fromEntries(this.#localities),
+      ...this.told.all(),
       loopId,
       ports: this.#ports,
       inherited: this.#inherited[seat.index] ?? [],

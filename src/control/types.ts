@@ -2,11 +2,11 @@
 // (…View) are fixed by CONTRACT.md; fields may be added, none taken away.
 
 import type { LatLon } from '../core/snapshot.ts';
-import type { PeerView } from './overlay/peers.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
 import type { SourceView } from './discovery/watched.ts';
 import type { LocalityApi } from './locality/api.ts';
 import type { PlacedView } from './locality/explained.ts';
+import type { PeerView } from './overlay/peers.ts';
 
 /** How the endpoints of a pool are probed; from `pools.NAME.probe`. */
 export interface ProbeSpec {
