@@ -5,6 +5,7 @@ import { SHED } from '../core/cells.ts';
 import { OUTCOME, type Outcome } from '../core/sample.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
 import { MOST_TRIED } from './addresses.ts';
+import { connectOutcomeOf, isWornOut } from './blame.ts';
 import { choose } from './choose.ts';
 import { CONNECT_PROBLEM, noEndpointOf, PROBLEM, type Problem } from './errors.ts';
 import { type Exchange, STATE } from './exchange.ts';
@@ -19,9 +20,6 @@ import { NEVER } from './wheel.ts';
 
 /** How long the endpoint may keep a client waiting for `100 Continue` before Fermat says it, ms. */
 const PATIENCE_100_MS = 1000;
-/** Endpoints and the proxies before them bear slow clients for longer than this, ms. */
-const WORN_OUT_MS = 5000;
-
 /** Chooses an endpoint, unless `next` was chosen already, and asks for a connection to it. */
 export function begin(ex: Exchange, next: number = NONE): void {
   const isAgain = ex.needsNewConnection;
@@ -155,19 +153,6 @@ function mayDetour(ex: Exchange, reason: ConnectFailure): boolean {
   return ex.plane.addresses.hasAnother(ex.books.endpoint!.host);
 }
 
-/** What a connection that never came about says of its endpoint. */
-export function connectOutcomeOf(reason: ConnectFailure): Outcome {
-  switch (reason) {
-    case CONNECT_FAILURE.DESCRIPTORS:
-      return OUTCOME.CLIENT_GONE; // it is we who have none left
-    case CONNECT_FAILURE.TIMEOUT:
-    case CONNECT_FAILURE.TLS_TIMEOUT:
-      return OUTCOME.TIMEOUT;
-    default:
-      return OUTCOME.CONNECT_FAILED;
-  }
-}
-
 /** No connection came free in time: not the endpoint's failure, but another may have room. */
 export function queuedTooLong(ex: Exchange): void {
   ex.generation.groups[ex.slot]!.cancel(ex);
@@ -191,19 +176,6 @@ export function lost(ex: Exchange, brokeHttp: boolean): void {
     PROBLEM.reset,
     isStale ? RETRY_CAUSE.STALE : RETRY_CAUSE.RESET,
   );
-}
-
-/**
- * The client has kept its endpoint waiting for so long, with the rest of its request (`hasTaken`: the endpoint has all there
- * is) or by not taking the answer, that the end of the endpoint's patience says nothing of the endpoint. Else a few slow clients
- * could have any endpoint ejected.
- */
-function isWornOut(ex: Exchange, hasTaken: boolean): boolean {
-  const { books } = ex;
-  const { nowMs } = ex.plane.wheel;
-  // The streams of gRPC, and of whoever is answered while it speaks, are slow by nature.
-  if (ex.isRequestRead || ex.hasAnswered || ex.isCall) return books.heldMs(nowMs) >= WORN_OUT_MS;
-  return hasTaken && books.sentMs >= 0 && nowMs - books.sentMs >= WORN_OUT_MS;
 }
 
 /** The endpoint has not looked at the request: whatever its method, it may be said again, there over a new connection or elsewhere. */

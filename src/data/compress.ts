@@ -19,7 +19,7 @@ import {
   weakened,
 } from './compress/fields.ts';
 import { isCompressible } from './compress/types.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, STATE } from './exchange.ts';
 
 /** Shorter bodies fit into one packet anyway, and cost more in header lines than compressing them gives. */
 const MIN_BYTES = 1024;
@@ -110,4 +110,18 @@ function revalidated(ex: Exchange, answer: ResponseHead): string {
   if (at < 0 || !valuesOf(ex.head, 'if-none-match').includes(`W/${answer.value(at)}`)) return '';
   dropLength(answer);
   return weakened(answer);
+}
+
+/** The endpoint has given its whole answer, and is free; the client's end of it is still in the compressor. */
+export function awaitCoder(ex: Exchange): void {
+  if (ex.state === STATE.IDLE) return;
+  ex.up = null;
+  if (!ex.isRequestRead) ex.down.pause(); // nobody wants the rest of it
+}
+
+/** The exchange is over. */
+export function endCoding(ex: Exchange, coder: Coder): void {
+  if (!coder.holdsHead) ex.books.responseBytes = coder.bytesOut;
+  coder.drop();
+  ex.coder = null;
 }

@@ -15,6 +15,7 @@ import type { ResponseHead } from '../wire/response.ts';
 import { cutOff, tellProblem } from './answers.ts';
 import * as attempt from './attempt.ts';
 import type { Coder } from './compress/coder.ts';
+import { endCoding } from './compress.ts';
 import type { Problem } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
 import { isCall } from './grpc.ts';
@@ -236,7 +237,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.state = STATE.IDLE;
     this.plane.wheel.drop(this);
     if (this.hedge !== null) this.hedge.drop(false);
-    if (this.coder !== null) this.#endCoding(this.coder);
+    if (this.coder !== null) endCoding(this, this.coder);
     if (this.tunnel !== null) this.plane.tunnels.delete(this.tunnel);
     this.tunnel = null;
     closeBooks(this);
@@ -244,19 +245,6 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.up = null;
     this.replay.clear();
     this.plane.leave(this.generation);
-  }
-
-  /** The endpoint has given its whole answer, and is free; the client's end of it is still in the compressor. */
-  awaitCoder(): void {
-    if (this.state === STATE.IDLE) return;
-    this.up = null;
-    if (!this.isRequestRead) this.down.pause(); // nobody wants the rest of it
-  }
-
-  #endCoding(coder: Coder): void {
-    if (!coder.holdsHead) this.books.responseBytes = coder.bytesOut;
-    coder.drop();
-    this.coder = null;
   }
 
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -124,7 +124,7 @@ export function end(ex: Exchange, trailers: Fields | null): void {
   settle(ex, trailers);
   // Both are free before the client's next request may want them.
   up.release();
-  if (!isHandedOver) return ex.awaitCoder();
+  if (!isHandedOver) return compress.awaitCoder(ex);
   ex.finish();
   ex.down.end(trailers);
 }
