@@ -1,8 +1,9 @@
 // Asks the running node through its admin API. Plain node:http, one connection a question: fetch takes longer to load than
 // the answer takes to come, and its pool would keep the process alive.
 
-import { type IncomingMessage, request } from 'node:http';
+import { request } from 'node:http';
 import { type Address, parseAddress } from '../control/config/values.ts';
+import { textOf } from './body.ts';
 import { CliError, EXIT } from './exit.ts';
 
 /** Where the node is and how to be let in. */
@@ -74,7 +75,7 @@ export class AdminClient {
         reject(new CliError(`no Fermat answers at ${this.url}: is it running? (${error.code ?? error.message})`));
       const signal = AbortSignal.timeout(timeoutMs);
       const req = request({ host, port, method, path, headers, agent: false, signal }, (response) => {
-        textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
+        textOf(response, MAX_ANSWER_BYTES).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
       });
       req.on('error', (error) => fail(signal.aborted ? new Error(`no answer in ${timeoutMs / 1000} s`) : error));
       req.end(body);
@@ -101,16 +102,6 @@ export class AdminClient {
     const hint = status === 401 ? ' (--token, or FERMAT_ADMIN_TOKEN)' : '';
     throw new CliError(`${typeof message === 'string' ? message : `refused with status ${status}`}${hint}`);
   }
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response) {
-    text += chunk;
-    if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer is too long');
-  }
-  return text;
 }
 
 function givenAddress(flag: string): Address {

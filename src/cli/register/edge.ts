@@ -1,8 +1,9 @@
 // One edge that is told of the endpoint: a message every third of the TTL, sooner again when one did not arrive, and a last one
 // that says goodbye. Only changes are told to people.
 
-import { type IncomingMessage, request } from 'node:http';
+import { request } from 'node:http';
 import { SIGNATURE_FIELD, signatureOf, TIMESTAMP_FIELD } from '../../control/discovery/signing.ts';
+import { textOf } from '../body.ts';
 import { CliError, EXIT } from '../exit.ts';
 
 export interface Told {
@@ -140,23 +141,16 @@ export class Edge {
       const req = request(
         { host, port: port || 80, method: 'POST', path, headers, agent: false, signal },
         (response) => {
-          textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
+          textOf(response, MAX_ANSWER_BYTES).then(
+            (text) => resolve({ status: response.statusCode ?? 0, text }),
+            reject,
+          );
         },
       );
       req.on('error', (error) => reject(signal.aborted ? new Error('no answer in time') : error));
       req.end(body);
     });
   }
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response) {
-    text += chunk;
-    if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer is too long');
-  }
-  return text;
 }
 
 /** The edge's own words, or the system's. */

@@ -1,7 +1,6 @@
 // From the form of the file to the Config: durations to ms, sizes to bytes, percents to ratios, names to places. Takes
 // what was found valid, so nothing fails here but the reading of PEM files.
 
-import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
@@ -13,8 +12,8 @@ import { type Findings, readListenerTls } from './certificates.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
 import { discoverOf } from './discovered.ts';
 import { overlayOf } from './overlay.ts';
+import { complain, readPem } from './pem.ts';
 import type { Problem } from './problems.ts';
-import { codeOf } from './read.ts';
 import { redisOf } from './redis.ts';
 import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
 import { rateLimitsOf } from './schema-limit.ts';
@@ -261,15 +260,7 @@ function tlsOf(pool: string, { tls }: FilePool, base: string, problems: Problem[
   const at = (key: string) => ['pools', pool, 'tls', key];
   const read = (key: 'ca' | 'cert' | 'key'): string | null => {
     const path = tls[key];
-    if (path === null) return null;
-    const absolute = resolve(base, path);
-    files.push(absolute);
-    try {
-      return readFileSync(absolute, 'utf8');
-    } catch (error) {
-      problems.push({ path: at(key), what: `cannot be read (${codeOf(error)})`, expected: 'a PEM file' });
-      return null;
-    }
+    return path === null ? null : readPem(path, at(key), base, { problems, files });
   };
   const [ca, cert, key] = [read('ca'), read('cert'), read('key')];
   if (ca !== null && !ca.includes('-----BEGIN ')) {
@@ -279,13 +270,4 @@ function tlsOf(pool: string, { tls }: FilePool, base: string, problems: Problem[
   }
   if (cert !== null && key !== null) complain(() => createSecureContext({ cert, key }), at('cert'), problems);
   return { ca, cert, key, serverName: tls.serverName, verify: tls.verify };
-}
-
-function complain(check: () => unknown, path: readonly string[], problems: Problem[]): void {
-  try {
-    check();
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
-    problems.push({ path, what: `OpenSSL does not take it (${why})`, expected: 'a PEM file' });
-  }
 }

@@ -2,13 +2,11 @@
 // before it is needed. OpenSSL has the last word on what it takes. Choosing among certificates is core/certificate.ts's.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { canonicalIp } from '../../core/ip.ts';
 import type { CertificateSpec, TlsListenerSpec } from '../../core/snapshot.ts';
+import { readPem } from './pem.ts';
 import type { Path, Problem } from './problems.ts';
-import { codeOf } from './read.ts';
 import type { FileConfig } from './schema.ts';
 
 type FileTls = NonNullable<FileConfig['listeners'][number]['tls']>;
@@ -116,17 +114,6 @@ function judgeCa(pem: string, path: Path, { problems }: Findings): void {
   const all = first instanceof Error ? first : parsed(() => createSecureContext({ ca: pem }));
   if (!(all instanceof Error)) return;
   problems.push({ path, what: `holds no certificate (${all.message})`, expected: 'a PEM file' });
-}
-
-function readPem(file: string, path: Path, base: string, { problems, files }: Findings): string | null {
-  const absolute = resolve(base, file);
-  files.push(absolute);
-  try {
-    return readFileSync(absolute, 'utf8');
-  } catch (error) {
-    problems.push({ path, what: `cannot be read (${codeOf(error)})`, expected: 'a PEM file' });
-    return null;
-  }
 }
 
 /** The value, or the error with OpenSSL's number taken off its message. */

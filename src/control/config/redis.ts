@@ -1,12 +1,10 @@
 // From what the file says of Redis to what a connection needs: one form for a URL, a Cluster, Sentinels. What contradicts
 // itself is found here, before anything connects.
 
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { TlsSpec } from '../../core/snapshot.ts';
+import { complain, readPem } from './pem.ts';
 import type { Path, Problem } from './problems.ts';
-import { codeOf } from './read.ts';
 import type { FileRedis } from './schema-state.ts';
 import { parseAddress, parseDuration, parseRedisUrl } from './values.ts';
 
@@ -93,24 +91,11 @@ export function redisOf(
 function tlsOf(tls: typeof NO_TLS, base: string, problems: Problem[], files: string[]): TlsSpec {
   const read = (key: 'ca' | 'cert' | 'key'): string | null => {
     const path = tls[key];
-    if (path === null) return null;
-    const absolute = resolve(base, path);
-    files.push(absolute);
-    try {
-      return readFileSync(absolute, 'utf8');
-    } catch (error) {
-      const what = `cannot be read (${codeOf(error)})`;
-      problems.push({ path: [...AT, 'tls', key], what, expected: 'a PEM file' });
-      return null;
-    }
+    return path === null ? null : readPem(path, [...AT, 'tls', key], base, { problems, files });
   };
   const pem = { ca: read('ca'), cert: read('cert'), key: read('key') };
   const { ca, cert, key } = pem;
-  try {
-    createSecureContext({ ...(ca !== null && { ca }), ...(cert !== null && { cert }), ...(key !== null && { key }) });
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
-    problems.push({ path: [...AT, 'tls'], what: `OpenSSL does not take it (${why})`, expected: 'PEM files' });
-  }
+  const given = { ...(ca !== null && { ca }), ...(cert !== null && { cert }), ...(key !== null && { key }) };
+  complain(() => createSecureContext(given), [...AT, 'tls'], problems, 'PEM files');
   return { ...pem, serverName: tls.serverName, verify: tls.verify };
 }

@@ -1,0 +1,34 @@
+// PEM files that a configuration names: read when it is built, so that a bad one is found before it is needed.
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Path, Problem } from './problems.ts';
+import { codeOf } from './read.ts';
+
+/** Problems, and absolute paths of what was read, are added to. */
+export interface PemFindings {
+  readonly problems: Problem[];
+  readonly files: string[];
+}
+
+/** The text of `file`, relative to `base`; null, and a problem at `path`, when it cannot be read. */
+export function readPem(file: string, path: Path, base: string, { problems, files }: PemFindings): string | null {
+  const absolute = resolve(base, file);
+  files.push(absolute);
+  try {
+    return readFileSync(absolute, 'utf8');
+  } catch (error) {
+    problems.push({ path, what: `cannot be read (${codeOf(error)})`, expected: 'a PEM file' });
+    return null;
+  }
+}
+
+/** Says at `path` why OpenSSL does not take what `check` gives it. */
+export function complain(check: () => unknown, path: Path, problems: Problem[], expected = 'a PEM file'): void {
+  try {
+    check();
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
+    problems.push({ path, what: `OpenSSL does not take it (${why})`, expected });
+  }
+}
