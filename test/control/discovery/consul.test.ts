@@ -2,28 +2,12 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ConsulSource } from '../../../src/control/discovery/consul.ts';
-import type { Source } from '../../../src/control/discovery/source.ts';
 import type { ConsulSpec } from '../../../src/control/discovery/spec.ts';
 import { type FakeConsul, startConsul } from '../../support/fake-consul.ts';
 import { delay, until } from '../../support/until.ts';
-import { Remembering, tools, untilTold } from './support.ts';
+import { oneSource, tools } from './support.ts';
 
-let sink: Remembering;
-let source: Source | null = null;
-beforeEach(() => {
-  sink = new Remembering();
-});
-afterEach(async () => {
-  await source?.stop();
-  source = null;
-});
-
-function start(made: Source): void {
-  source = made;
-  made.start();
-}
-
-const told = (...urls: string[]) => untilTold(sink, urls);
+const rig = oneSource();
 
 describe('Consul', () => {
   let consul: FakeConsul;
@@ -47,11 +31,11 @@ describe('Consul', () => {
 
   test('tells what there is, and what changes the moment it does', async () => {
     consul.set([web(1)]);
-    start(new ConsulSource(specOf(), sink, tools));
-    await told('http://10.0.0.1:8080');
+    rig.start(new ConsulSource(specOf(), rig.sink, tools));
+    await rig.told('http://10.0.0.1:8080');
     await until(() => consul.blocked === 1, 'the query that waits');
     consul.set([web(1), web(2)]);
-    await told('http://10.0.0.1:8080', 'http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.1:8080', 'http://10.0.0.2:8080');
     const [first, second] = consul.queries;
     expect([...first!.params.keys()]).toEqual(['passing']);
     expect(second!.params.get('index')).toBe('11');
@@ -60,27 +44,27 @@ describe('Consul', () => {
 
   test('asks for datacenter and tag, with its token', async () => {
     consul.set([web(1, { tags: ['blue'] }), web(2, { tags: ['green'] })]);
-    start(new ConsulSource(specOf({ tag: 'blue', datacenter: 'fra', token: 'secret' }), sink, tools));
-    await told('http://10.0.0.1:8080');
+    rig.start(new ConsulSource(specOf({ tag: 'blue', datacenter: 'fra', token: 'secret' }), rig.sink, tools));
+    await rig.told('http://10.0.0.1:8080');
     expect(consul.queries[0]).toMatchObject({ path: '/v1/health/service/shop', token: 'secret' });
     expect(consul.queries[0]!.params.get('dc')).toBe('fra');
   });
 
   test('a query that ends without news tells nothing', async () => {
     consul.set([web(1)]);
-    start(new ConsulSource(specOf(), sink, tools));
+    rig.start(new ConsulSource(specOf(), rig.sink, tools));
     await until(() => consul.blocked === 1, 'the query that waits');
     consul.wake();
     await until(() => consul.queries.length === 3 && consul.blocked === 1, 'the next query');
-    expect(sink.answers).toHaveLength(1);
+    expect(rig.sink.answers).toHaveLength(1);
   });
 
   test('an index that goes back begins anew', async () => {
     consul.set([web(1)], 500);
-    start(new ConsulSource(specOf(), sink, tools));
+    rig.start(new ConsulSource(specOf(), rig.sink, tools));
     await until(() => consul.blocked === 1, 'the query that waits');
     consul.set([web(2)], 7);
-    await told('http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.2:8080');
     await until(() => consul.blocked === 1, 'the query that waits again');
     const indexes = consul.queries.map(({ params }) => params.get('index'));
     expect(indexes).toEqual([null, '500', null, '7']);
@@ -88,8 +72,8 @@ describe('Consul', () => {
 
   test('an index of 0 does not make it ask without end', async () => {
     consul.set([web(1)], 0);
-    start(new ConsulSource(specOf(), sink, tools));
-    await told('http://10.0.0.1:8080');
+    rig.start(new ConsulSource(specOf(), rig.sink, tools));
+    await rig.told('http://10.0.0.1:8080');
     await delay(500);
     expect(consul.queries.length).toBeLessThan(8);
   });
@@ -97,16 +81,16 @@ describe('Consul', () => {
   test('errors, cut connections and silence are failures, and it comes back', async () => {
     consul.set([web(1)]);
     consul.status = 500;
-    start(new ConsulSource(specOf(), sink, tools));
-    await until(() => sink.failures.length === 1, 'the failure');
-    expect(sink.failures[0]).toBe(`${consul.url} does not answer (status 500 rpc error: No cluster leader)`);
+    rig.start(new ConsulSource(specOf(), rig.sink, tools));
+    await until(() => rig.sink.failures.length === 1, 'the failure');
+    expect(rig.sink.failures[0]).toBe(`${consul.url} does not answer (status 500 rpc error: No cluster leader)`);
     consul.status = null;
-    await told('http://10.0.0.1:8080');
+    await rig.told('http://10.0.0.1:8080');
     await until(() => consul.blocked === 1, 'the query that waits');
     consul.cut();
-    await until(() => sink.failures.length === 2, 'the second failure');
+    await until(() => rig.sink.failures.length === 2, 'the second failure');
     consul.set([web(3)]);
-    await told('http://10.0.0.3:8080');
+    await rig.told('http://10.0.0.3:8080');
   });
 
   test('reads address, weights and metadata of each instance, and leaves critical ones out', async () => {
@@ -121,9 +105,9 @@ describe('Consul', () => {
       { id: 'on-node', address: '', port: 9 },
       { id: 'six', address: 'fd00::7', port: 80 },
     ]);
-    start(new ConsulSource(specOf({ passing: false, scheme: 'https' }), sink, tools));
-    await told('https://10.0.0.1:8080', 'https://10.0.0.2:8080', 'https://127.0.0.1:9', 'https://[fd00::7]:80');
-    expect(sink.answers[0]![0]).toEqual({
+    rig.start(new ConsulSource(specOf({ passing: false, scheme: 'https' }), rig.sink, tools));
+    await rig.told('https://10.0.0.1:8080', 'https://10.0.0.2:8080', 'https://127.0.0.1:9', 'https://[fd00::7]:80');
+    expect(rig.sink.answers[0]![0]).toEqual({
       at: 'instance web-1 at node-1',
       endpoint: {
         url: 'https://10.0.0.1:8080',
@@ -133,6 +117,6 @@ describe('Consul', () => {
         labels: { datacenter: 'dc1', rack: 'b2', version: '3' },
       },
     });
-    expect(sink.answers[0]![1]!.endpoint.weight).toBe(1);
+    expect(rig.sink.answers[0]![1]!.endpoint.weight).toBe(1);
   });
 });

@@ -2,28 +2,12 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DnsSource } from '../../../src/control/discovery/dns.ts';
-import type { Source } from '../../../src/control/discovery/source.ts';
 import type { DnsSpec } from '../../../src/control/discovery/spec.ts';
 import { type DnsServer, startDns } from '../../support/dns.ts';
 import { until } from '../../support/until.ts';
-import { Remembering, tools, untilTold } from './support.ts';
+import { oneSource, tools } from './support.ts';
 
-let sink: Remembering;
-let source: Source | null = null;
-beforeEach(() => {
-  sink = new Remembering();
-});
-afterEach(async () => {
-  await source?.stop();
-  source = null;
-});
-
-function start(made: Source): void {
-  source = made;
-  made.start();
-}
-
-const told = (...urls: string[]) => untilTold(sink, urls);
+const rig = oneSource();
 
 describe('a name', () => {
   let dns: DnsServer;
@@ -42,15 +26,15 @@ describe('a name', () => {
       intervalMs: 30_000,
       ...more,
     };
-    start(new DnsSource(spec, sink, tools, [dns.address]));
+    rig.start(new DnsSource(spec, rig.sink, tools, [dns.address]));
   };
 
   test('is every address of its type, asked again when the TTL is over', async () => {
     dns.set('shop.test', ['10.0.0.1', '10.0.0.2', 'fd00::1'], 1);
     begin();
-    await told('http://10.0.0.1:8080', 'http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.1:8080', 'http://10.0.0.2:8080');
     dns.set('shop.test', ['10.0.0.2', '10.0.0.3'], 1);
-    await told('http://10.0.0.2:8080', 'http://10.0.0.3:8080');
+    await rig.told('http://10.0.0.2:8080', 'http://10.0.0.3:8080');
     const [first, second] = dns.questions.filter(({ type }) => type === 'A');
     expect(second!.atMs - first!.atMs).toBeGreaterThan(900);
   });
@@ -58,20 +42,20 @@ describe('a name', () => {
   test('is its IPv6 addresses with type AAAA', async () => {
     dns.set('shop.test', ['10.0.0.1', 'fd00::1'], 1);
     begin({ type: 'AAAA', scheme: 'h2c' });
-    await told('h2c://[fd00::1]:8080');
+    await rig.told('h2c://[fd00::1]:8080');
   });
 
   test('without records of the type is an answer, one that does not exist or is not answered a failure', async () => {
     dns.set('shop.test', ['fd00::1'], 1);
     begin({ intervalMs: 1000 });
-    await told();
+    await rig.told();
     dns.zone.set('shop.test', 'nxdomain');
-    await until(() => sink.failures.length > 0, 'the failure');
-    expect(sink.failures[0]).toBe('shop.test is not resolved (ENOTFOUND)');
+    await until(() => rig.sink.failures.length > 0, 'the failure');
+    expect(rig.sink.failures[0]).toBe('shop.test is not resolved (ENOTFOUND)');
     dns.zone.set('shop.test', 'servfail');
-    await until(() => sink.failures.some((text) => text.includes('ESERVFAIL')), 'the other failure');
+    await until(() => rig.sink.failures.some((text) => text.includes('ESERVFAIL')), 'the other failure');
     dns.set('shop.test', ['10.0.0.1'], 1);
-    await told('http://10.0.0.1:8080');
+    await rig.told('http://10.0.0.1:8080');
   });
 
   test('of type SRV brings ports, weights and priorities', async () => {
@@ -82,8 +66,8 @@ describe('a name', () => {
     ];
     dns.zone.set('_http._tcp.shop.test', { addresses: [], services });
     begin({ name: '_http._tcp.shop.test', type: 'SRV', port: 0, intervalMs: 1000 });
-    await told('http://a.shop.test:81', 'http://b.shop.test:82', 'http://c.shop.test:83');
-    const byUrl = new Map(sink.answers[0]!.map(({ endpoint, tier }) => [endpoint.url, [endpoint.weight, tier]]));
+    await rig.told('http://a.shop.test:81', 'http://b.shop.test:82', 'http://c.shop.test:83');
+    const byUrl = new Map(rig.sink.answers[0]!.map(({ endpoint, tier }) => [endpoint.url, [endpoint.weight, tier]]));
     expect(byUrl.get('http://a.shop.test:81')).toEqual([60, 10]);
     expect(byUrl.get('http://b.shop.test:82')).toEqual([0.1, 10]);
     expect(byUrl.get('http://c.shop.test:83')).toEqual([0.1, 20]);
@@ -91,7 +75,7 @@ describe('a name', () => {
       addresses: [],
       services: [{ priority: 0, weight: 0, port: 84, target: 'd.shop.test' }],
     });
-    await told('http://d.shop.test:84');
-    expect(sink.answers.at(-1)![0]!.endpoint.weight).toBe(1);
+    await rig.told('http://d.shop.test:84');
+    expect(rig.sink.answers.at(-1)![0]!.endpoint.weight).toBe(1);
   });
 });

@@ -5,29 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KubernetesSource, kubeConfigOf } from '../../../src/control/discovery/kubernetes.ts';
-import type { Source } from '../../../src/control/discovery/source.ts';
 import type { KubernetesSpec } from '../../../src/control/discovery/spec.ts';
 import { type FakeKubernetes, kubeconfigFor, startKubernetes } from '../../support/fake-kubernetes.ts';
 import { Pki } from '../../support/pki.ts';
 import { until } from '../../support/until.ts';
-import { Remembering, tools, untilTold } from './support.ts';
+import { oneSource, tools } from './support.ts';
 
-let sink: Remembering;
-let source: Source | null = null;
-beforeEach(() => {
-  sink = new Remembering();
-});
-afterEach(async () => {
-  await source?.stop();
-  source = null;
-});
-
-function start(made: Source): void {
-  source = made;
-  made.start();
-}
-
-const told = (...urls: string[]) => untilTold(sink, urls);
+const rig = oneSource();
 
 describe('Kubernetes', () => {
   let cluster: FakeKubernetes;
@@ -54,7 +38,7 @@ describe('Kubernetes', () => {
       zones: {},
       ...more,
     };
-    start(new KubernetesSource(spec, sink, tools));
+    rig.start(new KubernetesSource(spec, rig.sink, tools));
   };
   const watched = (n = 1) => until(() => cluster.watchers === n, 'the watch', 8000);
 
@@ -62,14 +46,14 @@ describe('Kubernetes', () => {
     for (const n of [1, 2, 3]) cluster.put(`shop-${n}`, 'shop', 8080, [{ address: `10.0.0.${n}` }]);
     cluster.put('other-1', 'other', 8080, [{ address: '10.9.9.9' }]);
     begin();
-    await told('http://10.0.0.1:8080', 'http://10.0.0.2:8080', 'http://10.0.0.3:8080');
+    await rig.told('http://10.0.0.1:8080', 'http://10.0.0.2:8080', 'http://10.0.0.3:8080');
     await watched();
     cluster.splitBytes = 7;
     cluster.put('shop-2', 'shop', 8080, [{ address: '10.0.0.22' }]);
-    await told('http://10.0.0.1:8080', 'http://10.0.0.22:8080', 'http://10.0.0.3:8080');
+    await rig.told('http://10.0.0.1:8080', 'http://10.0.0.22:8080', 'http://10.0.0.3:8080');
     cluster.delete('shop-1');
     cluster.put('shop-4', 'shop', 8081, [{ address: '10.0.0.4' }]);
-    await told('http://10.0.0.22:8080', 'http://10.0.0.3:8080', 'http://10.0.0.4:8081');
+    await rig.told('http://10.0.0.22:8080', 'http://10.0.0.3:8080', 'http://10.0.0.4:8081');
     expect(cluster.lists).toBe(1);
     const watch = cluster.requests.find(({ params }) => params.get('watch') === 'true')!.params;
     expect(watch.get('allowWatchBookmarks')).toBe('true');
@@ -87,9 +71,9 @@ describe('Kubernetes', () => {
     cluster.endWatches();
     await until(() => cluster.watchers === 0, 'the end of the watch');
     cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.2' }]);
-    await told('http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.2:8080');
     expect(cluster.lists).toBe(1);
-    expect(sink.failures).toEqual([]);
+    expect(rig.sink.failures).toEqual([]);
   });
 
   test('lists anew when its version is gone, as an answer or as an event, and that is no failure', async () => {
@@ -98,16 +82,16 @@ describe('Kubernetes', () => {
     await watched();
     cluster.expireWatches();
     cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.2' }]);
-    await told('http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.2:8080');
     await watched();
     cluster.endWatches();
     cluster.forget();
     cluster.delete('shop-1');
     cluster.put('shop-9', 'shop', 8080, [{ address: '10.0.0.9' }]);
     cluster.forget();
-    await told('http://10.0.0.9:8080');
+    await rig.told('http://10.0.0.9:8080');
     expect(cluster.lists).toBe(3);
-    expect(sink.failures).toEqual([]);
+    expect(rig.sink.failures).toEqual([]);
   });
 
   test('connections that break in the middle of an event are failures, and it comes back', async () => {
@@ -115,19 +99,19 @@ describe('Kubernetes', () => {
     begin();
     await watched();
     cluster.cut();
-    await until(() => sink.failures.length === 1, 'the failure');
+    await until(() => rig.sink.failures.length === 1, 'the failure');
     cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.2' }]);
-    await told('http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.2:8080');
   });
 
   test('shows its token, and tells why it is refused', async () => {
     cluster.token = 'secret';
     cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.1' }]);
     begin({}, 'wrong');
-    await until(() => sink.failures.length > 0, 'the refusal', 8000);
-    expect(sink.failures[0]).toBe('Kubernetes does not answer (status 401 Unauthorized)');
+    await until(() => rig.sink.failures.length > 0, 'the refusal', 8000);
+    expect(rig.sink.failures[0]).toBe('Kubernetes does not answer (status 401 Unauthorized)');
     writeFileSync(join(directory, 'config'), kubeconfigFor(cluster.url, 'secret'));
-    await told('http://10.0.0.1:8080');
+    await rig.told('http://10.0.0.1:8080');
   });
 
   test('is asked over TLS, and believed by the authority of its credentials alone', async () => {
@@ -138,14 +122,14 @@ describe('Kubernetes', () => {
     cluster = await startKubernetes({ cert: own.certPem, key: own.keyPem });
     cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.1' }]);
     begin({}, 'secret', pki.issue('another').certPem);
-    await until(() => sink.failures.length > 0, 'the refusal', 8000);
-    expect(sink.answers).toEqual([]);
-    await source!.stop();
+    await until(() => rig.sink.failures.length > 0, 'the refusal', 8000);
+    expect(rig.sink.answers).toEqual([]);
+    await rig.stop();
     begin({}, 'secret', authority.certPem);
-    await told('http://10.0.0.1:8080');
+    await rig.told('http://10.0.0.1:8080');
     await watched();
     cluster.put('shop-1', 'shop', 8080, [{ address: '10.0.0.2' }]);
-    await told('http://10.0.0.2:8080');
+    await rig.told('http://10.0.0.2:8080');
   });
 
   test('has address and credentials of a pod from its service account', async () => {

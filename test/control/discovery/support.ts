@@ -1,6 +1,7 @@
 // A sink that remembers, and specs with everything at its default.
 
-import type { Entry, Sink, SourceTools } from '../../../src/control/discovery/source.ts';
+import { afterEach } from 'vitest';
+import type { Entry, Sink, Source, SourceTools } from '../../../src/control/discovery/source.ts';
 import type { DiscoverSpec, SourceSpec } from '../../../src/control/discovery/spec.ts';
 import { createEventLog } from '../../../src/control/events.ts';
 import { until } from '../../support/until.ts';
@@ -44,9 +45,37 @@ export function specOf(from: SourceSpec, more: Partial<DiscoverSpec> = {}): Disc
 export const DIRECTORY: SourceSpec = { kind: 'directory', path: '/nowhere' };
 export const REGISTRY: SourceSpec = { kind: 'registry', token: '0123456789abcdef', otherToken: null, networks: [] };
 
-/** The last answer is these, in any order. */
-export function untilTold(sink: Remembering, urls: readonly string[]): Promise<unknown> {
-  const wanted = [...urls].sort().join();
-  const check = () => sink.urls !== null && [...sink.urls].sort().join() === wanted;
-  return until(check, `an answer of ${wanted || 'nobody'}`, 8000);
+/** The source of a test, what it tells, and its end. */
+class OneSource {
+  sink = new Remembering();
+  #source: Source | null = null;
+
+  start(source: Source): void {
+    this.#source = source;
+    source.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#source?.stop();
+  }
+
+  /** The last answer is these URLs, in any order. */
+  told(...urls: string[]): Promise<unknown> {
+    const wanted = urls.sort().join();
+    const check = () => this.sink.urls !== null && [...this.sink.urls].sort().join() === wanted;
+    return until(check, `an answer of ${wanted || 'nobody'}`, 8000);
+  }
+
+  async clear(): Promise<void> {
+    await this.stop();
+    this.#source = null;
+    this.sink = new Remembering();
+  }
+}
+
+/** For the tests of the file: each begins with nothing told, and its source is stopped behind it. */
+export function oneSource(): OneSource {
+  const one = new OneSource();
+  afterEach(() => one.clear());
+  return one;
 }
