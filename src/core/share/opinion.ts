@@ -83,14 +83,17 @@ const LEAST_SHARE = 0.01;
 /** Requests of our own from which on their rate is known from them. */
 export const KNOWN_REQUESTS = 300;
 
+/** Nobody shares clients out evenly: what comes to us may be so many times what comes to the others. */
+const UNEVEN = 2;
+
 /**
- * The rate of requests to expect of an endpoint, per ms, while we have sent no more than `asked` of them anywhere: as many as
+ * The rate of requests to expect of an endpoint, per ms, while we have sent no more than `asked` of them anywhere: twice what
  * the others send, on average. A node that has only just started would else take its first ten requests for a queue, and send
  * them far away.
  */
 export function expectedPerMs(o: Opinion | null, asked: number): number {
   if (o === null || o.nodes === 0 || asked >= KNOWN_REQUESTS) return 0;
-  return (o.perS / o.nodes / 1000) * (1 - asked / KNOWN_REQUESTS);
+  return ((UNEVEN * o.perS) / o.nodes / 1000) * (1 - asked / KNOWN_REQUESTS);
 }
 
 /** Answers a second of our own from which on others' hardly count. */

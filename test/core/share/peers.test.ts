@@ -189,10 +189,10 @@ describe('what becomes of it', () => {
     expect(capacityShare(1000, 0, 1e9)).toBe(10);
   });
 
-  test('a node that has only just started expects the rate of the others, until it knows its own', () => {
+  test('a node that has only just started expects up to twice the rate of the others, until it knows its own', () => {
     const others = { ...noOpinion(), nodes: 4, perS: 400 };
-    expect(expectedPerMs(others, 0)).toBe(0.1);
-    expect(expectedPerMs(others, 150)).toBe(0.05);
+    expect(expectedPerMs(others, 0)).toBe(0.2);
+    expect(expectedPerMs(others, 150)).toBe(0.1);
     expect(expectedPerMs(others, 300)).toBe(0);
     expect(expectedPerMs(null, 0)).toBe(0);
   });
