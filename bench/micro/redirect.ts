@@ -6,7 +6,8 @@ import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { findRegion, regionNames } from '../../geoip/regions.ts';
 import { Redirector } from '../../src/core/redirect.ts';
-import { contextOf, origin, World } from '../../test/support/world.ts';
+import { contextOf } from '../../test/support/specs.ts';
+import { origin, World } from '../../test/support/world.ts';
 
 const CLIENTS = 256;
 const CHOICES = 2048;

@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { hashText } from '../../src/core/policies/mix.ts';
 import { Selector } from '../../src/core/selector.ts';
 import { NONE, POLICIES, type PoolSpec } from '../../src/core/snapshot.ts';
-import { contextOf, origin, World } from '../../test/support/world.ts';
+import { contextOf } from '../../test/support/specs.ts';
+import { origin, World } from '../../test/support/world.ts';
 
 const PICKS = 100_000;
 const ROUNDS = 15;

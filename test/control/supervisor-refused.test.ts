@@ -11,8 +11,8 @@ import { createEventLog } from '../../src/control/events.ts';
 import { Supervisor } from '../../src/control/supervisor.ts';
 import type { Snapshot } from '../../src/core/snapshot.ts';
 import { get } from '../support/raw.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 import { until } from '../support/until.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 
 beforeAll(() => {
   process.env.FERMAT_TEST_CRASH_PATH = '/__crash';

@@ -9,8 +9,8 @@ import { CELL } from '../../src/core/cells.ts';
 import type { LaneReader } from '../../src/core/lane-reader.ts';
 import type { ListenerSpec, RouteSpec, Snapshot } from '../../src/core/snapshot.ts';
 import { exchange, get, rawClient } from '../support/raw.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 import { until } from '../support/until.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 
 const ROUTE: RouteSpec = {
   uid: 0,

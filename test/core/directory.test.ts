@@ -7,7 +7,7 @@ import { asnKeyOf, cohortPath, countryKeyOf, EDGE_COHORT, pathOf } from '../../s
 import { type Lent, rowOf, writeDirectory } from '../../src/core/directory.ts';
 import { Selector, seeded } from '../../src/core/selector.ts';
 import { COHORT_ROWS, shapeOf, TableReader, TableWriter } from '../../src/core/table.ts';
-import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 
 const COUNTRIES = Array.from({ length: 20 }, (_, i) => `A${String.fromCharCode(65 + i)}`);
 const snapshot = () =>

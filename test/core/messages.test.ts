@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { newCensus } from '../../src/core/census.ts';
 import { newLane } from '../../src/core/lane.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '../../src/core/messages.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 
 function throughChannel<T>(value: T): T {
   const { port1, port2 } = new MessageChannel();

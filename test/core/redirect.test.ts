@@ -7,7 +7,8 @@ import { Redirector } from '../../src/core/redirect.ts';
 import { ROLE, seeded } from '../../src/core/selector.ts';
 import type { LatLon, PoolSpec } from '../../src/core/snapshot.ts';
 import { NONE } from '../../src/core/snapshot.ts';
-import { contextOf, type Origin, origin, World, type WorldOptions } from '../support/world.ts';
+import { contextOf } from '../support/specs.ts';
+import { type Origin, origin, World, type WorldOptions } from '../support/world.ts';
 
 const placeOf = (region: string): LatLon => {
   const { latDeg, lonDeg } = findRegion(region)!;

@@ -12,7 +12,7 @@ import {
   shapeOf,
   TableWriter,
 } from '../../src/core/table.ts';
-import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 
 interface Given {
   readonly ms: number;

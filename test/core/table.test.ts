@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { newTable, shapeOf, TableReader, TableWriter } from '../../src/core/table.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 
 const snapshot = snapshotOf(
   [0, 5, 9].map((slot) => endpointSpec(slot, { id: `e${slot}` })),

@@ -13,7 +13,7 @@ import { Gate } from '../../src/data/gate.ts';
 import { Plane } from '../../src/data/plane.ts';
 import { Books, settleAttempt } from '../../src/data/settle.ts';
 import type { UpstreamEvents } from '../../src/data/sides.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 
 const POOL = poolSpec('p', [0], 0);
 const SPEC = endpointSpec(0, { id: 'a' });

@@ -9,7 +9,7 @@ import { NONE } from '../../src/core/snapshot.ts';
 import { newTable, shapeOf } from '../../src/core/table.ts';
 import { buildGeneration } from '../../src/data/generation.ts';
 import { NEVER } from '../../src/data/wheel.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 
 const ROUTE: RouteSpec = {
   uid: 0,

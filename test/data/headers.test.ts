@@ -19,7 +19,7 @@ import { Plane } from '../../src/data/plane.ts';
 import type { Peer } from '../../src/data/sides.ts';
 import { copyKept, FIELD } from '../../src/wire/fields.ts';
 import type { RequestHead } from '../../src/wire/request.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 import { parseRequest, parseResponse } from '../wire/support.ts';
 
 const PEER: Peer = {

@@ -10,7 +10,7 @@ import { Hedge } from '../../src/data/hedge.ts';
 import { Books } from '../../src/data/settle.ts';
 import { ACQUIRED, type Upstream, type UpstreamEvents } from '../../src/data/sides.ts';
 import type { ResponseHead } from '../../src/wire/response.ts';
-import { endpointSpec, poolSpec } from '../support/world.ts';
+import { endpointSpec, poolSpec } from '../support/specs.ts';
 
 const SLOT = 1;
 

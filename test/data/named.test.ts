@@ -12,8 +12,8 @@ import { Plane } from '../../src/data/plane.ts';
 import { ACQUIRED, type Upstream, type UpstreamEvents } from '../../src/data/sides.ts';
 import { FRAMING } from '../../src/wire/body.ts';
 import { PROXY, type ProxyEnds, ProxyReader } from '../../src/wire/proxy.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 import { until } from '../support/until.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 import { parseRequest } from '../wire/support.ts';
 
 const { head: HEAD } = parseRequest('GET / HTTP/1.1\r\nHost: a\r\n\r\n');

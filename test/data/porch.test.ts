@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { newLane } from '../../src/core/lane.ts';
 import { LaneWriter } from '../../src/core/lane-writer.ts';
 import { Plane } from '../../src/data/plane.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 import { until } from '../support/until.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 
 const WAIT_MS = 1000;
 

@@ -10,7 +10,7 @@ import type { RetrySpec } from '../../src/core/snapshot.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { backOffMs, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause } from '../../src/data/retry.ts';
 import { NEVER } from '../../src/data/wheel.ts';
-import { poolSpec } from '../support/world.ts';
+import { poolSpec } from '../support/specs.ts';
 
 const RETRY: RetrySpec = { ...poolSpec('p', [], 0).retry, attempts: 1, methods: ['GET', 'PUT'], onStatus: [503] };
 

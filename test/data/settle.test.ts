@@ -11,7 +11,7 @@ import { Doubt } from '../../src/data/doubt.ts';
 import type { Exchange } from '../../src/data/exchange.ts';
 import { Books, settleAttempt } from '../../src/data/settle.ts';
 import { TICK_MS, Wheel } from '../../src/data/wheel.ts';
-import { endpointSpec, poolSpec } from '../support/world.ts';
+import { endpointSpec, poolSpec } from '../support/specs.ts';
 
 const SPEC = endpointSpec(0, { id: 'a' });
 

@@ -10,8 +10,8 @@ import { ACQUIRED, CONNECT_FAILURE, type Upstream, type UpstreamEvents } from '.
 import type { Group } from '../../src/data/upstreams.ts';
 import { FRAMING } from '../../src/wire/body.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../support/specs.ts';
 import { until } from '../support/until.ts';
-import { endpointSpec, poolSpec, snapshotOf } from '../support/world.ts';
 import { parseRequest } from '../wire/support.ts';
 
 const { head: HEAD } = parseRequest('GET / HTTP/1.1\r\nHost: a\r\n\r\n');

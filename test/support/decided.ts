@@ -20,7 +20,7 @@ import {
   TableWriter,
 } from '../../src/core/table.ts';
 import { Capture } from '../../src/data/capture.ts';
-import { contextOf, endpointSpec, poolSpec, snapshotOf } from './world.ts';
+import { contextOf, endpointSpec, poolSpec, snapshotOf } from './specs.ts';
 
 export interface RowOf {
   readonly band: number;

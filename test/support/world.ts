@@ -7,12 +7,13 @@ import type { CohortPath } from '../../src/core/cohort.ts';
 import { newLane } from '../../src/core/lane.ts';
 import { LaneReader } from '../../src/core/lane-reader.ts';
 import { LaneWriter } from '../../src/core/lane-writer.ts';
-import { OUTCOME, type Outcome, SAMPLE, SAMPLE_FIELDS } from '../../src/core/sample.ts';
+import { OUTCOME, type Outcome } from '../../src/core/sample.ts';
 import { type PickContext, Selector, seeded } from '../../src/core/selector.ts';
 import type { Peers } from '../../src/core/share/peers.ts';
-import type { EndpointSpec, LatLon, PoolSpec, Snapshot } from '../../src/core/snapshot.ts';
-import { MAX_SLOTS, NONE } from '../../src/core/snapshot.ts';
-import { newTable, shapeOf } from '../../src/core/table.ts';
+import { type LatLon, NONE, type PoolSpec, type Snapshot } from '../../src/core/snapshot.ts';
+import { Agenda } from './agenda.ts';
+import { writeSample } from './samples.ts';
+import { endpointSpec, poolSpec, snapshotOf } from './specs.ts';
 
 export const PROBE: ProbeSpec = {
   type: 'http',
@@ -56,119 +57,6 @@ export function origin(id: string, answerMs: Origin['answerMs'], more: Partial<O
   return { id, answerMs, connectMs: 0.1, isUp: true, isSilent: false, failing: 0, ...more };
 }
 
-export function poolSpec(
-  name: string,
-  endpoints: readonly number[],
-  row: number,
-  more: Partial<PoolSpec> = {},
-): PoolSpec {
-  return {
-    uid: row,
-    name,
-    endpoints,
-    row,
-    policy: 'fastest',
-    bandRatio: 0.1,
-    bandMs: 5,
-    exploreRatio: 0.005,
-    hashOn: null,
-    millisPerUsdPerMillion: 0,
-    slowStartMs: 10_000,
-    whenAllDown: 'try',
-    timeouts: {
-      connectMs: 2000,
-      firstByteMs: 30_000,
-      bodyIdleMs: 60_000,
-      tunnelIdleMs: 3.6e6,
-      idleMs: 4000,
-      connectionAgeMs: 300_000,
-      totalMs: 0,
-    },
-    retry: {
-      attempts: 1,
-      onConnect: true,
-      onReset: true,
-      onTimeout: true,
-      onStatus: [],
-      methods: ['GET'],
-      budgetRatio: 0.2,
-      budgetMin: 3,
-    },
-    hedge: null,
-    outlier: { consecutive: 5, intervalMs: 10_000, ejectionMs: 30_000, maxEjectionMs: 300_000, maxEjectedRatio: 0.5 },
-    connectionsPerEndpoint: 1024,
-    queue: 1024,
-    queueTimeoutMs: 1000,
-    requests: 0,
-    requestsPerEndpoint: 0,
-    tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
-    proxyProtocol: 'off',
-    ...more,
-  };
-}
-
-export function endpointSpec(
-  slot: number,
-  from: Pick<Origin, 'id' | 'region' | 'location' | 'weight' | 'capacity' | 'egressUsdPerGb'>,
-): EndpointSpec {
-  return {
-    uid: slot,
-    id: from.id,
-    url: `http://${from.id}`,
-    slot,
-    generation: 1,
-    scheme: 'http',
-    host: '127.0.0.1',
-    port: 9000 + slot,
-    socketPath: null,
-    authority: from.id,
-    region: from.region ?? null,
-    location: from.location ?? null,
-    weight: from.weight ?? 1,
-    capacity: from.capacity ?? 0,
-    egressUsdPerGb: from.egressUsdPerGb ?? 0,
-    labels: {},
-  };
-}
-
-export function snapshotOf(
-  endpoints: readonly EndpointSpec[],
-  pools: readonly PoolSpec[],
-  lanes = 1,
-  version = 1,
-): Snapshot {
-  const snapshot: Omit<Snapshot, 'table'> = {
-    version,
-    lanes,
-    nodeId: 'test',
-    listeners: [],
-    routes: [],
-    pools,
-    rows: pools.map(({ endpoints: of }, pool) => ({ pool, members: of.map((_, i) => i), residency: [] })),
-    endpoints,
-    limits: {
-      requestLineBytes: 8192,
-      headBytes: 32_768,
-      headers: 100,
-      bodyBytes: 0,
-      headTimeoutMs: 10_000,
-      idleTimeoutMs: 60_000,
-      bodyTimeoutMs: 30_000,
-      connections: 0,
-      connectionsPerClient: 0,
-      requests: 0,
-      requestsPerClient: 0,
-      memoryBytes: 0,
-      loopDelayMs: 0,
-    },
-    trustedProxies: [],
-    drainDelayMs: 5000,
-    drainTimeoutMs: 30_000,
-    access: 'off',
-  };
-  return { ...snapshot, table: newTable(shapeOf(snapshot)) };
-}
-
 /** How one request of the world went. */
 export interface Done {
   readonly atMs: number;
@@ -208,8 +96,7 @@ export class World {
   readonly #lanes: { readonly writer: LaneWriter; readonly reader: LaneReader; readonly ctx: PickContext }[];
   readonly #intervalMs: number;
   readonly #options: WorldOptions;
-  #queue: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
-  #order = 0;
+  readonly #agenda = new Agenda();
   #turn = 0;
 
   constructor(origins: readonly Origin[], options: WorldOptions = {}) {
@@ -282,10 +169,7 @@ export class World {
       const gapMs = 1000 / rps;
       for (let at = gapMs / 2; at < forMs; at += gapMs) this.#at(this.nowMs + at, () => this.request());
     }
-    for (;;) {
-      const next = this.#queue[0];
-      if (next === undefined || next.atMs > untilMs) break;
-      this.#queue.shift();
+    for (let next = this.#agenda.next(untilMs); next !== null; next = this.#agenda.next(untilMs)) {
       this.nowMs = Math.max(this.nowMs, next.atMs);
       next.run();
     }
@@ -319,7 +203,8 @@ export class World {
     writer.inflight[slot] = inflight + 1;
     const settle = (outcome: Outcome, firstByteMs: number, status: number) => {
       writer.inflight[slot]!--;
-      this.#sample(writer, slot, outcome, firstByteMs, inflight, status, client, cohort);
+      const bytes = o.bytes ?? 0;
+      writeSample(writer, { slot, outcome, firstByteMs, inflight, status, client, cohort, bytes, atMs: this.nowMs });
       const ok = outcome === OUTCOME.OK;
       tried[triedCount] = slot;
       if (!ok && triedCount === 0) this.#attempt(lane, beganMs, tried, 1, client);
@@ -337,37 +222,6 @@ export class World {
       if (!o.isUp) settle(OUTCOME.RESET, -1, 0);
       else settle(isBad ? OUTCOME.STATUS_5XX : OUTCOME.OK, ms, isBad ? 503 : 200);
     });
-  }
-
-  #sample(
-    writer: LaneWriter,
-    slot: number,
-    outcome: Outcome,
-    firstByteMs: number,
-    inflight: number,
-    status: number,
-    client: CohortPath | null,
-    cohort: number,
-  ): void {
-    const base = writer.sampleBase();
-    if (base < 0) return;
-    const { ring } = writer;
-    ring.fill(0, base, base + SAMPLE_FIELDS);
-    ring[base + SAMPLE.SLOT] = slot;
-    ring[base + SAMPLE.GENERATION] = 1;
-    ring[base + SAMPLE.OUTCOME] = outcome;
-    ring[base + SAMPLE.CONNECT_MS] = -1;
-    ring[base + SAMPLE.FIRST_BYTE_MS] = firstByteMs;
-    ring[base + SAMPLE.TOTAL_MS] = outcome === OUTCOME.TIMEOUT ? 30_000 : Math.max(firstByteMs, 0);
-    ring[base + SAMPLE.INFLIGHT] = inflight;
-    ring[base + SAMPLE.AT_MS] = this.nowMs;
-    ring[base + SAMPLE.STATUS] = status;
-    ring[base + SAMPLE.COHORT] = cohort;
-    ring[base + SAMPLE.COUNTRY] = client?.countryKey ?? 0;
-    ring[base + SAMPLE.ASN] = client?.asnKey ?? 0;
-    ring[base + SAMPLE.PREFIX] = client?.prefixKey ?? 0;
-    ring[base + SAMPLE.BYTES] = this.origins[slot]!.bytes ?? 0;
-    writer.publishSample();
   }
 
   #probe(o: Origin, slot: number): void {
@@ -420,15 +274,7 @@ export class World {
   }
 
   #at(atMs: number, run: () => void): void {
-    const item = { atMs, order: this.#order++, run };
-    let low = 0;
-    let high = this.#queue.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#queue[middle]!.atMs <= atMs) low = middle + 1;
-      else high = middle;
-    }
-    this.#queue.splice(low, 0, item);
+    this.#agenda.add(atMs, run);
   }
 }
 
@@ -437,17 +283,4 @@ export function sharesOf(done: readonly Done[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const d of done) counts[d.id ?? 'none'] = (counts[d.id ?? 'none'] ?? 0) + 1 / done.length;
   return counts;
-}
-
-/** A PickContext for a lane of its own, nothing in flight. */
-export function contextOf(random: () => number, lane = 0): PickContext {
-  return {
-    lane,
-    inflight: new Int32Array(MAX_SLOTS),
-    nowMs: 0,
-    random,
-    tried: new Int32Array(8),
-    triedCount: 0,
-    mayExplore: false,
-  };
 }

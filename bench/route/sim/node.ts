@@ -14,7 +14,8 @@ import type { Digest } from '../../../src/core/share/digest.ts';
 import { Peers, type Self } from '../../../src/core/share/peers.ts';
 import { type LatLon, MAX_SLOTS, NONE, type PolicyName, type Snapshot } from '../../../src/core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, ROW } from '../../../src/core/table.ts';
-import { endpointSpec, PROBE, poolSpec, snapshotOf } from '../../../test/support/world.ts';
+import { endpointSpec, poolSpec, snapshotOf } from '../../../test/support/specs.ts';
+import { PROBE } from '../../../test/support/world.ts';
 import type { Place } from './network.ts';
 
 export const PROBE_SPEC = PROBE;

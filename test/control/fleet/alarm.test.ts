@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { Alarm } from '../../../src/control/fleet/alarm.ts';
 import { newKnown } from '../../../src/control/fleet/known.ts';
 import { OUTCOME, SAMPLE, SAMPLE_FIELDS } from '../../../src/core/sample.ts';
-import { endpointSpec } from '../../support/world.ts';
+import { endpointSpec } from '../../support/specs.ts';
 
 function known() {
   const k = newKnown(endpointSpec(0, { id: 'a' }), 0, undefined, 0);

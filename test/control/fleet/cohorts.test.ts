@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { type CohortPath, countryKeyOf, EDGE_COHORT, pathOf } from '../../../src/core/cohort.ts';
 import { Selector } from '../../../src/core/selector.ts';
-import { contextOf, type Done, origin, PROBE, sharesOf, snapshotOf, World } from '../../support/world.ts';
+import { contextOf, snapshotOf } from '../../support/specs.ts';
+import { type Done, origin, PROBE, sharesOf, World } from '../../support/world.ts';
 
 /** Log-normal around `ms`. */
 function noisy(ms: number, deviation: number): (random: () => number) => number {

@@ -5,7 +5,8 @@ import { type Known, newKnown } from '../../../src/control/fleet/known.ts';
 import { forgetWaits, learnFromTraffic, settleBatch } from '../../../src/control/fleet/seen.ts';
 import { newOutlier, settled } from '../../../src/core/outlier.ts';
 import { OUTCOME, type Outcome } from '../../../src/core/sample.ts';
-import { endpointSpec, PROBE, poolSpec } from '../../support/world.ts';
+import { endpointSpec, poolSpec } from '../../support/specs.ts';
+import { PROBE } from '../../support/world.ts';
 
 /** A second of answers in `ms`, tick by tick. */
 function known(ms = 5): Known {

@@ -5,7 +5,7 @@ import { hashText } from '../../../src/core/policies/mix.ts';
 import { Selector } from '../../../src/core/selector.ts';
 import type { PoolSpec } from '../../../src/core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CD, CI, ROW, shapeOf, TableWriter } from '../../../src/core/table.ts';
-import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../../support/world.ts';
+import { contextOf, endpointSpec, poolSpec, snapshotOf } from '../../support/specs.ts';
 
 const KEYS = Array.from({ length: 4000 }, (_, i) => hashText(`session-${i}`));
 
