@@ -89,6 +89,17 @@ describe('outlier ejection', () => {
     }
   });
 
+  it('asks for twice as many good probes each time, and for no more once it has behaved', () => {
+    const o = newOutlier();
+    const goodUntilFree = (): number => {
+      eject(o, 'connect', spec, T, () => 0);
+      for (let good = 1; ; good++) if (probedOutlier(o, true, 2)) return good;
+    };
+    expect([goodUntilFree(), goodUntilFree(), goodUntilFree()]).toEqual([2, 4, 8]);
+    for (let seconds = 0; seconds < 1000; seconds++) waited(o, T + seconds * 1000);
+    expect(goodUntilFree()).toBe(2);
+  });
+
   it('never lets the last go that answers, lets one go whatever the percentage, and dead ones beyond it', () => {
     expect(mayEject('connect', 3, 2, 0, 0.5)).toBe(false);
     expect(mayEject('status', 2, 0, 1, 0.1)).toBe(true);
