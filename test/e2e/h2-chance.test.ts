@@ -3,20 +3,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { simpleConfig } from '../support/fermat.ts';
-import {
-  data,
-  F,
-  frame,
-  getFields,
-  type H2Client,
-  h2Client,
-  postFields,
-  S,
-  type Stream,
-  settings,
-  T,
-  u32,
-} from '../support/h2.ts';
+import { type H2Client, h2Client } from '../support/h2.ts';
+import { data, F, frame, getFields, postFields, S, settings, T, u32 } from '../support/h2-frames.ts';
+import type { Stream } from '../support/h2-stream.ts';
 import { writeFields } from '../support/hpack.ts';
 import type { OriginRequest } from '../support/origin.ts';
 import { useRig } from '../support/rig.ts';

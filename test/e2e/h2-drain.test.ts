@@ -3,7 +3,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { simpleConfig, startFermat } from '../support/fermat.ts';
-import { data, E, F, getFields, h2Client, headers, ping, postFields, T, windowUpdate } from '../support/h2.ts';
+import { h2Client } from '../support/h2.ts';
+import { data, E, F, getFields, headers, ping, postFields, T, windowUpdate } from '../support/h2-frames.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { delay, until } from '../support/until.ts';
 

@@ -4,21 +4,9 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Config, type Fermat, poolOf, startFermat } from '../support/fermat.ts';
-import {
-  data,
-  E,
-  F,
-  type Field,
-  getFields,
-  goaway,
-  h2Client,
-  headers,
-  postFields,
-  reset,
-  S,
-  settings,
-  T,
-} from '../support/h2.ts';
+import { h2Client } from '../support/h2.ts';
+import { data, E, F, getFields, goaway, headers, postFields, reset, S, settings, T } from '../support/h2-frames.ts';
+import type { Field } from '../support/hpack.ts';
 import { rawClient } from '../support/raw.ts';
 import { delay, until } from '../support/until.ts';
 

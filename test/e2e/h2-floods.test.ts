@@ -4,16 +4,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { simpleConfig, startFermat } from '../support/fermat.ts';
+import { type H2Client, h2Client } from '../support/h2.ts';
 import {
   data,
   E,
   F,
-  type Field,
   frame,
   getFields,
   goaway,
-  type H2Client,
-  h2Client,
   headers,
   ping,
   postFields,
@@ -23,8 +21,8 @@ import {
   settings,
   T,
   windowUpdate,
-} from '../support/h2.ts';
-import { writeFields } from '../support/hpack.ts';
+} from '../support/h2-frames.ts';
+import { type Field, writeFields } from '../support/hpack.ts';
 import { rawClient } from '../support/raw.ts';
 import { useRig } from '../support/rig.ts';
 import { delay, until } from '../support/until.ts';

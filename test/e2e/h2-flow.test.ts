@@ -3,7 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { simpleConfig } from '../support/fermat.ts';
-import { type Field, getFields, type H2Client, h2Client, postFields, reset, S, type Stream, T } from '../support/h2.ts';
+import { type H2Client, h2Client } from '../support/h2.ts';
+import { getFields, postFields, reset, S, T } from '../support/h2-frames.ts';
+import type { Stream } from '../support/h2-stream.ts';
+import type { Field } from '../support/hpack.ts';
 import type { OriginRequest } from '../support/origin.ts';
 import { useRig } from '../support/rig.ts';
 import { delay, until } from '../support/until.ts';

@@ -3,15 +3,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { simpleConfig } from '../support/fermat.ts';
+import { h2Client } from '../support/h2.ts';
 import {
   data,
   E,
   F,
-  type Field,
   frame,
   getFields,
   goaway,
-  h2Client,
   headers,
   PREFACE,
   padded,
@@ -24,8 +23,8 @@ import {
   T,
   u32,
   windowUpdate,
-} from '../support/h2.ts';
-import { writeField, writeFields, writeInteger, writeString } from '../support/hpack.ts';
+} from '../support/h2-frames.ts';
+import { type Field, writeField, writeFields, writeInteger, writeString } from '../support/hpack.ts';
 import { rawClient } from '../support/raw.ts';
 import { useRig } from '../support/rig.ts';
 

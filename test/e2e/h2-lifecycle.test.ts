@@ -3,13 +3,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { poolOf, simpleConfig } from '../support/fermat.ts';
+import { h2Client } from '../support/h2.ts';
 import {
   data,
   E,
   F,
   frame,
   getFields,
-  h2Client,
   PREFACE,
   ping,
   postFields,
@@ -17,7 +17,7 @@ import {
   settings,
   T,
   windowUpdate,
-} from '../support/h2.ts';
+} from '../support/h2-frames.ts';
 import { writeFields } from '../support/hpack.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { rawClient } from '../support/raw.ts';

@@ -3,22 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { poolOf } from '../support/fermat.ts';
-import {
-  data,
-  E,
-  F,
-  type Field,
-  frame,
-  getFields,
-  type H2Client,
-  h2Client,
-  headers,
-  postFields,
-  reset,
-  type Stream,
-  T,
-} from '../support/h2.ts';
-import { writeFields } from '../support/hpack.ts';
+import { type H2Client, h2Client } from '../support/h2.ts';
+import { data, E, F, frame, getFields, headers, postFields, reset, T } from '../support/h2-frames.ts';
+import type { Stream } from '../support/h2-stream.ts';
+import { type Field, writeFields } from '../support/hpack.ts';
 import { Stopwatch } from '../support/lateness.ts';
 import { clientFields, useRig } from '../support/rig.ts';
 import { delay, until } from '../support/until.ts';

@@ -4,7 +4,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { simpleConfig } from '../support/fermat.ts';
-import { data, E, F, type Field, getFields, h2Client, headers, reset, S } from '../support/h2.ts';
+import { h2Client } from '../support/h2.ts';
+import { data, E, F, getFields, headers, reset, S } from '../support/h2-frames.ts';
+import type { Field } from '../support/hpack.ts';
 import type { OriginRequest } from '../support/origin.ts';
 import { useRig } from '../support/rig.ts';
 import { delay, until } from '../support/until.ts';

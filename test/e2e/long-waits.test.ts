@@ -3,7 +3,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Config, type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
-import { data, h2Client, postFields } from '../support/h2.ts';
+import { h2Client } from '../support/h2.ts';
+import { data, postFields } from '../support/h2-frames.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { Pki, tlsClient, tlsListener } from '../support/pki.ts';
 import { exchange, get, rawClient } from '../support/raw.ts';

@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
-import { E, F, frame, getFields, h2Client, headers, PREFACE, ping, S, settings, T } from '../support/h2.ts';
+import { h2Client } from '../support/h2.ts';
+import { E, F, frame, getFields, headers, PREFACE, ping, S, settings, T } from '../support/h2-frames.ts';
 import { writeFields } from '../support/hpack.ts';
 import { type Origin, type OriginRequest, startOrigin } from '../support/origin.ts';
 import { Pki, tlsClient, tlsListener } from '../support/pki.ts';

@@ -1,170 +1,33 @@
 // A client that speaks HTTP/2 frame by frame: it sends exactly what it is told, also what no client should, and holds the server
 // to RFC 9113: every frame it gets is checked (size, stream, flow control, order), and what is wrong stands in `faults`, which must
-// be empty at the end. HPACK is written as plain literals and read by a decoder of its own; nothing of src/wire/h2 is used.
+// be empty at the end. What it sends is made by h2-frames.ts; HPACK is read by a decoder of its own. Nothing of
+// src/wire/h2 is used.
 
 import { connect, type Socket } from 'node:net';
-import { decodeFields, type Field, type HpackTable, newTable, writeFields } from './hpack.ts';
+import {
+  data,
+  E,
+  F,
+  type Frame,
+  frame,
+  getFields,
+  headers,
+  PREFACE,
+  ping,
+  postFields,
+  reset,
+  S,
+  settings,
+  T,
+  windowUpdate,
+} from './h2-frames.ts';
+import { Stream } from './h2-stream.ts';
+import { decodeFields, type Field, type HpackTable, newTable } from './hpack.ts';
 import { PATIENCE_MS, until, within } from './until.ts';
 
-export type { Field } from './hpack.ts';
-
-export const T = {
-  DATA: 0,
-  HEADERS: 1,
-  PRIORITY: 2,
-  RST_STREAM: 3,
-  SETTINGS: 4,
-  PUSH_PROMISE: 5,
-  PING: 6,
-  GOAWAY: 7,
-  WINDOW_UPDATE: 8,
-  CONTINUATION: 9,
-} as const;
-
-export const F = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 32 } as const;
-
-export const E = {
-  NO_ERROR: 0,
-  PROTOCOL_ERROR: 1,
-  INTERNAL_ERROR: 2,
-  FLOW_CONTROL_ERROR: 3,
-  STREAM_CLOSED: 5,
-  FRAME_SIZE_ERROR: 6,
-  REFUSED_STREAM: 7,
-  CANCEL: 8,
-  COMPRESSION_ERROR: 9,
-  ENHANCE_YOUR_CALM: 11,
-} as const;
-
-/** Settings by id. */
-export const S = { TABLE: 1, PUSH: 2, STREAMS: 3, WINDOW: 4, FRAME: 5, HEAD: 6, CONNECT: 8 } as const;
-
-export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const FIRST_WINDOW = 65_535;
 const MAX_FRAME = 16_384;
 const MAX_WINDOW = 0x7fff_ffff;
-
-export interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly streamId: number;
-  /** Of DATA kept with its stream alone. */
-  readonly payload: Buffer;
-  readonly length: number;
-  readonly atMs: number;
-}
-
-// ── frames out ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
-}
-
-/** One frame, of any length and kind; `length` lies about the payload's. */
-export function frame(
-  type: number,
-  flags: number,
-  streamId: number,
-  payload: Buffer = Buffer.alloc(0),
-  length = -1,
-): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(length < 0 ? payload.length : length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(streamId >>> 0, 5);
-  return Buffer.concat([head, payload]);
-}
-
-export const settings = (...pairs: (readonly [id: number, value: number])[]): Buffer =>
-  frame(
-    T.SETTINGS,
-    0,
-    0,
-    Buffer.concat(
-      pairs.map(([id, value]) => {
-        const pair = Buffer.alloc(6);
-        pair.writeUInt16BE(id);
-        pair.writeUInt32BE(value >>> 0, 2);
-        return pair;
-      }),
-    ),
-  );
-export const ping = (text = 'pingpong', flags = 0): Buffer => frame(T.PING, flags, 0, Buffer.from(text, 'latin1'));
-export const reset = (streamId: number, code: number = E.CANCEL): Buffer => frame(T.RST_STREAM, 0, streamId, u32(code));
-export const windowUpdate = (streamId: number, bytes: number): Buffer =>
-  frame(T.WINDOW_UPDATE, 0, streamId, u32(bytes));
-export const priority = (streamId: number, dependsOn = 0): Buffer =>
-  frame(T.PRIORITY, 0, streamId, Buffer.concat([u32(dependsOn), Buffer.from([15])]));
-export const goaway = (lastId: number, code: number = E.NO_ERROR): Buffer =>
-  frame(T.GOAWAY, 0, 0, Buffer.concat([u32(lastId), u32(code)]));
-export const data = (streamId: number, body: string | Buffer = '', flags = 0): Buffer =>
-  frame(T.DATA, flags, streamId, typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
-
-/** A whole header section in one HEADERS frame. */
-export const headers = (streamId: number, fields: readonly Field[], flags = 0): Buffer =>
-  frame(T.HEADERS, flags | F.END_HEADERS, streamId, writeFields(fields));
-
-/** Payload of a frame with padding. */
-export function padded(payload: Buffer, bytes: number): Buffer {
-  return Buffer.concat([Buffer.from([bytes]), payload, Buffer.alloc(bytes)]);
-}
-
-/** What a plain GET asks for; `more` behind it. */
-export function getFields(path = '/', more: readonly Field[] = []): Field[] {
-  return [[':method', 'GET'], [':scheme', 'http'], [':authority', 'example.com'], [':path', path], ...more];
-}
-
-export function postFields(path = '/', more: readonly Field[] = []): Field[] {
-  return [[':method', 'POST'], ...getFields(path, more).slice(1)];
-}
-
-// ── streams as the client sees them ────────────────────────────────────────────────────────────────────────────────
-
-export class Stream {
-  readonly id: number;
-  status = 0;
-  fields: Field[] = [];
-  trailers: Field[] | null = null;
-  readonly interims: Field[][] = [];
-  bodyBytes = 0;
-  /** Kept only of small bodies. */
-  readonly parts: Buffer[] = [];
-  hasEnded = false;
-  /** The code of RST_STREAM; -1 = none came. */
-  resetCode = -1;
-  /** When its last frame came. */
-  endedAtMs = 0;
-  /** The client has reset it. */
-  isGivenUp = false;
-  /** What the server may still send. */
-  window: number;
-
-  constructor(id: number, window: number) {
-    this.id = id;
-    this.window = window;
-  }
-
-  get body(): string {
-    return Buffer.concat(this.parts).toString('latin1');
-  }
-
-  get isOver(): boolean {
-    return this.hasEnded || this.resetCode >= 0;
-  }
-
-  field(name: string): string | null {
-    const values = this.all(name);
-    if (values.length > 1) throw new Error(`${name} came ${values.length} times: ${values.join(' | ')}`);
-    return values[0] ?? null;
-  }
-
-  all(name: string): string[] {
-    return this.fields.filter(([n]) => n === name).map(([, value]) => value);
-  }
-}
 
 export interface H2Options {
   /** What the client's first SETTINGS say. */

@@ -5,7 +5,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FrameReader, READ } from '../../../src/wire/h2/frame-reader.ts';
 import { H2_ERROR } from '../../../src/wire/h2/frames.ts';
-import { F, frame, goaway, padded, ping, priority, reset, settings, T, u32, windowUpdate } from '../../support/h2.ts';
+import {
+  F,
+  frame,
+  goaway,
+  padded,
+  ping,
+  priority,
+  reset,
+  settings,
+  T,
+  u32,
+  windowUpdate,
+} from '../../support/h2-frames.ts';
 
 const MAX_BLOCK = 1000;
 
