@@ -76,7 +76,6 @@ export async function startStall(
   } catch (error) {
     await running.stop();
     const said = running.said().trim();
-    if (said.includes('not supported yet')) throw new Error(NOT_SUPPORTED);
     throw new Error(said === '' ? String(error) : `does not start: ${said.split('\n').at(-1)}`);
   }
   return { running, port, shape };

@@ -1,7 +1,6 @@
 // docs/configuration.md, written from the JSON Schema, so that the page cannot say anything else than the checks do.
 
 import { jsonSchema } from './schema.ts';
-import { supportedSoFar } from './unsupported.ts';
 
 /** The parts of JSON Schema that zod writes for our schema. */
 interface Json {
@@ -84,9 +83,7 @@ function rowOf(path: string, schema: Json, isRequired: boolean): string {
     : schema.default === undefined
       ? ''
       : `\`${JSON.stringify(schema.default)}\``;
-  const soFar = [...supportedSoFar()].find(([key]) => path === key || path.startsWith(`${key}.`))?.[1];
-  const notYet = soFar === undefined ? '' : `*So far only ${soFar}.* `;
-  return `| \`${path}\` | ${cell(valueText(schema))} | ${cell(fallback)} | ${cell(notYet + (schema.description ?? ''))} |`;
+  return `| \`${path}\` | ${cell(valueText(schema))} | ${cell(fallback)} | ${cell(schema.description ?? '')} |`;
 }
 
 function valueText(schema: Json): string {

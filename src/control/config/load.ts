@@ -11,7 +11,6 @@ import { gotText, type Path, type Problem, pathText, problemsOf, valueAt } from 
 import { readText } from './read.ts';
 import { fileSchema, keysAt } from './schema.ts';
 import { type Parsed, parseSource, type Source } from './source.ts';
-import { unsupportedIn } from './unsupported.ts';
 
 export interface Overrides {
   /** Addresses in place of the file's listeners. */
@@ -80,7 +79,6 @@ function judge(parsed: Parsed, label: string, file: string | null, overrides: Ov
   const problems = [
     ...parsed.problems,
     ...(result.success ? [] : problemsOf(result.error.issues, keysAt)),
-    ...unsupportedIn(tree),
     ...crossProblems(tree),
   ];
   if (!result.success || problems.length > 0) return tell(problems);

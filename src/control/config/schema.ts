@@ -1,6 +1,6 @@
 // The form of the file: every key, its default and its check, as CONTRACT.md lists them. What one value cannot know about
-// another is in check.ts; keys whose feature is not there yet are turned down in unsupported.ts. Nothing is converted here, so
-// that the parsed form with its defaults is itself a file that can be shown and used again.
+// another is in check.ts. Nothing is converted here, so that the parsed form with its defaults is itself a file that can be
+// shown and used again.
 
 import { z } from 'zod';
 import { parseCidr } from '../../core/ip.ts';
