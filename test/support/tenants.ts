@@ -9,7 +9,6 @@ import { type Config, runFermat } from './fermat.ts';
 
 /** Endpoint id = its region: what `x-origin` tells is where the request has been. */
 export const REGIONS = ['aws:eu-central-1', 'gcp:europe-west9', 'aws:us-east-1'] as const;
-export type RegionName = (typeof REGIONS)[number];
 
 export interface Served {
   readonly tenant: number;

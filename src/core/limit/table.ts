@@ -111,11 +111,6 @@ export class RateTable {
     this.#speeds[rule.index] = rule.ticksPerMs;
   }
 
-  /** Ticks per ms; 0 = no such limit. */
-  speedOf(index: number): number {
-    return this.#speeds[index]!;
-  }
-
   /** Control: every bucket of the limit takes this interval, whatever its own; 0 = its own again, SHUT = nobody passes. */
   force(index: number, interval: number): void {
     Atomics.store(this.#forced, index, interval);
