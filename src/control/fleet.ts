@@ -130,7 +130,7 @@ export class Fleet {
     const nowMs = clock();
     if (letsPass(k, result)) return;
     const changed = probedHealth(k.health, result.ok, result.failure, nowMs);
-    const released = probedOutlier(k.outlier, result.ok, k.health.rise);
+    const released = probedOutlier(k.outlier, result.ok, k.health.rise, nowMs);
     if (changed) {
       const why = k.health.state === 'healthy' ? 'probe answered' : (result.error ?? result.failure ?? 'probe failed');
       if (k.isDraining || k.outlier.isEjected) k.why = `${k.why}; ${why}`;

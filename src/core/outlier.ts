@@ -30,8 +30,8 @@ const PARTS = 10;
 const CONNECTS = 3;
 const MIN_REQUESTS = 20;
 const MIN_RATIO = 0.5;
-/** Of the good probes that end a sentence early: beyond this the sentence itself is over sooner. */
-const MAX_DOUBLINGS = 6;
+/** For so long, times the ejections before, good probes end no sentence, ms. */
+const AGAIN_MS = 10_000;
 /** Up to this much longer, so that endpoints ejected together do not return together. */
 const JITTER = 0.1;
 
@@ -140,14 +140,14 @@ export function eject(o: Outlier, reason: EjectReason, spec: OutlierSpec, nowMs:
 
 /**
  * A probe while it is ejected. Gives whether the sentence ends by it: `rise` good ones in a row end one for connects,
- * resets and time-outs, which a probe can judge; bad statuses are the application's, and run their time. Each time that it
- * has been ejected before asks for twice as many, so that one that flaps is soon left out of the game.
+ * resets and time-outs, which a probe can judge; bad statuses are the application's, and run their time. Who was ejected
+ * before stays out for ten seconds more each time: one that flaps is not to come back at every turn.
  */
-export function probedOutlier(o: Outlier, ok: boolean, rise: number): boolean {
+export function probedOutlier(o: Outlier, ok: boolean, rise: number, nowMs: number): boolean {
   if (!o.isEjected) return false;
   o.good = ok ? o.good + 1 : 0;
   const canTell = o.reason === 'connect' || o.reason === 'reset' || o.reason === 'timeout';
-  if (!canTell || o.good < rise * 2 ** Math.min(o.times - 1, MAX_DOUBLINGS)) return false;
+  if (!canTell || o.good < rise || nowMs - o.atMs < AGAIN_MS * (o.times - 1)) return false;
   release(o);
   return true;
 }

@@ -82,22 +82,22 @@ describe('outlier ejection', () => {
     ] as const) {
       const o = newOutlier();
       eject(o, reason, spec, T, () => 0);
-      expect(probedOutlier(o, true, 2)).toBe(false);
-      expect(probedOutlier(o, false, 2)).toBe(false);
-      expect(probedOutlier(o, true, 2)).toBe(false);
-      expect(probedOutlier(o, true, 2)).toBe(ends);
+      expect(probedOutlier(o, true, 2, T)).toBe(false);
+      expect(probedOutlier(o, false, 2, T)).toBe(false);
+      expect(probedOutlier(o, true, 2, T)).toBe(false);
+      expect(probedOutlier(o, true, 2, T)).toBe(ends);
     }
   });
 
-  it('asks for twice as many good probes each time, and for no more once it has behaved', () => {
+  it('keeps who was ejected before for ten seconds more each time, until it has behaved', () => {
     const o = newOutlier();
-    const goodUntilFree = (): number => {
-      eject(o, 'connect', spec, T, () => 0);
-      for (let good = 1; ; good++) if (probedOutlier(o, true, 2)) return good;
+    const secondsOut = (fromMs: number): number => {
+      eject(o, 'connect', spec, fromMs, () => 0);
+      for (let seconds = 1; ; seconds++) if (probedOutlier(o, true, 2, fromMs + seconds * 1000)) return seconds;
     };
-    expect([goodUntilFree(), goodUntilFree(), goodUntilFree()]).toEqual([2, 4, 8]);
-    for (let seconds = 0; seconds < 1000; seconds++) waited(o, T + seconds * 1000);
-    expect(goodUntilFree()).toBe(2);
+    expect([secondsOut(T), secondsOut(T + 10_000), secondsOut(T + 30_000)]).toEqual([2, 10, 20]);
+    for (let seconds = 0; seconds < 1000; seconds++) waited(o, T + 60_000 + seconds * 1000);
+    expect(secondsOut(T + 2_000_000)).toBe(2);
   });
 
   it('never lets the last go that answers, lets one go whatever the percentage, and dead ones beyond it', () => {
