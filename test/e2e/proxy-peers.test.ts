@@ -140,7 +140,7 @@ listen http
   mode http
   bind 127.0.0.1:${ports.http}
   option httpchk GET /checked
-  server fermat ${to} send-proxy-v2 check check-send-proxy inter 100ms`,
+  server fermat ${to} send-proxy-v2 check check-send-proxy inter 100ms fall 100`,
       Object.values(ports),
     );
   });
