@@ -82,6 +82,7 @@ describe('a route with overlay: fastest', () => {
     const asked = ask(100);
     await edges.cutDirect(0, true);
     expect(failedOf(await asked)).toEqual([]);
+    await until(async () => (await candidates())[0]?.via === 'n1', 'the relay to be taken');
     expect((await candidates())[0]).toMatchObject({ via: 'n1', why: 'taken: the direct path is down' });
     await edges.cutDirect(0, false);
     await untilRelayed(false);
