@@ -1,7 +1,9 @@
 // Asks the running node through its admin API. Plain node:http, one connection a question: fetch takes longer to load than
 // the answer takes to come, and its pool would keep the process alive.
 
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { createInterface } from 'node:readline';
 import { type Address, parseAddress } from '../control/config/values.ts';
 import { textOf } from './body.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -16,6 +18,8 @@ export interface AdminFlags {
 
 const DEFAULT: Address = { host: '127.0.0.1', port: 9901 };
 const TIMEOUT_MS = 10_000;
+/** Three heartbeats of the node's streams. */
+const STREAM_SILENCE_MS = 45_000;
 /** Of an answer; 4,096 endpoints take about 3 MiB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -80,6 +84,33 @@ export class AdminClient {
       req.on('error', (error) => fail(signal.aborted ? new Error(`no answer in ${timeoutMs / 1000} s`) : error));
       req.end(body);
     });
+  }
+
+  /**
+   * Server-Sent Events: `onData` gets the data of each. Resolves when the node ends the stream or `signal` is aborted. Throws a
+   * CliError when there is no stream, or it breaks.
+   */
+  async stream(path: string, signal: AbortSignal, onData: (data: string) => void): Promise<void> {
+    const { host, port } = this.#address;
+    const headers: Record<string, string> = { accept: 'text/event-stream' };
+    if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`;
+    try {
+      const req = request({ host, port, path, headers, agent: false, signal }).end();
+      const [response] = (await once(req, 'response')) as [IncomingMessage];
+      const status = response.statusCode ?? 0;
+      if (status !== 200) return this.refuse({ status, text: await textOf(response, MAX_ANSWER_BYTES) });
+      response.setEncoding('utf8');
+      // The node says something every 15 s, if only that it is there.
+      response.setTimeout(STREAM_SILENCE_MS, () => req.destroy(new Error('the stream fell silent')));
+      for await (const line of createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })) {
+        if (line.startsWith('data: ')) onData(line.slice(6));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof CliError) throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new CliError(`no Fermat answers at ${this.url} (${code ?? message})`);
+    }
   }
 
   #json(answer: Answer): unknown {

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { DecisionRecord } from '../control/decisions.ts';
 import { AdminClient, type AdminFlags } from './client.ts';
 import { EXIT, type ExitCode, print } from './exit.ts';
-import { type Column, msText, tableOf } from './table.ts';
+import { type Column, msText, roomOf, tableOf } from './table.ts';
 
 export interface DecisionsFlags extends AdminFlags {
   readonly follow: boolean;
@@ -24,16 +24,16 @@ const REMEMBERED = 16_384;
 
 const COLUMNS: readonly Column<DecisionRecord>[] = [
   { title: 'AT', of: ({ at }) => at.slice(11, 23) },
-  { title: 'POOL', of: ({ pool }) => pool },
-  { title: 'COHORT', of: ({ cohort }) => cohort },
+  { title: 'POOL', of: ({ pool }) => pool, rank: 6 },
+  { title: 'COHORT', of: ({ cohort }) => cohort, rank: 5 },
   { title: 'ENDPOINT', of: ({ endpoint }) => endpoint, style: () => 'green' },
-  { title: 'WHY', of: ({ reason }) => reason },
-  { title: 'P', of: ({ propensity }) => propensity.toFixed(3), isNumber: true },
-  { title: 'PREDICTED ms', of: ({ predictedMs }) => msText(predictedMs), isNumber: true },
-  { title: 'BEST', of: ({ best, endpoint }) => (best === endpoint ? '' : best) },
-  { title: 'REGRET ms', of: ({ regretMs }) => (regretMs === 0 ? '' : msText(regretMs)), isNumber: true },
+  { title: 'WHY', of: ({ reason }) => reason, rank: 2 },
+  { title: 'P', of: ({ propensity }) => propensity.toFixed(3), isNumber: true, rank: 8 },
+  { title: 'PREDICTED ms', of: ({ predictedMs }) => msText(predictedMs), isNumber: true, rank: 4 },
+  { title: 'BEST', of: ({ best, endpoint }) => (best === endpoint ? '' : best), rank: 7 },
+  { title: 'REGRET ms', of: ({ regretMs }) => (regretMs === 0 ? '' : msText(regretMs)), isNumber: true, rank: 3 },
   { title: 'OUTCOME', of: ({ outcome, status }) => (status === null ? outcome : `${outcome} ${status}`) },
-  { title: 'FIRST BYTE ms', of: ({ firstByteMs }) => msText(firstByteMs), isNumber: true },
+  { title: 'FIRST BYTE ms', of: ({ firstByteMs }) => msText(firstByteMs), isNumber: true, rank: 1 },
 ];
 
 export async function decisions(flags: DecisionsFlags): Promise<ExitCode> {
@@ -45,7 +45,7 @@ export async function decisions(flags: DecisionsFlags): Promise<ExitCode> {
   const path = `/api/v1/decisions?${query}`;
   const first = await client.get<DecisionRecord[]>(path);
   if (isTable) {
-    for (const line of tableOf(COLUMNS, first)) print(line);
+    for (const line of tableOf(COLUMNS, first, roomOf())) print(line);
     return EXIT.OK;
   }
   if (!flags.follow) {

@@ -4,7 +4,7 @@
 import type { CandidateView, Explanation } from '../control/types.ts';
 import { AdminClient, type AdminFlags } from './client.ts';
 import { EXIT, type ExitCode, print, printJson } from './exit.ts';
-import { type Column, msText, type Style, styled, tableOf } from './table.ts';
+import { type Column, msText, roomOf, type Style, styled, tableOf } from './table.ts';
 
 export interface ExplainFlags extends AdminFlags {
   readonly client: string;
@@ -18,20 +18,20 @@ const ROLE_STYLES: Readonly<Record<CandidateView['role'], Style>> = { band: 'gre
 
 const COLUMNS: readonly Column<CandidateView & { readonly isChosen: boolean }>[] = [
   { title: '', of: (c) => (c.isChosen ? '→' : ''), style: () => 'green' },
-  { title: 'ENDPOINT', of: (c) => c.id },
-  { title: 'REGION', of: (c) => c.region ?? '' },
+  { title: 'ENDPOINT', of: (c) => c.id, least: 12 },
+  { title: 'REGION', of: (c) => c.region ?? '', rank: 3 },
   { title: 'STATE', of: (c) => c.state, style: (c) => (c.healthy ? 'green' : 'red') },
-  { title: 'KM', of: (c) => (c.distanceKm === null ? '-' : String(Math.round(c.distanceKm))), isNumber: true },
-  { title: 'PRIOR ms', of: (c) => msText(c.priorMs), isNumber: true },
-  { title: 'NETWORK ms', of: (c) => msText(c.networkMs), isNumber: true },
-  { title: 'SERVER ms', of: (c) => msText(c.serverMs), isNumber: true },
-  { title: 'IN FLIGHT', of: (c) => String(c.inflight), isNumber: true },
-  { title: 'ERRORS', of: (c) => `${(c.errorRatio * 100).toFixed(1)} %`, isNumber: true },
-  { title: 'COST ms', of: (c) => (c.costMs === 0 ? '' : msText(c.costMs)), isNumber: true },
+  { title: 'KM', of: (c) => (c.distanceKm === null ? '-' : String(Math.round(c.distanceKm))), isNumber: true, rank: 7 },
+  { title: 'PRIOR ms', of: (c) => msText(c.priorMs), isNumber: true, rank: 8 },
+  { title: 'NETWORK ms', of: (c) => msText(c.networkMs), isNumber: true, rank: 2 },
+  { title: 'SERVER ms', of: (c) => msText(c.serverMs), isNumber: true, rank: 5 },
+  { title: 'IN FLIGHT', of: (c) => String(c.inflight), isNumber: true, rank: 6 },
+  { title: 'ERRORS', of: (c) => `${(c.errorRatio * 100).toFixed(1)} %`, isNumber: true, rank: 4 },
+  { title: 'COST ms', of: (c) => (c.costMs === 0 ? '' : msText(c.costMs)), isNumber: true, rank: 9 },
   { title: 'SCORE ms', of: (c) => msText(c.scoreMs), isNumber: true },
   { title: 'ROLE', of: (c) => c.role, style: (c) => ROLE_STYLES[c.role] },
   { title: 'SHARE', of: (c) => `${(c.share * 100).toFixed(1)} %`, isNumber: true },
-  { title: 'WHY', of: (c) => c.why, style: () => 'dim' },
+  { title: 'WHY', of: (c) => c.why, style: () => 'dim', rank: 10, least: 16 },
 ];
 
 /** Failed, too, when the request would find no endpoint: then scripts need not read the table. */
@@ -76,6 +76,7 @@ function linesOf({
       ...tableOf(
         COLUMNS,
         candidates.map((c) => ({ ...c, isChosen: c.id === chosen })),
+        roomOf(),
       ),
     );
   }

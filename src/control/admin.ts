@@ -147,7 +147,7 @@ function buildApp(
   read('/api/v1/node', () => api.node());
   read('/api/v1/fleet', () => api.fleet());
   on('/api/v1/explain', { GET: (c) => explained(api, c) });
-  on('/api/v1/events', { GET: (c) => streamed(streams, c) });
+  on('/api/v1/events', { GET: (c) => (isForScripts(c) ? json(api.events.recent()) : streamed(streams, c)) });
   read('/api/v1/discovery', () => api.discovery());
   for (const action of ['register', 'deregister'] as const) {
     on(`/api/v1/${action}/:pool`, { POST: (c) => registered(api, c) });
@@ -216,6 +216,11 @@ const NDJSON = 'application/x-ndjson';
 
 function accepts(c: Context<Env>, type: string): boolean {
   return (c.req.header('accept') ?? '').toLowerCase().includes(type);
+}
+
+/** Who asks for JSON and nothing else gets the recent events as an array; everybody else follows them. */
+function isForScripts(c: Context<Env>): boolean {
+  return accepts(c, 'application/json') && !accepts(c, 'text/event-stream');
 }
 
 function streamed(streams: EventStreams, c: Context<Env>): Response {

@@ -1,26 +1,39 @@
 // Verbs that ask the running node what it does and why; and one that decides again what it has told.
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { collect, seconds, whole } from '../arguments.ts';
-import type { AdminFlags } from '../client.ts';
 import type { DecisionsFlags } from '../decisions.ts';
+import { SORTS, sortName } from '../endpoints.ts';
+import type { EventsFlags } from '../events.ts';
 import type { ExplainFlags } from '../explain.ts';
 import type { ReplayFlags } from '../replay.ts';
-import type { TopFlags } from '../status.ts';
+import type { StatusFlags } from '../status.ts';
+import type { TopFlags } from '../top.ts';
 import { act, adminFlags, examples } from './verb.ts';
 
-export function asking(fermat: Command): void {
-  adminFlags(fermat.command('status'))
-    .description('endpoints of the running node: health and why, RTT, score, in flight, req/s')
-    .addHelpText('after', examples('status', 'status --admin 10.0.0.7:9901 --json'))
-    .action(act(async (flags: AdminFlags) => (await import('../status.ts')).status(flags)));
+const EVENT_LEVELS = ['debug', 'info', 'warn', 'error'];
 
-  adminFlags(fermat.command('top'))
-    .description('status, refreshed; q leaves')
+export function asking(fermat: Command): void {
+  endpointFlags(adminFlags(fermat.command('status')))
+    .description('endpoints of the running node: health and why, RTT, score, in flight, req/s')
+    .addHelpText('after', examples('status', 'status --unhealthy', 'status --admin 10.0.0.7:9901 --json'))
+    .action(act(async (flags: StatusFlags) => (await import('../status.ts')).status(flags)));
+
+  endpointFlags(adminFlags(fermat.command('top')))
+    .description('status, refreshed and sorted; keys sort, filter, scroll and pause, q leaves')
     .option('--interval <seconds>', 'between refreshes', seconds, 1)
     .option('--count <n>', 'refresh so often; 0 = until stopped (default: 0 on a terminal, else 1)', whole)
-    .addHelpText('after', examples('top', 'top --interval 0.5', 'top --count 10 --json'))
-    .action(act(async (flags: TopFlags) => (await import('../status.ts')).top(flags)));
+    .addHelpText('after', examples('top', 'top --sort score --interval 0.5', 'top --count 10 --json'))
+    .action(act(async (flags: TopFlags) => (await import('../top.ts')).top(flags)));
+
+  adminFlags(fermat.command('events'))
+    .description('what the running node tells of itself: health, reloads, workers, limits')
+    .option('--follow', 'go on; comes back when the node restarts', false)
+    .addOption(new Option('--level <level>', 'the lowest that is shown').choices(EVENT_LEVELS).default('info'))
+    .option('--type <type>', 'of this type only, or of those below it: endpoint, config.reload')
+    .option('--limit <n>', 'of the past, at most', whole, 100)
+    .addHelpText('after', examples('events', 'events --follow --level warn', 'events --type endpoint --json'))
+    .action(act(async (flags: EventsFlags) => (await import('../events.ts')).events(flags)));
 
   adminFlags(fermat.command('explain'))
     .description('why a request of this client would go where it goes')
@@ -57,4 +70,13 @@ export function asking(fermat: Command): void {
     .addHelpText('after', '\nWithout --config: 1 when a choice is not reproduced bit by bit.')
     .addHelpText('after', examples('replay decisions.jsonl', 'replay decisions.jsonl --config other.yaml --json'))
     .action(act(async (file: string, flags: ReplayFlags) => (await import('../replay.ts')).replay(file, flags)));
+}
+
+function endpointFlags(command: Command): Command {
+  return command
+    .option('--pool <name>', 'endpoints of this pool only')
+    .option('--region <region>', '… of this region only')
+    .option('--unhealthy', 'only those that are not healthy')
+    .option('--sort <what>', `by ${Object.keys(SORTS).join(', ')}`, sortName)
+    .option('--reverse', 'the other way round');
 }
