@@ -1,30 +1,34 @@
 // The Prometheus side of the node: what the workers counted on their lanes, what the control plane counted itself, and
 // gauges read from the fleet at the moment of a scrape. prom-client only exposes: nothing is counted twice, and between
-// two scrapes nothing is computed. A scrape runs on the control thread, beside the prober, and therefore in slices.
+// two scrapes nothing is computed. A scrape runs on the control thread, beside the prober, and therefore in slices
+// (metrics/page.ts). How many series there may be: metrics/caps.ts.
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { nowMs } from '../clock.ts';
-import { bucketsOf } from '../core/cells.ts';
+import { CELL_CAPS } from '../core/cells.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import type { Outcome } from '../core/sample.ts';
 import type { SourceView } from './discovery/watched.ts';
 import type { DirectoryView } from './locality/localities.ts';
+import { Caps } from './metrics/caps.ts';
 import { addDiscoveryFamilies } from './metrics/discovery.ts';
-import { expose, type Sample } from './metrics/expose.ts';
-import { FAMILIES, type Family, labelsOf } from './metrics/families.ts';
+import { type ExemplarFamily, Exemplars } from './metrics/exemplars.ts';
+import { expose, writeMetric } from './metrics/expose.ts';
+import { FAMILIES, labelsOf } from './metrics/families.ts';
 import { addEndpointGauges, addNodeGauges, type NodeSources } from './metrics/gauges.ts';
 import { Inheritance } from './metrics/inheritance.ts';
+import { addLaneFamilies } from './metrics/lanes.ts';
 import { addLimitFamilies, type LimitsSource } from './metrics/limits.ts';
 import { addLocalityFamilies } from './metrics/locality.ts';
-import { OverlayFamilies } from './metrics/overlay.ts';
+import { OverlayFamilies, resultOf } from './metrics/overlay.ts';
+import { type Format, Page } from './metrics/page.ts';
 import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { ShareFamilies } from './metrics/share.ts';
-import { type Labels, type Series, Totals } from './metrics/totals.ts';
+import { type Labels, Totals } from './metrics/totals.ts';
 import type { Names } from './numbers.ts';
 import type { PeerView } from './overlay/peers.ts';
-import type { EndpointView } from './types.ts';
+import type { EndpointView, EventLog } from './types.ts';
 
 export interface MetricsSources extends NodeSources {
   readonly names: () => Names;
@@ -36,25 +40,25 @@ export interface MetricsSources extends NodeSources {
   readonly localities?: () => readonly DirectoryView[];
   readonly peers?: () => readonly PeerView[];
   readonly discovery: () => readonly SourceView[];
+  /** Told when a family is full. */
+  readonly events?: EventLog;
+  /** Monotonic, ms. */
+  readonly clock?: () => number;
 }
-
-/** A scrape lets other work in when it has run this long. ms */
-const SLICE_MS = 4;
-/** Endpoints with counters of their own; the rest count as `other`, or discovery would grow the exposition for ever. */
-const MAX_ENDPOINT_LABELS = 8192;
 
 export class Metrics {
   readonly #sources: MetricsSources;
   readonly #registry = new Registry();
   readonly #totals: Totals;
-  readonly #endpointLabels = new Set<string>();
+  readonly #caps: Caps;
+  readonly #exemplars = new Exemplars();
   /** What processes before have counted; a scrape waits for what is on its way (`await`). */
   readonly inheritance: Inheritance;
   #awaited: Promise<void> | null = null;
   /** As of the scrape under way, so that its gauges agree. */
   #endpoints: readonly EndpointView[] = [];
-  /** A scrape under way; whoever comes meanwhile gets the same one. */
-  #scrape: Promise<string> | null = null;
+  /** Scrapes under way; whoever comes meanwhile gets the same one. */
+  readonly #scrapes = new Map<Format, Promise<Buffer<ArrayBuffer>>>();
 
   readonly #stateChanges: Counter<'endpoint' | 'to' | 'reason'>;
   readonly #probes: Counter<'endpoint' | 'result'>;
@@ -73,23 +77,29 @@ export class Metrics {
     this.#sources = sources;
     this.#totals = new Totals((kind, a, b, c) => labelsOf(sources.names(), kind, a, b, c));
     this.inheritance = new Inheritance(this.#registry, this.#totals, sources.lanes);
-    for (const family of FAMILIES) expose(this.#registry, family, () => this.#samplesOf(family));
+    const { events = null, clock = nowMs } = sources;
+    this.#caps = new Caps({ registry: this.#registry, events, clock });
+    addLaneFamilies(this.#registry, this.#totals, this.#exemplars);
     addEndpointGauges(this.#registry, () => this.#endpoints);
     addNodeGauges(this.#registry, sources);
-    const lost = 'Samples dropped because the ring of a lane was full.';
+    const lost = 'Measurements of requests dropped since the control plane did not take them in time.';
     expose(this.#registry, { name: 'fermat_samples_lost_total', help: lost, type: 'counter' }, () => [
       { value: this.#totals.lostSamples(sources.lanes()) },
     ]);
-    this.#stateChanges = this.#counter('fermat_endpoint_state_changes_total', 'Changes of state of an endpoint.', [
+    this.#stateChanges = this.#counter(
+      'fermat_endpoint_state_changes_total',
+      'Changes of the state of an endpoint, by the new state and who brought it about.',
+      ['endpoint', 'to', 'reason'],
+    );
+    this.#probes = this.#counter('fermat_probes_total', 'Probes of an endpoint and how they ended.', [
       'endpoint',
-      'to',
-      'reason',
+      'result',
     ]);
-    this.#probes = this.#counter('fermat_probes_total', 'Active probes and how they ended.', ['endpoint', 'result']);
-    this.#switches = this.#counter('fermat_route_switches_total', 'Changes of the best region of a pool.', [
-      'pool',
-      'reason',
-    ]);
+    this.#switches = this.#counter(
+      'fermat_route_switches_total',
+      'Changes of the region that most traffic of a pool goes to, and why.',
+      ['pool', 'reason'],
+    );
     this.#regret = new Histogram({
       name: 'fermat_regret_seconds',
       help: REGRET_HELP,
@@ -102,17 +112,25 @@ export class Metrics {
       'Endpoints that answered faster than light could from where they are said to be.',
       ['endpoint'],
     );
-    this.#reloads = this.#counter('fermat_config_reloads_total', 'Reloads of the configuration.', ['result']);
+    this.#reloads = this.#counter(
+      'fermat_config_reloads_total',
+      'Reloads of the configuration and whether it was taken.',
+      ['result'],
+    );
     this.#reloads.inc({ result: 'success' }, 0);
     this.#reloads.inc({ result: 'failure' }, 0);
     this.#lastReload = new Gauge({
       name: 'fermat_config_last_reload_successful',
-      help: 'Whether the last reload, or the start, took the configuration.',
+      help: 'Whether the last reload, or the start, took the configuration: 1 or 0.',
       registers: [this.#registry],
     });
     this.#lastReload.set(1);
     this.#workerRestarts = this.#counter('fermat_worker_restarts_total', 'Workers that died and were replaced.', []);
-    this.#questions = this.#counter('fermat_dns_queries_total', 'Names of endpoints asked for.', ['result']);
+    this.#questions = this.#counter(
+      'fermat_dns_queries_total',
+      'Questions to name servers about endpoints, and how they ended.',
+      ['result'],
+    );
     addDiscoveryFamilies(this.#registry, sources.discovery);
     this.#overlay = new OverlayFamilies(this.#registry, sources.peers ?? (() => []));
     this.redis = new RedisFamilies(this.#registry, sources.redis);
@@ -128,29 +146,48 @@ export class Metrics {
   }
 
   stateChanged(endpoint: string, to: string, reason: string): void {
-    this.#stateChanges.inc({ endpoint: this.#endpointLabel(endpoint), to, reason });
+    const labels = { endpoint, to, reason };
+    this.#stateChanges.inc(this.#caps.roomFor('fermat_endpoint_state_changes_total', labels, 'endpoint'));
   }
 
   /** `failure`: the kind of failure of a probe that was not ok. */
   probed(endpoint: string, ok: boolean, failure: string | null): void {
-    this.#probes.inc({ endpoint: this.#endpointLabel(endpoint), result: ok ? 'ok' : (failure ?? 'failure') });
+    const labels = { endpoint, result: ok ? 'ok' : (failure ?? 'failure') };
+    this.#probes.inc(this.#caps.roomFor('fermat_probes_total', labels, 'endpoint'));
   }
 
   switched(pool: string, reason: string): void {
-    this.#switches.inc({ pool, reason });
+    this.#switches.inc(this.#caps.roomFor('fermat_route_switches_total', { pool, reason }, 'pool'));
   }
 
   /** Of a sampled decision, or of an exploration. `ms` ≥ 0. */
   regret(pool: string, kind: 'predicted' | 'realised', ms: number): void {
-    this.#regret.observe({ pool, kind }, ms / 1000);
+    const labels: Labels = this.#caps.roomFor('fermat_regret_seconds', { pool, kind }, 'pool');
+    this.#regret.observe(labels, ms / 1000);
   }
 
   relayed(pool: string, peer: string, outcome: Outcome): void {
-    this.#overlay.relayed(pool, peer, outcome);
+    const labels = { pool, peer, result: resultOf(outcome) };
+    this.#overlay.relayed(this.#caps.roomFor('fermat_overlay_requests_total', labels, 'peer'));
   }
 
   locationLie(endpoint: string): void {
-    this.#locationLies.inc({ endpoint: this.#endpointLabel(endpoint) });
+    this.#locationLies.inc(this.#caps.roomFor('fermat_endpoint_location_lies_total', { endpoint }, 'endpoint'));
+  }
+
+  /**
+   * A traced request that stands for its bucket, until a newer one does or it is ten minutes old. `labels`: those of the family
+   * (`route`; `pool` and `endpoint`). ids in lower-case hex, `wallMs` since 1970. Never throws: what is none of this is dropped.
+   */
+  exemplar(
+    family: ExemplarFamily,
+    labels: Labels,
+    valueS: number,
+    traceId: string,
+    spanId: string,
+    wallMs: number,
+  ): void {
+    this.#exemplars.file(family, labels, valueS, traceId, spanId, wallMs);
   }
 
   reload(ok: boolean): void {
@@ -167,12 +204,18 @@ export class Metrics {
     this.#workerRestarts.inc();
   }
 
-  /** The exposition, text format 0.0.4. One sum of the lanes is taken at the start; writing it out yields to other work. */
-  text(): Promise<string> {
-    this.#scrape ??= this.#write().finally(() => {
-      this.#scrape = null;
-    });
-    return this.#scrape;
+  /** The exposition as people read it: text format 0.0.4. */
+  async text(): Promise<string> {
+    return (await this.page('text')).toString('utf8');
+  }
+
+  /** The exposition, UTF-8. One sum of the lanes is taken at the start; that and writing it out yields to other work. */
+  page(format: Format = 'text'): Promise<Buffer<ArrayBuffer>> {
+    const running = this.#scrapes.get(format);
+    if (running !== undefined) return running;
+    const scrape = this.#write(new Page(format)).finally(() => this.#scrapes.delete(format));
+    this.#scrapes.set(format, scrape);
+    return scrape;
   }
 
   /** Scrapes wait for this, which always resolves and soon: until then counters would seem to go back. */
@@ -180,29 +223,19 @@ export class Metrics {
     this.#awaited = news;
   }
 
-  async #write(): Promise<string> {
+  async #write(page: Page): Promise<Buffer<ArrayBuffer>> {
     await this.#awaited;
-    this.#totals.refresh(this.#sources.lanes());
+    await this.#totals.refresh(this.#sources.lanes(), () => page.pause());
+    for (const { name, kind, event } of FAMILIES) {
+      this.#caps.overflows(name, CELL_CAPS[kind], this.#totals.overflowOf(kind, event));
+    }
+    this.#exemplars.sweep(Date.now());
     this.#endpoints = this.#sources.endpoints();
-    const parts: string[] = [];
-    let sliceAtMs = nowMs();
-    for (const { name } of this.#registry.getMetricsAsArray()) {
-      parts.push(await this.#registry.getSingleMetricAsString(name));
-      if (nowMs() - sliceAtMs < SLICE_MS) continue;
-      await nextTurn();
-      sliceAtMs = nowMs();
+    for (const metric of this.#registry.getMetricsAsArray()) {
+      await page.pause();
+      await writeMetric(page, metric);
     }
-    return `${parts.join('\n\n')}\n`;
-  }
-
-  #samplesOf(family: Family): Sample[] {
-    const samples: Sample[] = [];
-    const bounds = bucketsOf(family.kind);
-    for (const series of this.#totals.seriesOf(family.kind, family.event)) {
-      if (bounds === null) samples.push({ value: series.values[0]!, sharedLabels: series.labels });
-      else pushHistogram(samples, family.name, bounds, series);
-    }
-    return samples;
+    return page.end();
   }
 
   #addProcessMetrics(): void {
@@ -217,35 +250,4 @@ export class Metrics {
   #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
     return new Counter({ name, help, labelNames, registers: [this.#registry] });
   }
-
-  #endpointLabel(id: string): string {
-    if (this.#endpointLabels.has(id)) return id;
-    if (this.#endpointLabels.size >= MAX_ENDPOINT_LABELS) return 'other';
-    this.#endpointLabels.add(id);
-    return id;
-  }
-}
-
-/** Raw bucket counts become cumulative ones, as Prometheus has them. */
-function pushHistogram(into: Sample[], name: string, bounds: readonly number[], { labels, values }: Series): void {
-  const metricName = `${name}_bucket`;
-  const n = bounds.length;
-  let count = 0;
-  for (let i = 0; i <= n; i++) {
-    count += values[i]!;
-    into.push({ metricName, labels: leLabels(bounds[i]), value: count, sharedLabels: labels });
-  }
-  into.push({ metricName: `${name}_sum`, value: values[n + 1]!, sharedLabels: labels });
-  into.push({ metricName: `${name}_count`, value: count, sharedLabels: labels });
-}
-
-const LE = new Map<number | undefined, Labels>([[undefined, { le: '+Inf' }]]);
-
-function leLabels(bound: number | undefined): Labels {
-  let labels = LE.get(bound);
-  if (labels === undefined) {
-    labels = { le: String(bound) };
-    LE.set(bound, labels);
-  }
-  return labels;
 }

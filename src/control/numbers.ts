@@ -1,6 +1,6 @@
 // Numbers that stand for names: for ever in metrics; where a table in shared memory has room for few, as long as they are named.
 
-import { OTHER } from '../core/cells.ts';
+import { MANY } from '../core/cells.ts';
 
 /**
  * Names and small numbers for them, of which there are few: those that a configuration does not name any more are given away
@@ -48,7 +48,7 @@ export interface Names {
   readonly listeners: readonly string[];
 }
 
-/** Names and the numbers that stand for them in metrics, for as long as the process lives. After OTHER - 1 names, the rest are OTHER. */
+/** Names and the numbers that stand for them in metrics, for as long as the process lives. After MANY names, the rest are MANY. */
 export class NameList {
   readonly #names: string[] = [];
   readonly #uids = new Map<string, number>();
@@ -62,7 +62,7 @@ export class NameList {
     const known = this.#uids.get(name);
     if (known !== undefined) return known;
     const uid = this.#names.length;
-    if (uid >= OTHER) return OTHER;
+    if (uid >= MANY) return MANY;
     this.#names.push(name);
     this.#uids.set(name, uid);
     return uid;

@@ -21,8 +21,10 @@ export const CELL = {
 } as const;
 export type CellKind = (typeof CELL)[keyof typeof CELL];
 
-/** A uid that stands for "none of them" or "too many to name". */
+/** A uid that stands for "none of them"; where it is all that a key says, for "too many to name". */
 export const OTHER = 0x3fff;
+/** A uid that stands for "one of too many to name". */
+export const MANY = OTHER - 1;
 
 /** Methods with a label of their own; index 0 is every other token. */
 export const METHODS = [
@@ -75,6 +77,36 @@ export const HANDSHAKE_RESULTS = ['ok', 'resumed', 'failed', 'timeout'] as const
 export const COMPRESS_DIRECTION = { IN: 0, OUT: 1 } as const;
 /** BUSY: sent as it was, since too many were under way; ERROR: cut, since the compressor failed. */
 export const COMPRESS_MISS = { BUSY: 0, ERROR: 1 } as const;
+/**
+ * The code that a status is counted under: its own where people know it, else its class (1 … 5, for `1xx` … `5xx`), 0 = none of
+ * these. An endpoint that makes numbers up must not use up the room for everybody's.
+ */
+export function codeOf(status: number): number {
+  return CODES[status] ?? 0;
+}
+
+/** IANA's registry, and what nginx, IIS, Cloudflare and AWS made customary. */
+const KNOWN_CODES: readonly (readonly [from: number, to: number])[] = [
+  [100, 104],
+  [200, 208],
+  [226, 226],
+  [300, 308],
+  [400, 431],
+  [440, 440],
+  [444, 444],
+  [449, 451],
+  [460, 464],
+  [494, 499],
+  [500, 511],
+  [520, 530],
+  [561, 561],
+  [598, 599],
+];
+const CODES = Uint16Array.from({ length: 1000 }, (_, status) => {
+  if (KNOWN_CODES.some(([from, to]) => status >= from && status <= to)) return status;
+  return status >= 600 ? 0 : Math.floor(status / 100);
+});
+
 export const GEOIP_RESULTS = ['hit', 'miss', 'cached', 'error'] as const;
 
 /** Upper bounds in seconds; a last bucket takes the rest. */
@@ -96,4 +128,71 @@ export function bucketsOf(kind: number): readonly number[] | null {
     default:
       return null;
   }
+}
+
+/**
+ * Most cells of a kind in one lane, and most series of its family, so that no kind takes the room of another: neither clients nor
+ * endpoints can make the exposition grow without end. In the last eighth of it only what coarser keys name finds room, and at last
+ * one cell takes all that is left: nothing goes uncounted.
+ */
+export const CELL_CAPS = {
+  [CELL.REQUESTS]: 6144,
+  [CELL.DURATION]: 1024,
+  [CELL.OVERHEAD]: 8,
+  [CELL.FIRST_BYTE]: 2048,
+  [CELL.CONNECT]: 2048,
+  [CELL.SELECTIONS]: 3072,
+  [CELL.RETRIES]: 512,
+  [CELL.CONNECTIONS]: 128,
+  [CELL.GEOIP]: 16,
+  [CELL.FAILURES]: 3072,
+  [CELL.HANDSHAKES]: 512,
+  [CELL.COMPRESSED]: 512,
+  [CELL.COMPRESS_BYTES]: 1024,
+  [CELL.COMPRESS_MISSES]: 512,
+  [CELL.EVENTS]: 2048,
+} as const satisfies Record<CellKind, number>;
+
+/** Cells of a kind that say exactly what they count; beyond these, coarser ones where there are any, and the last. */
+export function fineCapOf(kind: CellKind): number {
+  const cap = CELL_CAPS[kind];
+  return hasCoarse(kind) ? cap - (cap >>> 3) : cap - 1;
+}
+
+export function hasCoarse(kind: CellKind): boolean {
+  return coarseB(kind, 0) !== 0;
+}
+
+/** A coarser key for what has no room: the endpoint is one of many, the method any. The same key when there is none. */
+export function coarseB(kind: number, b: number): number {
+  switch (kind) {
+    case CELL.REQUESTS:
+    case CELL.FIRST_BYTE:
+    case CELL.SELECTIONS:
+    case CELL.FAILURES:
+      return b === OTHER ? OTHER : MANY;
+    default:
+      return b;
+  }
+}
+
+export function coarseC(kind: number, c: number): number {
+  return kind === CELL.REQUESTS ? c & 0x3ff : c;
+}
+
+/** More codes of events than there will be. */
+const MAX_EVENTS = 32;
+
+/** The key of the one cell that takes what is left: an event keeps its code, since each is a family of its own. */
+export function lastA(kind: number, a: number): number {
+  return kind === CELL.EVENTS && a < MAX_EVENTS ? a : OTHER;
+}
+
+export function lastC(kind: number): number {
+  return kind === CELL.EVENTS ? OTHER : 0;
+}
+
+/** Whether a key says less than it would, had there been room. */
+export function isOverflow(kind: number, a: number, b: number, c: number): boolean {
+  return b === MANY || a === MANY || (b === OTHER && a === lastA(kind, a) && c === lastC(kind));
 }

@@ -18,11 +18,15 @@ export class LaneReader {
     this.inflight = this.#a.inflight;
   }
 
-  /** Calls `visit` for every cell there is. */
-  eachCell(visit: CellVisitor): void {
-    const { header, keys, values } = this.#a;
-    const cells = Atomics.load(header, H.CELLS);
-    for (let i = 0; i < cells; i++) {
+  /** Cells that there are now. They only ever grow in number. */
+  get cells(): number {
+    return Atomics.load(this.#a.header, H.CELLS);
+  }
+
+  /** Calls `visit` for every cell there is, or those from `from` to before `to`. */
+  eachCell(visit: CellVisitor, from = 0, to = this.cells): void {
+    const { keys, values } = this.#a;
+    for (let i = from; i < to; i++) {
       const k1 = keys[i * 3]!;
       visit(k1 >>> 28, (k1 >>> 14) & OTHER, k1 & OTHER, keys[i * 3 + 1]!, values, keys[i * 3 + 2]!);
     }

@@ -1,11 +1,11 @@
 // The worker's side of its lane. A cell is found through a private hash of the worker; the directory in the lane is what lets
 // the reader name the cells.
 
-import { type CellKind, OTHER } from './cells.ts';
-import { arraysOf, DECISIONS, H, type LaneArrays, MAX_CELLS, RING, VALUES, VITAL } from './lane.ts';
+import { CELL_CAPS, type CellKind, coarseB, coarseC, fineCapOf, hasCoarse, lastA, lastC, OTHER } from './cells.ts';
+import { arraysOf, DECISIONS, H, type LaneArrays, RING, VITAL } from './lane.ts';
 import { SAMPLE_FIELDS } from './sample.ts';
 
-const HASH = 32_768; // open addressing, a power of two, ≤ 25 % full
+const HASH = 65_536; // open addressing, a power of two, ≤ 35 % full
 
 /** The worker's side: never throws, allocates nothing after the first sight of a cell. */
 export class LaneWriter {
@@ -15,6 +15,8 @@ export class LaneWriter {
   readonly #hash = new Int32Array(HASH);
   /** By kind, the cell counted last: its key's two halves and its offset. Mostly the next one is the same. */
   readonly #last = new Int32Array(16 * 3);
+  /** Cells by kind. */
+  readonly #cells = new Int32Array(16);
   /** What the decision being written takes, with the gap before it. */
   #decisionFields = 0;
 
@@ -113,7 +115,7 @@ export class LaneWriter {
   }
 
   #lookUp(k1: number, c: number, width: number): number {
-    let at = Math.imul(k1 ^ Math.imul(c + 0x9e37, 0x85ebca6b), 0xc2b2ae35) >>> 17;
+    let at = Math.imul(k1 ^ Math.imul(c + 0x9e37, 0x85ebca6b), 0xc2b2ae35) >>> 16;
     const { keys } = this.#a;
     for (;;) {
       const cell = this.#hash[at]! - 1;
@@ -123,16 +125,23 @@ export class LaneWriter {
     }
   }
 
+  /** There is always room: lane.ts has as much of it as the caps of all kinds, and a last cell of each. */
   #newCell(at: number, k1: number, c: number, width: number): number {
     const { header, keys } = this.#a;
     const cell = header[H.CELLS]!;
     const offset = header[H.VALUES]!;
-    // Some room is kept for the `other` cells, one per kind, so that nothing goes uncounted.
-    const isOther = ((k1 >> 14) & OTHER) === OTHER && (k1 & OTHER) === OTHER && c === 0;
-    if (!isOther && (cell >= MAX_CELLS - 64 || offset + width > VALUES - 2048)) {
-      const kind = k1 >>> 28;
-      return this.#offsetOf(kind, OTHER, OTHER, 0, width);
+    const kind = (k1 >>> 28) as CellKind;
+    const a = (k1 >>> 14) & OTHER;
+    const b = k1 & OTHER;
+    const cells = this.#cells[kind]!;
+    if (cells >= fineCapOf(kind)) {
+      const isCoarse = b === coarseB(kind, b) && c === coarseC(kind, c);
+      if (!isCoarse) return this.#offsetOf(kind, a, coarseB(kind, b), coarseC(kind, c), width);
+      const isLast = b === OTHER && a === lastA(kind, a) && c === lastC(kind);
+      const isFull = cells >= CELL_CAPS[kind] - 1 || !hasCoarse(kind);
+      if (isFull && !isLast) return this.#offsetOf(kind, lastA(kind, a), OTHER, lastC(kind), width);
     }
+    this.#cells[kind]! = cells + 1;
     keys[cell * 3] = k1;
     keys[cell * 3 + 1] = c;
     keys[cell * 3 + 2] = offset;

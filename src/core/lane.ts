@@ -6,11 +6,17 @@
 //
 // Here is where each lies; the worker's side is lane-writer.ts, the control plane's lane-reader.ts.
 
+import { bucketsOf, CELL_CAPS } from './cells.ts';
 import { SAMPLE_FIELDS } from './sample.ts';
 import { MAX_SLOTS } from './snapshot.ts';
 
-export const MAX_CELLS = 8192;
-export const VALUES = 98_304;
+/** Beyond the caps of all kinds, for the cells that take what is left. */
+const SPARE_CELLS = 64;
+const SPARE_VALUES = 1024;
+const CAPS = Object.entries(CELL_CAPS);
+/** 22,704 cells; what is never used is never touched, and so takes no memory. */
+export const MAX_CELLS = CAPS.reduce((sum, [, cap]) => sum + cap, SPARE_CELLS);
+export const VALUES = CAPS.reduce((sum, [kind, cap]) => sum + cap * widthOf(Number(kind)), SPARE_VALUES);
 export const RING = 8192; // samples; a power of two
 /** Doubles in the ring of decisions, a power of two: one decision among 1,000 endpoints takes a thousand. */
 export const DECISIONS = 32_768;
@@ -67,4 +73,10 @@ export function arraysOf(buffer: SharedArrayBuffer): LaneArrays {
 /** A fresh, zeroed lane. */
 export function newLane(): SharedArrayBuffer {
   return new SharedArrayBuffer(LANE_BYTES);
+}
+
+/** Doubles that a cell takes: one, or of a histogram its buckets, the one beyond them and the sum. */
+export function widthOf(kind: number): number {
+  const bounds = bucketsOf(kind);
+  return bounds === null ? 1 : bounds.length + 2;
 }

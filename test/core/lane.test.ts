@@ -2,7 +2,20 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketsOf, CELL, DURATION_BUCKETS_S, METHODS, OTHER, OVERHEAD_BUCKETS_S } from '../../src/core/cells.ts';
+import {
+  bucketsOf,
+  CELL,
+  CELL_CAPS,
+  codeOf,
+  DURATION_BUCKETS_S,
+  EVENT,
+  fineCapOf,
+  isOverflow,
+  MANY,
+  METHODS,
+  OTHER,
+  OVERHEAD_BUCKETS_S,
+} from '../../src/core/cells.ts';
 import { LANE_BYTES, newLane } from '../../src/core/lane.ts';
 import { LaneReader } from '../../src/core/lane-reader.ts';
 import { LaneWriter } from '../../src/core/lane-writer.ts';
@@ -109,41 +122,93 @@ describe('cells', () => {
   });
 });
 
+describe('codes of statuses', () => {
+  it('are their own where people know them, else their class, and nothing beyond: at most a hundred', () => {
+    expect([200, 404, 499, 503, 524].map(codeOf)).toEqual([200, 404, 499, 503, 524]);
+    expect([199, 299, 399, 488, 555].map(codeOf)).toEqual([1, 2, 3, 4, 5]);
+    expect([0, 99, 600, 999, 1000, 4096, -1, Number.NaN].map(codeOf)).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(new Set(Array.from({ length: 1024 }, (_, status) => codeOf(status))).size).toBeLessThanOrEqual(128);
+  });
+});
+
 describe('a full directory', () => {
-  it('counts what is new as other, one cell a kind, and what it knows as before: nothing is lost', () => {
+  const { REQUESTS, DURATION, CONNECT, FIRST_BYTE, EVENTS, GEOIP, SELECTIONS } = CELL;
+  const status = (method: number, code: number) => (method << 10) | code;
+
+  it('counts what is new under coarser names, at last under one, and what it knows as before: nothing is lost', () => {
     const { writer, reader } = newPair();
     const total = 20_000;
-    for (let i = 0; i < total; i++) writer.count(CELL.REQUESTS, i & 0xfff, i >> 12, 1);
-    for (let i = 0; i < total; i++) writer.count(CELL.REQUESTS, i & 0xfff, i >> 12, 1);
-    for (let i = 0; i < 10; i++) writer.observe(CELL.DURATION, i, 1, DURATION_BUCKETS_S, 1);
-    writer.observe(CELL.CONNECT, 1, 1, DURATION_BUCKETS_S, 1);
+    const rounds = 2;
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < total; i++) writer.count(REQUESTS, i & 0xf, i >> 4, status(i % 10, 200));
+    }
     const cells = cellsOf(reader);
     let sum = 0;
-    for (const [key, [n]] of cells) if (key.startsWith(`${CELL.REQUESTS}/`)) sum += n!;
-    expect(sum).toBe(2 * total);
-    expect(cells.size).toBeGreaterThan(8000);
-    expect(cells.size).toBeLessThanOrEqual(8192);
-    expect(cells.get(`${CELL.REQUESTS}/0/0/1`)).toEqual([2]);
-    expect(cells.get(`${CELL.REQUESTS}/${OTHER}/${OTHER}/0`)![0]).toBeGreaterThan(20_000);
-    const other = cells.get(`${CELL.DURATION}/${OTHER}/${OTHER}/0`)!;
-    expect([other.reduce((n, v) => n + v) - other.at(-1)!, other.at(-1)]).toEqual([10, 10]);
-    expect(cells.get(`${CELL.CONNECT}/${OTHER}/${OTHER}/0`)!.at(-1)).toBe(1);
+    for (const [n] of cells.values()) sum += n!;
+    expect(sum).toBe(rounds * total);
+    expect(cells.size).toBe(fineCapOf(REQUESTS) + 16);
+    expect(cells.get(`${REQUESTS}/0/0/${status(0, 200)}`)).toEqual([2]);
+    // Which route it was, and how it ended, is still told: of any method, at one of many endpoints.
+    expect(cells.get(`${REQUESTS}/3/${MANY}/${status(0, 200)}`)![0]).toBeGreaterThan(1000);
+    expect(cells.has(`${REQUESTS}/${OTHER}/${OTHER}/0`)).toBe(false);
+    for (let route = 0; route < 1000; route++) writer.count(REQUESTS, route, 0, status(1, 503));
+    const full = cellsOf(reader);
+    expect(full.size).toBe(CELL_CAPS[REQUESTS]);
+    expect(full.get(`${REQUESTS}/${OTHER}/${OTHER}/0`)![0]).toBeGreaterThan(100);
   });
 
-  it('is full by values too: wide cells run out first, and the others still have room', () => {
+  it('keeps answers of Fermat itself apart from those of endpoints that have no room', () => {
     const { writer, reader } = newPair();
-    for (let i = 0; i < 8000; i++) writer.observe(CELL.FIRST_BYTE, i, 0, DURATION_BUCKETS_S, 1);
-    for (const kind of [CELL.DURATION, CELL.CONNECT]) writer.observe(kind, 1, 0, DURATION_BUCKETS_S, 1);
-    writer.observe(CELL.OVERHEAD, 1, 0, OVERHEAD_BUCKETS_S, 1);
-    for (const kind of [CELL.REQUESTS, CELL.SELECTIONS, CELL.RETRIES, CELL.CONNECTIONS, CELL.GEOIP, CELL.FAILURES])
-      for (let i = 0; i < 3000; i++) writer.count(kind, i, 1, 1);
-    let sum = 0;
-    let requests = 0;
-    for (const [key, values] of cellsOf(reader)) {
-      if (key.startsWith(`${CELL.FIRST_BYTE}/`)) sum += values.at(-1)!;
-      if (key.startsWith(`${CELL.REQUESTS}/`)) requests += values[0]!;
+    for (let i = 0; i < 6000; i++) writer.count(REQUESTS, 0, i, status(1, 200));
+    writer.count(REQUESTS, 0, OTHER, status(1, 503));
+    const cells = cellsOf(reader);
+    expect(cells.get(`${REQUESTS}/0/${OTHER}/${status(0, 503)}`)).toEqual([1]);
+    expect(cells.get(`${REQUESTS}/0/${MANY}/${status(0, 200)}`)).toEqual([6000 - fineCapOf(REQUESTS)]);
+  });
+
+  it('of one kind leaves the room of the others: all kinds may be full at once', () => {
+    const { writer, reader } = newPair();
+    const counters = Object.values(CELL).filter((kind) => bucketsOf(kind) === null);
+    const rounds = 10_000;
+    for (const kind of counters) for (let i = 0; i < rounds; i++) writer.count(kind, i % 5000, i % 16, i % 14);
+    for (const kind of [DURATION, CELL.OVERHEAD, FIRST_BYTE, CONNECT]) {
+      for (let i = 0; i < rounds; i++) writer.observe(kind, i % 5000, i % 16, bucketsOf(kind)!, 1);
     }
-    expect([sum, requests]).toEqual([8000, 3000]);
+    const sums = new Map<number, number>();
+    const cells = new Map<number, number>();
+    for (const [key, values] of cellsOf(reader)) {
+      const kind = Number(key.split('/')[0]);
+      sums.set(kind, (sums.get(kind) ?? 0) + values.at(-1)!);
+      cells.set(kind, (cells.get(kind) ?? 0) + 1);
+    }
+    for (const kind of Object.values(CELL)) {
+      expect(sums.get(kind), `sum of kind ${kind}`).toBe(rounds);
+      // Events have a last cell each, and there are a few of them.
+      if (kind !== EVENTS) expect(cells.get(kind), `cells of kind ${kind}`).toBeLessThanOrEqual(CELL_CAPS[kind]);
+    }
+    writer.count(GEOIP, 1, 0, 0, 5);
+    expect(cellsOf(reader).get(`${GEOIP}/1/1/1`)).toBeDefined();
+  });
+
+  it('keeps every event to itself', () => {
+    const { writer, reader } = newPair();
+    for (let uid = 0; uid < 3000; uid++) writer.count(EVENTS, EVENT.SHED, uid, 1);
+    writer.count(EVENTS, EVENT.LIMITED, 7, 0, 3);
+    const cells = cellsOf(reader);
+    expect(cells.get(`${EVENTS}/${EVENT.LIMITED}/${OTHER}/${OTHER}`)).toEqual([3]);
+    expect(cells.get(`${EVENTS}/${EVENT.SHED}/${OTHER}/${OTHER}`)).toEqual([3000 - fineCapOf(EVENTS)]);
+  });
+
+  it('knows which keys stand for more than they say', () => {
+    expect(isOverflow(REQUESTS, 0, OTHER, status(1, 404))).toBe(false);
+    expect(isOverflow(REQUESTS, OTHER, OTHER, status(1, 404))).toBe(false);
+    expect(isOverflow(REQUESTS, 0, MANY, status(0, 200))).toBe(true);
+    expect(isOverflow(REQUESTS, OTHER, OTHER, 0)).toBe(true);
+    expect(isOverflow(SELECTIONS, 0, MANY, 1)).toBe(true);
+    expect(isOverflow(CONNECT, 5, 0, 0)).toBe(false);
+    expect(isOverflow(CONNECT, OTHER, OTHER, 0)).toBe(true);
+    expect(isOverflow(EVENTS, EVENT.SHED, OTHER, OTHER)).toBe(true);
+    expect(isOverflow(EVENTS, EVENT.SHED, OTHER, 1)).toBe(false);
   });
 });
 

@@ -11,6 +11,8 @@ import {
   GEOIP_RESULTS,
   HANDSHAKE_RESULTS,
   HEDGE_RESULTS,
+  lastA,
+  lastC,
   METHODS,
   OTHER,
   RETRY_RESULTS,
@@ -33,19 +35,19 @@ export const FAMILIES: readonly Family[] = [
   {
     kind: CELL.REQUESTS,
     name: 'fermat_requests_total',
-    help: 'Requests answered; endpoint "none" is Fermat itself.',
+    help: 'Requests answered, by the status that the client got; endpoint "none" is Fermat itself.',
     type: 'counter',
   },
   {
     kind: CELL.DURATION,
     name: 'fermat_request_duration_seconds',
-    help: 'First byte of a request to last byte of its response.',
+    help: 'First byte of a request to last byte of its response, as the client has it.',
     type: 'histogram',
   },
   {
     kind: CELL.OVERHEAD,
     name: 'fermat_overhead_seconds',
-    help: 'What Fermat itself adds to a request.',
+    help: 'What Fermat itself adds to a request without a body: its time less that of the endpoint.',
     type: 'histogram',
   },
   {
@@ -66,7 +68,12 @@ export const FAMILIES: readonly Family[] = [
     help: 'Choices of an endpoint, by the role it was chosen in.',
     type: 'counter',
   },
-  { kind: CELL.RETRIES, name: 'fermat_retries_total', help: 'Retries and how they ended.', type: 'counter' },
+  {
+    kind: CELL.RETRIES,
+    name: 'fermat_retries_total',
+    help: 'Retries and how they ended; "budget" were due, but not afforded.',
+    type: 'counter',
+  },
   {
     kind: CELL.EVENTS,
     event: EVENT.HEDGE,
@@ -78,21 +85,26 @@ export const FAMILIES: readonly Family[] = [
     kind: CELL.EVENTS,
     event: EVENT.SHED,
     name: 'fermat_shed_total',
-    help: 'Requests turned away for overload or a limit.',
+    help: 'Requests turned away (503) for overload or a limit on requests in flight, by what was too much.',
     type: 'counter',
   },
   {
     kind: CELL.EVENTS,
     event: EVENT.LIMITED,
     name: 'fermat_rate_limited_total',
-    help: 'Requests turned away by a limit on their rate.',
+    help: 'Requests turned away by a limit on their rate (429).',
     type: 'counter',
   },
-  { kind: CELL.CONNECTIONS, name: 'fermat_connections', help: 'Open client connections.', type: 'gauge' },
+  {
+    kind: CELL.CONNECTIONS,
+    name: 'fermat_connections',
+    help: 'Connections of clients that are open now.',
+    type: 'gauge',
+  },
   {
     kind: CELL.GEOIP,
     name: 'fermat_geoip_lookups_total',
-    help: 'Look-ups of client addresses.',
+    help: 'Look-ups of client addresses; "cached" were answered by a look-up before.',
     type: 'counter',
   },
   {
@@ -133,8 +145,8 @@ const OUTCOMES: readonly string[] = Object.keys(OUTCOME).map((name) => name.toLo
 
 /** Labels of a cell; the meaning of a, b, c is in core/cells.ts. Never throws: what has no name is `other`. */
 export function labelsOf(names: Names, kind: number, a: number, b: number, c: number): Labels {
-  // The cell that takes what the full directory could not name.
-  const isOverflow = a === OTHER && b === OTHER && c === 0;
+  // The cell that takes what there was no room to name.
+  const isOverflow = b === OTHER && a === lastA(kind, a) && c === lastC(kind);
   const none = isOverflow ? 'other' : 'none';
   const nameOf = (list: readonly string[], uid: number) => (uid === OTHER ? none : (list[uid] ?? 'other'));
   switch (kind) {
@@ -143,7 +155,7 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
         route: nameOf(names.routes, a),
         endpoint: nameOf(names.endpoints, b),
         method: METHODS[c >>> 10] ?? 'other',
-        code: isOverflow ? 'other' : String(c & 0x3ff),
+        code: isOverflow ? 'other' : codeText(c & 0x3ff),
       };
     case CELL.DURATION:
       return { route: nameOf(names.routes, a) };
@@ -186,4 +198,10 @@ export function labelsOf(names: Names, kind: number, a: number, b: number, c: nu
     default:
       return {};
   }
+}
+
+/** A code of core's codeOf. */
+function codeText(code: number): string {
+  if (code >= 100) return String(code);
+  return code === 0 ? 'other' : `${code}xx`;
 }

@@ -5,7 +5,9 @@ import type { LaneReader } from '../../core/lane-reader.ts';
 import type { ListenerSpec } from '../../core/snapshot.ts';
 import type { EndpointView } from '../types.ts';
 import { expiriesOf } from './expiries.ts';
-import { expose, type Sample } from './expose.ts';
+import { expose, exposeLines, type Sample } from './expose.ts';
+import { labelText } from './page.ts';
+import type { Labels } from './totals.ts';
 
 export interface NodeSources {
   readonly version: string;
@@ -15,27 +17,51 @@ export interface NodeSources {
 }
 
 export function addEndpointGauges(registry: Registry, endpoints: () => readonly EndpointView[]): void {
-  const gauge = (name: string, help: string, read: (endpoint: EndpointView) => number | null) =>
-    expose(registry, { name, help, type: 'gauge' }, () => {
-      const samples: Sample[] = [];
+  const gauge = (
+    name: string,
+    help: string,
+    read: (endpoint: EndpointView) => number | null,
+    more: (endpoint: EndpointView) => Labels = () => NO_LABELS,
+  ) =>
+    exposeLines(registry, { name, help, type: 'gauge' }, async (page) => {
       for (const endpoint of endpoints()) {
         const value = read(endpoint);
-        if (value !== null) samples.push({ value, labels: { pool: endpoint.pool, endpoint: endpoint.id } });
+        if (value === null) continue;
+        page.line(name, labelText({ pool: endpoint.pool, endpoint: endpoint.id, ...more(endpoint) }), value);
+        const due = page.breathe();
+        if (due !== undefined) await due;
       }
-      return samples;
     });
-  gauge('fermat_endpoint_healthy', 'Whether the endpoint is used.', (e) => (e.healthy ? 1 : 0));
-  gauge('fermat_endpoint_network_rtt_seconds', 'Network term of the score.', (e) => secondsOf(e.networkMs));
-  gauge('fermat_endpoint_score_seconds', 'Expected time of one more request.', (e) => secondsOf(e.scoreMs));
-  gauge('fermat_endpoint_inflight', 'Requests in flight.', (e) => e.inflight);
+  gauge('fermat_endpoint_healthy', 'Whether the endpoint is used: 1, or 0 while it is out.', (e) =>
+    e.healthy ? 1 : 0,
+  );
+  gauge('fermat_endpoint_network_rtt_seconds', 'Network term of the score: a round trip to the endpoint.', (e) =>
+    secondsOf(e.networkMs),
+  );
+  gauge('fermat_endpoint_score_seconds', 'Score: the expected time of one more request. Lower is better.', (e) =>
+    secondsOf(e.scoreMs),
+  );
+  gauge('fermat_endpoint_inflight', 'Requests in flight at the endpoint, from this node.', (e) => e.inflight);
+  const info =
+    'Constant 1; where the endpoint is ("unknown" where nothing says so), and over which other edge it is reached ("none": directly).';
+  gauge(
+    'fermat_endpoint_info',
+    info,
+    () => 1,
+    (e) => ({ region: e.region ?? 'unknown', via: e.via ?? 'none' }),
+  );
 }
+
+const NO_LABELS: Labels = {};
 
 export function addNodeGauges(registry: Registry, { version, geo, lanes, listeners }: NodeSources): void {
   const gauge = (name: string, help: string, samples: () => Sample[]) =>
     expose(registry, { name, help, type: 'gauge' }, samples);
   const build = { version, node: process.version };
-  gauge('fermat_build_info', 'Constant 1; what runs here.', () => [{ value: 1, labels: build }]);
-  gauge('fermat_geoip_database_build_timestamp_seconds', 'When the database was built.', () => {
+  gauge('fermat_build_info', 'Constant 1; the version of Fermat and of Node that runs here.', () => [
+    { value: 1, labels: build },
+  ]);
+  gauge('fermat_geoip_database_build_timestamp_seconds', 'When the GeoIP database in use was built.', () => {
     const builtMs = Date.parse(geo()?.built ?? '');
     return Number.isNaN(builtMs) ? [] : [{ value: builtMs / 1000 }];
   });
@@ -45,7 +71,11 @@ export function addNodeGauges(registry: Registry, { version, geo, lanes, listene
     gauge(name, help, () =>
       lanes().map(({ index, reader }) => ({ value: read(reader), labels: { worker: String(index) } })),
     );
-  perWorker('fermat_worker_event_loop_lag_seconds', 'How late the loop of a worker was.', (r) => r.loopLagMs / 1000);
+  perWorker(
+    'fermat_worker_event_loop_lag_seconds',
+    'How late the event loop of a worker was when it last looked.',
+    (r) => r.loopLagMs / 1000,
+  );
   perWorker(
     'fermat_overload',
     'What a worker sheds: 0 nothing, 1 low, 2 normal too, 3 all; parts between.',

@@ -5,7 +5,7 @@ import { OUTCOME, type Outcome } from '../../core/sample.ts';
 import type { PeerView } from '../overlay/peers.ts';
 
 /** What became of a request, as this edge saw it. */
-function resultOf(outcome: Outcome): string {
+export function resultOf(outcome: Outcome): string {
   if (outcome === OUTCOME.OK || outcome === OUTCOME.TOO_MANY) return 'ok';
   return outcome < OUTCOME.CONNECT_FAILED ? 'abandoned' : 'failed';
 }
@@ -41,7 +41,7 @@ export class OverlayFamilies {
     gauge('fermat_overlay_peer_reachable', 'Whether another edge answers.', ({ reachable }) => (reachable ? 1 : 0));
   }
 
-  relayed(pool: string, peer: string, outcome: Outcome): void {
-    this.#requests.inc({ pool, peer, result: resultOf(outcome) });
+  relayed(labels: Record<'pool' | 'peer' | 'result', string>): void {
+    this.#requests.inc(labels);
   }
 }
