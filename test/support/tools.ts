@@ -16,6 +16,11 @@ const TOOLS: readonly { readonly commands: readonly string[]; readonly package: 
   { commands: ['haproxy'], package: 'haproxy' },
   { commands: ['faketime'], package: 'faketime' },
   { commands: ['redis-server'], package: 'redis-server' },
+  { commands: ['unshare'], package: 'util-linux' },
+  { commands: ['ip'], package: 'iproute2' },
+  { commands: ['zsh'], package: 'zsh' },
+  { commands: ['fish'], package: 'fish' },
+  { commands: ['script'], package: 'bsdutils' },
 ];
 /** Daemons are kept in places that a user's PATH may leave out. */
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];

@@ -1,0 +1,124 @@
+// What the documentation points at is there: pages and headings behind links, verbs and flags of `fermat`, keys of the
+// configuration. And nobody is lost: every page can be found from the index.
+
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { jsonSchema } from '../../src/control/config/schema.ts';
+import { docsPages, type Page, pageOf, ROOT } from '../support/docs/markdown.ts';
+import { callsIn, commandLine, wrongIn } from '../support/docs/verbs.ts';
+
+const pages = docsPages();
+const isOutside = (target: string) => /^[a-z][a-z+.-]*:/i.test(target);
+
+/** From the root; null for what is only an anchor or outside. */
+function fileOf(page: Page, target: string): string | null {
+  const [path = ''] = target.split('#', 1);
+  return path === '' || isOutside(target) ? null : normalize(join(dirname(page.path), decodeURI(path)));
+}
+
+function anchorsOf(path: string): readonly string[] {
+  const page = pages.find((page) => page.path === path) ?? pageOf(path, readFileSync(join(ROOT, path), 'utf8'));
+  return page.headings.map(({ anchor }) => anchor);
+}
+
+describe('references of the documentation', () => {
+  it('lead to files and headings that exist', () => {
+    const broken = pages.flatMap((page) =>
+      page.links
+        .filter(({ text }) => !isOutside(text))
+        .filter(({ text }) => {
+          const path = fileOf(page, text) ?? page.path;
+          const anchor = text.split('#')[1];
+          if (!existsSync(join(ROOT, path))) return true;
+          return anchor !== undefined && path.endsWith('.md') && !anchorsOf(path).includes(decodeURIComponent(anchor));
+        })
+        .map(({ text, line }) => `${page.path}:${line}: ${text}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('name verbs and flags that fermat has', async () => {
+    const fermat = await commandLine();
+    const wrong = pages.flatMap((page) => {
+      const shells = page.blocks.filter(({ info }) => info.language === 'sh');
+      return [...page.codes, ...shells].flatMap(({ text, line }) =>
+        callsIn(text)
+          .map((words) => ({ words, problem: wrongIn(words, fermat) }))
+          .filter(({ problem }) => problem !== null)
+          .map(({ words, problem }) => `${page.path}:${line}: fermat ${words.join(' ')}: ${problem}`),
+      );
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('name keys that the configuration has', () => {
+    const paths = keyPaths();
+    const first = new Set(paths.map((path) => path.split('.', 1)[0]!));
+    const names = namesInSource();
+    const unknown = pages.flatMap((page) =>
+      page.codes
+        .map(({ text, line }) => ({ path: keyPathOf(text), line }))
+        .filter(({ path }) => path?.includes('.') && first.has(path.split('.', 1)[0]!))
+        .filter(({ path }) => !paths.includes(path!) && !names.has(path!))
+        .map(({ path, line }) => `${page.path}:${line}: ${path}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it('reach every page from the index of docs/, and the index from the README', () => {
+    const index = pages.find(({ path }) => path === 'docs/README.md')!;
+    const linked = new Set(index.links.map(({ text }) => fileOf(index, text)));
+    const lost = pages
+      .map(({ path }) => path)
+      .filter((path) => path.startsWith('docs/') && path !== index.path && !linked.has(path));
+    expect(lost).toEqual([]);
+    for (const readme of pages.filter(({ path }) => path.startsWith('README'))) {
+      expect(readme.links.map(({ text }) => fileOf(readme, text))).toContain(index.path);
+    }
+  });
+});
+
+const FILE = /\.(ts|js|md|json|yaml|yml|pem|key|sh|txt|css|mmdb|svg|png|service|conf|cfg)$/;
+/** Functions of Node. */
+const NODE = /^(tls|net|http)\.create[A-Z]/;
+
+/** `pools.*.timeouts.connect: 2s` → pools.timeouts.connect; null for what does not look like a path of keys. */
+function keyPathOf(code: string): string | null {
+  const path = /^([a-z][A-Za-z]*(?:\[\])?(?:\.(?:[a-z][A-Za-z]*(?:\[\])?|\*|NAME))*)(?::.*)?$/.exec(code)?.[1];
+  if (path === undefined || FILE.test(path) || NODE.test(path)) return null;
+  return path.replaceAll('[]', '').replaceAll(/\.(\*|NAME)/g, '');
+}
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly additionalProperties?: Schema | boolean;
+  readonly anyOf?: readonly Schema[];
+}
+
+/** Every path of keys, and its ends: pages about pools leave `pools.NAME` out. */
+function keyPaths(): string[] {
+  const paths = new Set<string>();
+  walk(jsonSchema() as Schema, []);
+  return [...paths];
+
+  function walk({ properties = {}, items, additionalProperties, anyOf = [] }: Schema, path: readonly string[]): void {
+    for (let i = 0; i < path.length; i++) paths.add(path.slice(i).join('.'));
+    for (const [key, inner] of Object.entries(properties)) walk(inner, [...path, key]);
+    for (const inner of [items, additionalProperties, ...anyOf]) {
+      if (typeof inner === 'object') walk(inner, path);
+    }
+  }
+}
+
+/** Quoted in the source: names of events look like keys. */
+function namesInSource(): Set<string> {
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).map((name) =>
+    join(ROOT, 'src', name),
+  );
+  const texts = files
+    .filter((file) => file.endsWith('.ts') && statSync(file).isFile())
+    .map((file) => readFileSync(file, 'utf8'));
+  return new Set(texts.flatMap((text) => [...text.matchAll(/'([a-z]+(?:\.[a-z_]+)+)'/g)].map((match) => match[1]!)));
+}

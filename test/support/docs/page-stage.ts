@@ -1,0 +1,196 @@
+// Runs the commands of one page, in its order, in the place that stage.ts has made: first what the page takes for granted, then
+// each command as a reader would paste it into one shell. Says what became of each.
+
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { until } from '../until.ts';
+import { FOLLOWERS, SERVERS, type Stage } from './stages.ts';
+
+/** A file to write, or a command to run. */
+export type Step =
+  | { readonly line: number; readonly file: string; readonly text: string }
+  | { readonly line: number; readonly command: string; readonly exit: number };
+
+export interface Input {
+  readonly folder: string;
+  readonly stage: Stage;
+  readonly steps: readonly Step[];
+}
+
+export interface Failure {
+  readonly line: number;
+  readonly command: string;
+  readonly problem: string;
+}
+
+const COMMAND_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
+/** Who has said nothing for so long and still runs is up, too. */
+const QUIET_START_MS = 3000;
+
+const input = JSON.parse(await text(process.stdin)) as Input;
+const { folder } = input;
+const bin = [join(folder, 'bin'), join(folder, 'node_modules/.bin')].join(':');
+const baseEnv = { ...process.env, PATH: `${bin}:${process.env.PATH}`, HOME: join(folder, '.home'), ...input.stage.env };
+/** Exported variables and the directory go from one command to the next, as in one shell. */
+const memory = { env: join(folder, '.home/env'), cwd: join(folder, '.home/cwd') };
+
+const REDIS = 'exec redis-server --save "" --bind 0.0.0.0 --protected-mode no';
+
+class Background {
+  readonly child: ChildProcess;
+  output = '';
+  code: number | null = null;
+
+  constructor(command: string) {
+    this.child = spawn('sh', ['-c', `${inShell(command)}`], { cwd: folder, env: baseEnv, detached: true });
+    for (const stream of [this.child.stdout!, this.child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (piece: string) => {
+        this.output = (this.output + piece).slice(-20_000);
+      });
+    }
+    this.child.on('close', (code, signal) => {
+      this.code = code ?? (signal === null ? 1 : 128);
+    });
+  }
+
+  /** Rejects with what it said when it ended instead. */
+  async up(isUp: (output: string) => boolean): Promise<void> {
+    const startedAt = performance.now();
+    await until(
+      () => {
+        if (this.code !== null) throw new Error(`it ended with ${this.code}:\n${this.output.slice(-2000)}`);
+        return isUp(this.output) || (performance.now() - startedAt > QUIET_START_MS && this.output === '');
+      },
+      'the start of what runs for ever',
+      START_TIMEOUT_MS,
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.output.slice(-2000)}`);
+    });
+  }
+
+  /** A second signal does not wait for a drain. */
+  async end(): Promise<void> {
+    const signal = () => {
+      if (this.code === null) process.kill(-this.child.pid!, 'SIGTERM');
+    };
+    signal();
+    await until(() => this.code !== null, 'an end', 500, 20).catch(signal);
+    await until(() => this.code !== null, 'the end of what ran for ever', 10_000).catch(() =>
+      process.kill(-this.child.pid!, 'SIGKILL'),
+    );
+  }
+}
+
+function inShell(command: string): string {
+  return `[ ! -f ${memory.env} ] || . ${memory.env}; cd "$(cat ${memory.cwd} 2>/dev/null || pwd)"; ${command}`;
+}
+
+/** The exit code and what it said. */
+function run(command: string): { code: number | null; output: string } {
+  const script = `${inShell(command)}\nstatus=$?; export -p > ${memory.env}; pwd > ${memory.cwd}; exit $status\n`;
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
+    cwd: folder,
+    env: baseEnv,
+    encoding: 'utf8',
+    timeout: COMMAND_TIMEOUT_MS,
+  });
+  return { code: status, output: `${stdout}${stderr}` };
+}
+
+async function prepare(stage: Stage): Promise<void> {
+  const { origins = [], redis, hosts = {}, addresses = [], files = {}, node = 'demo', requests = 0 } = stage;
+  for (const address of addresses) execFileSync('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  if (Object.keys(hosts).length > 0) {
+    const file = join(folder, '.home/hosts');
+    writeFileSync(file, readFileSync('/etc/hosts'));
+    for (const [name, address] of Object.entries(hosts)) appendFileSync(file, `\n${address} ${name}`);
+    execFileSync('mount', ['--bind', file, '/etc/hosts']);
+  }
+  for (const [name, content] of Object.entries(files)) write(name, content);
+  for (const origin of origins) await listen(origin);
+  if (redis) await new Background(REDIS).up((output) => output.includes('Ready to accept'));
+  if (node === 'demo') await start('fermat demo --quiet');
+  else if (node !== 'none') await start(`fermat run -c ${node.config}`);
+  for (let i = 0; i < requests; i++) await (await fetch('http://127.0.0.1:8080/')).text();
+}
+
+function write(name: string, content: string): void {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), content);
+}
+
+/** An origin that says who it is. */
+function listen(address: string): Promise<void> {
+  const at = address.lastIndexOf(':');
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'text/plain');
+    response.end(`${address} ${request.method} ${request.url}\n`);
+  });
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
+  });
+}
+
+let server: Background | null = null;
+
+/** What serves is waited for until it is ready; a second one takes the first one's place, as a reader would end it with ^C. */
+async function start(command: string): Promise<void> {
+  const isNode = /fermat (run|demo)|npm/.test(command);
+  if (isNode) await server?.end();
+  const started = new Background(`exec ${command}`);
+  if (!isNode) return started.up((output) => output !== '');
+  server = started;
+  await started.up((output) => /(^|\n)(admin on|listening \S+ on|\s*console )/.test(output));
+  const admin = /(?:admin on|console) +(http:\/\/\S+?)(?:\/ui)?\/?\s/.exec(started.output)?.[1];
+  if (admin === undefined) return;
+  const path = input.stage.isUnready ? '/livez' : '/readyz';
+  await until(
+    async () => (await fetch(`${admin}${path}`).catch(() => null))?.status === 200,
+    `${admin}${path} of ${command}`,
+    START_TIMEOUT_MS,
+    50,
+  );
+}
+
+async function follow(command: string): Promise<void> {
+  const started = new Background(`exec ${command}`);
+  await started.up((output) => output !== '');
+  await started.end();
+}
+
+async function take(step: Step): Promise<string | null> {
+  if ('file' in step) {
+    write(step.file, step.text);
+    return null;
+  }
+  const command = step.command.replace(/\s+#\s.*$/gm, '').trim();
+  try {
+    if (SERVERS.test(command)) await start(command);
+    else if (FOLLOWERS.test(command)) await follow(command);
+    else {
+      const { code, output } = run(step.command);
+      if (code !== step.exit)
+        return `exit code ${code ?? 'none in time'}, expected ${step.exit}:\n${output.slice(-3000)}`;
+    }
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const failures: Failure[] = [];
+await prepare(input.stage);
+for (const step of input.steps) {
+  const problem = await take(step);
+  if (problem !== null) {
+    failures.push({ line: step.line, command: 'file' in step ? step.file : step.command, problem });
+  }
+}
+if (existsSync(memory.env)) mkdirSync(join(folder, '.home'), { recursive: true });
+// Whatever still runs ends with this process, the first one of its namespace.
+process.stdout.write(JSON.stringify(failures), () => process.exit(0));
