@@ -82,6 +82,17 @@ export class Decisions {
     return records;
   }
 
+  /** The whole record; null when it has left, or never was. */
+  one(id: string): DecisionRecord | null {
+    const entry = /^[0-9a-z]{1,11}$/.test(id) ? this.#journal.find(Number.parseInt(id, 36)) : undefined;
+    return entry === undefined ? null : recordOf(entry, this.#setting());
+  }
+
+  /** As they are kept, for whoever needs no words: not to be changed. */
+  get journal(): Pick<Journal, 'newest' | 'after' | 'taken'> {
+    return this.#journal;
+  }
+
   #setting(): Setting {
     const edge = this.#options.edge();
     return {

@@ -40,6 +40,8 @@ export interface FleetOptions {
   /** Where this node is; null = unknown. */
   readonly edge: () => LatLon | null;
   readonly decisions?: DecisionTaker;
+  /** Counts where requests come from. */
+  readonly clients?: { seen(countryKey: number): void };
   /** What other nodes told; absent = there are none. */
   readonly peers?: Peers;
 }
@@ -209,6 +211,7 @@ export class Fleet {
     const atMs = ring[base + SAMPLE.AT_MS]!;
     if (!Number.isFinite(atMs)) return;
     this.#options.decisions?.settled(ring, base);
+    this.#options.clients?.seen(ring[base + SAMPLE.COUNTRY]!);
     const outcome = ring[base + SAMPLE.OUTCOME]! as Outcome;
     this.cohorts.take(k, ring, base);
     const elsewhere = Math.max(k.inflight - lane.inflight[slot]!, 0);

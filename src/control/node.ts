@@ -1,34 +1,21 @@
 // One running node, from the first listener to the end of the drain: it owns every slow loop (parts.ts), begins and ends them.
 // How a configuration becomes what runs is running.ts; when it is read anew, reloads.ts; how another process takes over,
-// succession.ts. Implements what the admin API may ask.
+// succession.ts. Of what the admin API may ask, only what concerns its life is here; the rest is asked.ts.
 
 import { nowMs } from '../clock.ts';
 import { belongsTo } from '../core/handover.ts';
+import { Asked } from './asked.ts';
 import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { redact } from './config/redact.ts';
-import type { DecisionRecord, DecisionsQuery } from './decisions.ts';
-import type { Registered, Registration } from './discovery/registrar.ts';
 import { GeoDb } from './geodb.ts';
 import { claim, type Handover } from './handover.ts';
-import type { LocalityApi } from './locality/api.ts';
 import { type NodeOptions, Parts } from './parts.ts';
 import { whyNotListenAll } from './ports.ts';
 import type { Predecessor } from './predecessor.ts';
 import type { Running } from './running.ts';
 import { ListenError } from './supervisor.ts';
-import type {
-  ControlApi,
-  EventLog,
-  ExplainQuery,
-  Explanation,
-  FleetView,
-  NodeView,
-  Refusal,
-  ReloadResult,
-  ReplaceResult,
-} from './types.ts';
-import { type ListenerView, listenerViews, nodeView, routeViews } from './views.ts';
+import type { ControlApi, EventLog, NodeView } from './types.ts';
+import { type ListenerView, listenerViews, nodeView } from './views.ts';
 
 export type { NodeOptions } from './parts.ts';
 
@@ -37,7 +24,7 @@ const ADMIN_GRACE_MS = 1000;
 /** A successor waits this long for the first probe of endpoints that nobody knew, ms. */
 const FIRST_PROBES_MS = 3000;
 
-export class FermatNode implements ControlApi {
+export class FermatNode extends Asked implements ControlApi {
   readonly startedAt = new Date().toISOString();
   readonly events: EventLog;
   readonly #options: NodeOptions;
@@ -52,6 +39,7 @@ export class FermatNode implements ControlApi {
   }
 
   private constructor(options: NodeOptions, loaded: Extract<Loaded, { ok: true }>, geo: GeoDb) {
+    super(() => this.#parts);
     this.#options = options;
     this.events = options.events;
     const owner = {
@@ -61,10 +49,6 @@ export class FermatNode implements ControlApi {
       whyNotReplace: () => (this.#notReady === null ? null : `it is ${this.#notReady}`),
     };
     this.#parts = new Parts(options, owner, loaded, geo);
-  }
-
-  get locality(): LocalityApi {
-    return this.#parts.localityApi;
   }
 
   get #running(): Running {
@@ -118,6 +102,7 @@ export class FermatNode implements ControlApi {
     this.#parts.localities.install(snapshot);
     this.#parts.localities.start();
     this.#parts.fleet.start();
+    this.#parts.live.start();
     this.#parts.prober.install(snapshot, compiled.probes);
     this.#parts.overlay.install(this.#config, snapshot);
     if (handover !== null) await this.#untilKnown();
@@ -194,6 +179,7 @@ export class FermatNode implements ControlApi {
     this.#running.geo.close();
     this.#parts.tickets.stop();
     this.#parts.fleet.stop();
+    this.#parts.live.stop();
     this.#parts.names.close();
     this.#parts.limits.stop();
     this.#parts.localities.stop();
@@ -216,65 +202,12 @@ export class FermatNode implements ControlApi {
 
   // ── ControlApi ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  reload(why: string): Promise<ReloadResult> {
-    return this.#parts.reloads.reload(why);
-  }
-
-  replace(why: string): Promise<ReplaceResult> {
-    return this.#parts.succession.replace(why);
-  }
-
   /** Whoever still asks a process that was replaced asks for the place where the other one serves. */
   notReadyBecause(): string | null {
     if (this.#isRetired) return null;
     const { discovery, fleet, localities } = this.#parts;
     const waiting = this.#notReady ?? discovery.whyNotReady(this.#config, this.#running.snapshot.endpoints.length);
     return waiting ?? localities.notReadyBecause() ?? (fleet.anyKnown() ? null : 'no endpoint is known yet');
-  }
-
-  endpoints(): ReturnType<ControlApi['endpoints']> {
-    const { discovery, fleet } = this.#parts;
-    return fleet.endpoints().map((view) => ({ ...view, source: discovery.sourceOf(view.pool, view.id) }));
-  }
-
-  discovery(): ReturnType<ControlApi['discovery']> {
-    return this.#parts.discovery.views();
-  }
-
-  register(request: Registration): Registered | Refusal {
-    return this.#parts.registrations.take(request);
-  }
-
-  routes(): ReturnType<ControlApi['routes']> {
-    return routeViews(this.#running.snapshot);
-  }
-
-  config(): unknown {
-    return redact(this.#config);
-  }
-
-  explain(query: ExplainQuery): Explanation | Refusal {
-    return this.#parts.explain(query);
-  }
-
-  decisions(query: DecisionsQuery): Promise<readonly DecisionRecord[]> {
-    return this.#parts.decisions.recent(query);
-  }
-
-  drain(id: string): Refusal | null {
-    return this.#parts.fleet.drain(id);
-  }
-
-  enable(id: string): Refusal | null {
-    return this.#parts.fleet.enable(id);
-  }
-
-  metrics(): Promise<string> {
-    return this.#parts.metrics.text();
-  }
-
-  fleet(): FleetView {
-    return this.#parts.share.view();
   }
 
   node(): NodeView {

@@ -12,6 +12,7 @@ import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
 import { Limits } from './limits/limits.ts';
+import { Live } from './live.ts';
 import { LocalityApi } from './locality/api.ts';
 import { Localities } from './locality/localities.ts';
 import { Metrics } from './metrics.ts';
@@ -58,6 +59,7 @@ export class Parts {
   readonly metrics: Metrics;
   readonly decisions: Decisions;
   readonly fleet: Fleet;
+  readonly live: Live;
   readonly names: Names;
   readonly prober: Prober;
   readonly limits: Limits;
@@ -78,7 +80,7 @@ export class Parts {
     const { configFile, overrides, events, version, onReplaced } = options;
     const { api, onGeoReplaced, whyNotReload, whyNotReplace } = owner;
     const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
-    this.metrics = this.#newMetrics(version);
+    this.metrics = this.#newMetrics(version, events);
     this.redis = new RedisLink(null, { events, clock: nowMs, random: Math.random, meter: this.metrics.redis });
     this.limits = new Limits({ clock: nowMs, redis: this.redis });
     this.supervisor = this.#newSupervisor(events, lanes);
@@ -96,6 +98,7 @@ export class Parts {
       onRegret: (pool, kind, ms) => this.metrics.regret(pool, kind, ms),
     });
     this.share = this.#newShare(events);
+    this.live = this.#newLive(api);
     this.fleet = this.#newFleet(events);
     this.names = new Names({
       clock: nowMs,
@@ -179,8 +182,9 @@ export class Parts {
     return new Discovery({ clock: nowMs, random: Math.random, events, endpoints, apply });
   }
 
-  #newMetrics(version: string): Metrics {
+  #newMetrics(version: string, events: EventLog): Metrics {
     return new Metrics({
+      events,
       lanes: () => this.supervisor.lanes(),
       names: () => this.running.compiled.names,
       endpoints: () => this.fleet.endpoints(),
@@ -205,7 +209,19 @@ export class Parts {
       counters: this.metrics,
       edge: () => this.running.config.node.location,
       decisions: this.decisions,
+      clients: this.live.countries,
       peers: this.share.peers,
+    });
+  }
+
+  #newLive(api: ControlApi): Live {
+    return new Live({
+      clock: nowMs,
+      pools: () => this.fleet.pools,
+      lanes: () => this.supervisor.lanes(),
+      journal: this.decisions.journal,
+      sourceOf: (pool, endpoint) => this.discovery.sourceOf(pool, endpoint),
+      api,
     });
   }
 

@@ -4,8 +4,11 @@
 import type { LatLon } from '../core/snapshot.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
 import type { SourceView } from './discovery/watched.ts';
+import type { Evacuation, EvacuationQuery } from './evacuation.ts';
+import type { LiveApi, PoolView } from './live/types.ts';
 import type { LocalityApi } from './locality/api.ts';
 import type { PlacedView } from './locality/explained.ts';
+import type { Format } from './metrics/page.ts';
 import type { PeerView } from './overlay/peers.ts';
 
 /** How the endpoints of a pool are probed; from `pools.NAME.probe`. */
@@ -218,6 +221,12 @@ export interface ControlApi {
     readonly pool?: string;
     readonly endpoint?: string;
   }): readonly unknown[] | Promise<readonly unknown[]>;
+  /** The whole of one; null when it is not kept any more. */
+  decision(id: string): unknown;
+  pools(): readonly PoolView[];
+  readonly live: LiveApi;
+  /** Where requests would go without some endpoints. */
+  evacuation(query: EvacuationQuery): Promise<Evacuation | Refusal>;
   readonly events: EventLog;
   reload(why: string): Promise<ReloadResult>;
   /** A hot restart: resolves when the successor serves, or when there will be none. */
@@ -226,7 +235,8 @@ export interface ControlApi {
   drain(endpointId: string): Refusal | null;
   enable(endpointId: string): Refusal | null;
   /** The Prometheus exposition. */
-  metrics(): Promise<string>;
+  /** The exposition; text 0.0.4 unless said otherwise. */
+  metrics(format?: Format): Promise<Uint8Array<ArrayBuffer> | string>;
   node(): NodeView;
   /** Directories of where data is; absent = it has none. */
   readonly locality?: LocalityApi;

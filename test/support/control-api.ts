@@ -3,6 +3,7 @@
 
 import { startAdmin } from '../../src/control/admin.ts';
 import { createEventLog } from '../../src/control/events.ts';
+import type { SendFrame } from '../../src/control/live/types.ts';
 import type {
   CandidateView,
   ControlApi,
@@ -17,6 +18,8 @@ export interface FakeApi extends ControlApi {
   reloadResult: ReloadResult;
   replaceResult: ReplaceResult;
   readonly calls: string[];
+  /** Who follows the live stream. */
+  readonly followers: Set<SendFrame>;
 }
 
 type Row = [
@@ -85,6 +88,7 @@ const NO_SUCH: Refusal = { status: 404, code: 'no_such_endpoint', message: 'no e
 
 export function fakeApi(): FakeApi {
   const calls: string[] = [];
+  const followers = new Set<SendFrame>();
   const events = createEventLog({ level: 'silent' });
   const known = (verb: string, id: string) => {
     calls.push(`${verb} ${id}`);
@@ -155,6 +159,34 @@ export function fakeApi(): FakeApi {
             note: null,
           },
     decisions: () => [],
+    decision: (id) => (id === 'k3' ? { id, endpoint: 'fra-1', candidates: [] } : null),
+    pools: () => [
+      {
+        name: 'shop',
+        policy: 'fastest',
+        endpoints: 5,
+        healthy: 3,
+        requestsPerSecond: 486.8,
+        inflight: 21,
+        whenAllDown: 'try',
+        explorePercent: 0.5,
+      },
+    ],
+    followers,
+    live: {
+      follow(send) {
+        followers.add(send);
+        setImmediate(() => send(Buffer.from('event: hello\ndata: {"endpoints":[]}\n\n'), true));
+        return () => followers.delete(send);
+      },
+    },
+    async evacuation({ regions, endpoints: ids, pool }) {
+      calls.push(`evacuation ${regions.join('+')} ${ids.join('+')} ${pool}`);
+      const removed = ROWS.filter(([id, region]) => regions.includes(region) || ids.includes(id)).map(([id]) => id);
+      if (removed.length === 0)
+        return { status: 404, code: 'no_such_region', message: 'no endpoint is in that region' };
+      return { removed, decisions: 0, sinceIso: null, note: 'nothing was recorded', pools: [], countries: [] };
+    },
     discovery: () => [],
     register: () => ({ status: 401, code: 'unauthorized', message: 'nobody registers here' }),
     async reload(why) {

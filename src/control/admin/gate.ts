@@ -1,17 +1,21 @@
 // Who may ask the admin API what. Three dangers: a web page in the operator's browser that sends requests here (foreign
 // Origin), one whose name was re-bound to our address (foreign Host), and anybody at all when the address is not
-// loopback (token). Judged on the bare request before anything else is done with it.
+// loopback (token, or the session that somebody who had it began). Judged on the bare request before anything else.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { hostname } from 'node:os';
 import { canonicalIp } from '../../core/ip.ts';
 import type { Refusal } from '../types.ts';
+import { isConsole } from './console.ts';
+import { hasCookie, type Sessions } from './session.ts';
 
 /** What machines ask without a secret: probes of the orchestrator, and Prometheus. */
 const OPEN_PATHS: readonly string[] = ['/livez', '/readyz', '/metrics'];
 /** What is signed with a secret of its own: an app that may register an endpoint may not, for that, drain others. */
 const SIGNED_PATHS = /^\/api\/v1\/(de)?register\//;
+/** Where a browser that has no session begins one, or ends it. */
+const DOOR_PATHS: readonly string[] = ['/ui/login', '/ui/logout'];
 
 export interface Gate {
   /** null = may pass. `path` without its query. Never throws. */
@@ -25,8 +29,8 @@ export function isLoopback(host: string): boolean {
   return ip !== null && (ip === '::1' || ip.startsWith('127.'));
 }
 
-/** `host`: as configured, '' for all addresses; `token` null = none. */
-export function createGate(host: string, token: string | null): Gate {
+/** `host`: as configured, '' for all addresses; `token` and `sessions` null = none. */
+export function createGate(host: string, token: string | null, sessions: Sessions | null): Gate {
   const onLoopback = isLoopback(host);
   const isWildcard = host === '' || canonicalIp(host) === '0.0.0.0' || canonicalIp(host) === '::';
   const digest = token === null ? null : sha256(token);
@@ -52,10 +56,14 @@ export function createGate(host: string, token: string | null): Gate {
       if (isForeign(request, path)) {
         return refusal(403, 'forbidden_origin', 'requests from pages of another origin are refused');
       }
-      if (digest !== null && !isOpen && !carries(headers.authorization, digest)) {
+      if (digest === null || isOpen || DOOR_PATHS.includes(path)) return null;
+      if (carries(headers.authorization, digest)) return null;
+      if ((sessions?.expiryOf(headers.cookie, Date.now()) ?? null) === null) {
         return refusal(401, 'unauthorized', 'needs the admin token: Authorization: Bearer TOKEN');
       }
-      return null;
+      return isByOurPage(request)
+        ? null
+        : refusal(403, 'forbidden_origin', 'a session may change things from the console alone: use the token');
     },
   };
 }
@@ -64,11 +72,37 @@ export function createGate(host: string, token: string | null): Gate {
 function isForeign({ headers, method }: IncomingMessage, path: string): boolean {
   const { origin } = headers;
   if (origin !== undefined) return hostOf(origin) !== headers.host?.toLowerCase();
-  if (headers['sec-fetch-site'] !== 'cross-site') return false;
+  const site = headers['sec-fetch-site'];
+  if (site !== 'cross-site' && site !== 'same-site') return false;
   // Following a link to the console is not a request by the other page: it cannot read the answer.
   const isNavigation = method === 'GET' && headers['sec-fetch-mode'] === 'navigate';
-  return !(isNavigation && (path === '/' || path === '/ui' || path === '/ui/'));
+  return !(isNavigation && isConsole(path));
 }
+
+/**
+ * Of a request that the browser put the session on: whether it changes nothing, or our own page sent it. Browsers say which one
+ * did, in one field or the other, so a change without either is none of a browser's, and its cookie was taken from one.
+ * Source: OWASP, "Cross-Site Request Forgery Prevention", verifying the origin with standard headers.
+ */
+function isByOurPage({ headers, method }: IncomingMessage): boolean {
+  if (method === 'GET' || method === 'HEAD') return true;
+  return headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin';
+}
+
+/**
+ * What a 401 may ask for. Basic makes a browser ask for a password in a window of its own: right for whoever types the address of
+ * the API, wrong for the console, which has a page for that, and for what its script asks when the session is over.
+ */
+export function challengesOf({ headers }: IncomingMessage, path: string): readonly string[] {
+  const { accept = '', cookie } = headers;
+  const isPage = path.startsWith('/ui/') || (isConsole(path) && accept.includes('text/html'));
+  const isAsked = headers['sec-fetch-site'] !== undefined && headers['sec-fetch-mode'] !== 'navigate';
+  const isScript = isAsked || hasCookie(cookie) || accept.startsWith('text/event-stream');
+  return isPage || isScript ? [BEARER] : [BEARER, BASIC];
+}
+
+const BEARER = 'Bearer realm="fermat"';
+const BASIC = 'Basic realm="fermat", charset="UTF-8"';
 
 /** host[:port] of an origin as a Host header would have it; null for `null` and other nonsense. */
 function hostOf(origin: string): string | null {
@@ -83,8 +117,8 @@ function hostnameOf(hostHeader: string): string | null {
 }
 
 /**
- * Bearer for programs; Basic (any user, the token as password) because it is the one way in which a browser can show a
- * secret when it opens the console. Basic is sent along by the browser on its own: that is what `isForeign` is for.
+ * Bearer for programs; Basic (any user, the token as password) for `curl -u` and for browsers that open a path of the API. Basic is
+ * sent along by the browser on its own: that is what `isForeign` is for.
  */
 function carries(authorization: string | undefined, digest: Buffer): boolean {
   const match = /^(bearer|basic) +(\S+) *$/i.exec(authorization ?? '');

@@ -1,26 +1,33 @@
-// Events to browsers and scripts as Server-Sent Events. A client that does not read must cost a bounded amount: it is cut
-// off when its buffer is full, and there is a limit on how many there are. EventSource comes back by itself and is then
-// told the recent past again, so nothing is kept for clients that are away.
+// Answers that do not end, as Server-Sent Events. A client that does not read must cost a bounded amount: it is cut off when its
+// buffer is full, and there is a limit on how many there are. EventSource comes back by itself and is then told the recent past
+// again, so nothing is kept for clients that are away. What is said, others know.
 
 import type { ServerResponse } from 'node:http';
+import type { LiveApi } from '../live/types.ts';
 import type { EventLog, FermatEvent } from '../types.ts';
 
 /** Comments on a quiet stream, so that both sides and what is between them see that the other lives. ms */
 const HEARTBEAT_MS = 15_000;
-/** Unread bytes after which a client is cut off. */
+/** Unread bytes after which a client is cut off; on top of what it was told at once to begin with. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
 const MAX_STREAMS = 32;
 /** Past events that a new client is shown first. */
 const REPLAYED = 100;
+/** When the client is to come back. */
+const RETRY = 'retry: 2000\n\n';
 
-export interface EventStreams {
+/** Writes one frame or more. `isWhole`: it may be big, and what does not fit yet is not held against the client. */
+export type Send = (frames: string | Uint8Array, isWhole?: boolean) => void;
+
+export interface Streams {
   /** Answers with the stream and keeps it; false when there are too many: nothing was written. */
   open(response: ServerResponse): boolean;
   close(): void;
   readonly count: number;
 }
 
-export function createEventStreams(events: EventLog, heartbeatMs = HEARTBEAT_MS): EventStreams {
+/** `begin` is called for every new client, and gives what is to be called when it has left. */
+export function createStreams(begin: (send: Send) => () => void, heartbeatMs = HEARTBEAT_MS): Streams {
   const responses = new Set<ServerResponse>();
   return {
     open(response) {
@@ -29,17 +36,24 @@ export function createEventStreams(events: EventLog, heartbeatMs = HEARTBEAT_MS)
       response.writeHead(200, {
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
         'x-accel-buffering': 'no',
       });
-      const send = (text: string) => {
-        if (response.writableLength + text.length > MAX_BUFFERED_BYTES) response.destroy();
-        else response.write(text);
+      let wholeBytes = 0;
+      const send: Send = (frames, isWhole = false) => {
+        if (response.writableEnded || response.destroyed) return;
+        if (isWhole) wholeBytes += frames.length;
+        if (response.writableLength + frames.length > MAX_BUFFERED_BYTES + wholeBytes) response.destroy();
+        else response.write(frames);
       };
-      send(`retry: 2000\n\n${events.recent().slice(-REPLAYED).map(frameOf).join('')}`);
-      const leave = events.subscribe((event) => send(frameOf(event)));
+      response.on('drain', () => {
+        wholeBytes = 0;
+      });
+      response.on('error', () => undefined); // a write that crossed the client's leaving
+      send(RETRY);
+      const leave = begin(send);
       const heartbeat = setInterval(() => send(': still here\n\n'), heartbeatMs);
       heartbeat.unref();
-      response.on('error', () => undefined); // a write that crossed the client's leaving
       response.once('close', () => {
         leave();
         clearInterval(heartbeat);
@@ -54,6 +68,19 @@ export function createEventStreams(events: EventLog, heartbeatMs = HEARTBEAT_MS)
       return responses.size;
     },
   };
+}
+
+/** The recent past, then what happens. */
+export function createEventStreams(events: EventLog): Streams {
+  return createStreams((send) => {
+    send(events.recent().slice(-REPLAYED).map(frameOf).join(''));
+    return events.subscribe((event) => send(frameOf(event)));
+  });
+}
+
+/** Everything that moves, for the console. */
+export function createLiveStreams(live: LiveApi): Streams {
+  return createStreams((send) => live.follow(send));
 }
 
 /** JSON has no raw line ends, so one `data:` line is the whole of it. */

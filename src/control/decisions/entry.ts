@@ -16,6 +16,8 @@ export interface Settled {
   readonly atMs: number;
   /** The worker itself stood still for so long meanwhile: above 0 it measured no times but the whole. */
   readonly stalledMs: number;
+  /** Key of the client's country; EDGE_COHORT = not known. */
+  readonly country: number;
 }
 
 export interface Entry {

@@ -38,6 +38,7 @@ export class Journal {
   /** The present one, and the one before, which exchanges under way still use. Newest first. */
   #structures: Structure[] = [];
   #bytes = 0;
+  #taken = 0;
   /** Decisions that could not be joined with their row. */
   lost = 0;
 
@@ -70,6 +71,7 @@ export class Journal {
       bytes: ring[base + SAMPLE.BYTES]!,
       atMs: ring[base + SAMPLE.AT_MS]!,
       stalledMs: ring[base + SAMPLE.STALLED_MS]!,
+      country: ring[base + SAMPLE.COUNTRY]!,
     };
     const entry = this.#byId.get(id);
     if (entry !== undefined) entry.settled = settled;
@@ -80,6 +82,21 @@ export class Journal {
   /** Newest first. */
   *newest(): Generator<Entry> {
     for (let i = this.#entries.length - 1; i >= 0; i--) yield this.#entries[i]!;
+  }
+
+  /** By its number; undefined when it has left. */
+  find(id: number): Entry | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** How many there have ever been, and those that came after so many: oldest first. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  after(taken: number): Entry[] {
+    const news = Math.min(this.#taken - taken, this.#entries.length);
+    return news > 0 ? this.#entries.slice(-news) : [];
   }
 
   get size(): number {
@@ -118,6 +135,7 @@ export class Journal {
     entry.settled = this.#early.get(entry.id) ?? null;
     this.#early.delete(entry.id);
     this.#entries.push(entry);
+    this.#taken++;
     this.#byId.set(entry.id, entry);
     this.#bytes += entry.bytes;
     if (entry.isDrawn) onRegret?.(entry.state.pool.name, regretOf(entry.state, entry.place, liveScoresOf(entry.state)));

@@ -39,8 +39,8 @@ export function endpointView(state: PoolState, member: number, dateOf: (atMs: nu
       firstByteMs: rounded(probe.firstByteMs),
     },
     networkMs: rounded(measuredNetworkMs(k)),
-    serverMs: rounded(serverOf(k)),
-    scoreMs: scoreOf(state, rowWith(state, member), member),
+    serverMs: rounded(serverMsOf(k)),
+    scoreMs: scoreOfMember(state, member),
     inflight: k.inflight,
     requests: k.requests,
     failures: k.failures,
@@ -68,7 +68,7 @@ export function candidateView(
     distanceKm: k.distanceKm === null ? null : Math.round(k.distanceKm),
     priorMs: rounded(priorOfMs(k)),
     networkMs: rounded(measuredNetworkMs(k)),
-    serverMs: rounded(serverOf(k)),
+    serverMs: rounded(serverMsOf(k)),
     inflight: k.inflight,
     errorRatio: rounded(errorRatio(k.errors, nowMs)) ?? 0,
     costMs: rounded(state.terms[row.spec.members[place]! * CANDIDATE_DOUBLES + CD.COST]!) ?? 0,
@@ -76,6 +76,11 @@ export function candidateView(
     role: row.ranking === null ? 'out' : roleOf(row.ranking, place),
     share: Math.round(share * 1e4) / 1e4,
   };
+}
+
+/** As `scoreMs` of its view. */
+export function scoreOfMember(state: PoolState, member: number): number | null {
+  return scoreOf(state, rowWith(state, member), member);
 }
 
 /** The pool's own row has no ways over other edges: one that has. */
@@ -101,7 +106,7 @@ function whyOf({ members, overlay }: PoolState, { spec }: RowState, place: numbe
 }
 
 /** W; before traffic, what the probes alone say. */
-function serverOf(k: Known): number {
+export function serverMsOf(k: Known): number {
   return Number.isNaN(k.server.ms) ? k.probeMs : k.server.ms;
 }
 
