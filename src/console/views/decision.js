@@ -1,0 +1,206 @@
+// One decision, opened: why the request went there in words, then every candidate with its terms, what happened, and what a
+// better choice would have saved. The record is what the pick saw, to the bit; docs/routing-decisions.md has its fields.
+
+import { count, countryName, el, empty, ms, percent, timeOf } from '../dom.js';
+import { partsOfRecord, termsTable } from './terms.js';
+
+/** Settled soon, as a rule. */
+const AGAIN_MS = 2000;
+const AGAIN_MOST = 15;
+
+/** Shows decision `id` in `root`; gives what ends it. */
+export function openDecision(root, { api, store }, id) {
+  const box = el('div', { className: 'decision' }, empty('Loading the decision …'));
+  root.append(el('p', { className: 'back' }, el('a', { href: '#/decisions' }, '← All decisions')), box);
+  let timer = 0;
+  let isOver = false;
+  let asked = 0;
+  const load = async () => {
+    try {
+      const record = await api.get(`/api/v1/decisions/${encodeURIComponent(id)}`);
+      if (isOver) return;
+      box.replaceChildren(...contentOf(record, store));
+      if (record.outcome === 'pending' && ++asked < AGAIN_MOST) timer = setTimeout(load, AGAIN_MS);
+    } catch (error) {
+      if (!isOver) box.replaceChildren(failureOf(error, id));
+    }
+  };
+  load();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+}
+
+function failureOf(error, id) {
+  if (error.status !== 404) return el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${error.message}`);
+  return empty(`Decision ${id} is gone: the node keeps the newest 1,024 only, and none from before its last start.`);
+}
+
+function contentOf(record, store) {
+  const rows = rowsOf(record);
+  const told = store.decisions.find(({ id }) => id === record.id);
+  return [
+    el(
+      'section',
+      { className: 'card verdict' },
+      el('h2', {}, 'Why did this request go there?'),
+      sentenceOf(record, told),
+      factsOf(record, told),
+    ),
+    el('section', { className: 'card' }, el('h2', {}, 'What happened'), happenedOf(record)),
+    el(
+      'section',
+      { className: 'card' },
+      el('h2', {}, `${count(rows.length)} ${rows.length === 1 ? 'candidate' : 'candidates'}`),
+      termsTable(rows, { shareTitle: 'Propensity', caption: 'Candidates with the terms of their score, in ms' }),
+      rule(record),
+    ),
+  ];
+}
+
+/** The chosen first, then who was compared, the rest as ranked. */
+function rowsOf({ candidates, endpoint, drawn }) {
+  const rank = ({ id }) => (id === endpoint ? 0 : drawn.includes(id) ? 1 : 2);
+  return candidates
+    .map((c, at) => ({ c, at }))
+    .sort((a, b) => rank(a.c) - rank(b.c) || a.at - b.at)
+    .map(({ c }) => ({
+      id: c.id,
+      region: regionText(c),
+      role: c.role,
+      why: c.isDraining ? 'draining' : c.isCold ? 'not heard of yet' : null,
+      parts: partsOfRecord(c),
+      scoreMs: c.liveMs,
+      inflight: c.inflight,
+      share: c.propensity,
+      isChosen: c.id === endpoint,
+      isCompared: drawn.includes(c.id),
+    }));
+}
+
+function regionText({ region, distanceKm }) {
+  const far = distanceKm === null ? '' : `${count(distanceKm)} km`;
+  return [region, far].filter(Boolean).join(' · ') || 'no region';
+}
+
+/** In plain words; names are set apart, so that they can be found in the table. */
+function sentenceOf(record, told) {
+  const { endpoint, region, route, pool, candidates, predictedMs, outcome } = record;
+  const from = told?.country ? ` from ${countryName(told.country)}` : '';
+  const band = candidates.filter(({ role }) => role === 'band').length;
+  return el(
+    'p',
+    { className: 'sentence' },
+    `At ${timeOf(record.at)} a request${from} on route `,
+    el('b', {}, route),
+    ' went to ',
+    el('b', {}, endpoint),
+    region ? ` in ${region}, ` : ', ',
+    reasonOf(record),
+    `. It was expected to take ${ms(predictedMs)} ms`,
+    candidates.length > 1
+      ? `; ${count(band)} of ${count(candidates.length)} candidates of pool ${pool} were in the band of the quickest`
+      : '',
+    '. ',
+    outcome === 'pending' ? 'It is still under way.' : endOf(record),
+    regretOf(record),
+  );
+}
+
+const REASONS = {
+  'only one left': () => 'the only one that was left to ask',
+  'least live score of the drawn': ({ drawn }) => `the quickest of the ${drawn.length} that chance drew to be compared`,
+  'overflow better than the band': () =>
+    'which is outside the band, but was to be quicker than those that were drawn from it',
+  'next best': () => 'the best of those that had not been tried',
+  'least in flight of the drawn': ({ drawn }) =>
+    `which had the fewest requests in flight of the ${drawn.length} that were drawn`,
+  'least peak of the drawn': ({ drawn }) => `which had the least peak latency of the ${drawn.length} that were drawn`,
+  'its turn': () => 'since it was its turn',
+  'drawn by weight': () => 'drawn by weight',
+  nearest: () => 'the nearest one',
+  sticky: () => 'since requests with this key stay there',
+  exploration: ({ settings }) =>
+    `to find out how it does: ${percent(settings.exploreRatio)} of requests go to one that is not the best`,
+  panic: () => 'although it is not healthy: too few are, and it does answer',
+  trial: () => 'as a trial: none answers, and each may show once a second whether it is back',
+};
+
+function reasonOf(record) {
+  return REASONS[record.reason]?.(record) ?? record.reason;
+}
+
+function endOf({ outcome, status, firstByteMs, totalMs, connectMs }) {
+  const took = firstByteMs ?? totalMs ?? connectMs;
+  const time = took === null ? '' : ` after ${ms(took)} ms`;
+  if (outcome === 'ok') return `It answered ${status ?? ''}${time}.`;
+  return `It ended in ${outcome.replaceAll('_', ' ')}${status ? ` (${status})` : ''}${time}.`;
+}
+
+function regretOf({ best, endpoint, regretMs, bestMs }) {
+  if (best === endpoint || regretMs < 0.05) return ' No candidate was expected to be quicker.';
+  return ` ${best} was expected to be ${ms(regretMs)} ms quicker (${ms(bestMs)} ms): that is the regret.`;
+}
+
+function factsOf(record, told) {
+  const facts = [
+    ['client', told ? countryName(told.country) : record.cohort],
+    ['cohort', record.cohort],
+    ['pool', `${record.pool} (${record.policy})`],
+    ['role', record.role],
+    ['propensity', percent(record.propensity)],
+    ['regret', `${ms(record.regretMs)} ms`],
+    ['node', record.node],
+    ['decision', record.id],
+  ];
+  if (record.residency.length > 0) facts.splice(3, 0, ['residency', record.residency.join(', ')]);
+  return el(
+    'dl',
+    { className: 'facts' },
+    ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
+  );
+}
+
+/** Phases on one scale with what was expected. */
+function happenedOf(record) {
+  const { outcome, status, connectMs, firstByteMs, totalMs, predictedMs, bytes, stalledMs } = record;
+  if (outcome === 'pending') return el('p', { className: 'note' }, 'Under way; this page asks again.');
+  const mostMs = Math.max(predictedMs, totalMs ?? 0, firstByteMs ?? 0, connectMs ?? 0, 0.1);
+  const line = (title, value, kind) => {
+    if (value === null) return null;
+    const bar = el('i', { className: kind });
+    bar.style.width = `${(100 * value) / mostMs}%`;
+    return el(
+      'div',
+      { className: 'phase' },
+      el('span', {}, title),
+      el('div', { className: 'phase-bar' }, bar),
+      el('b', {}, `${ms(value)} ms`),
+    );
+  };
+  const isGood = outcome === 'ok';
+  const facts = [`${isGood ? '●' : '✕'} ${outcome.replaceAll('_', ' ')}`];
+  if (status) facts.push(`status ${status}`);
+  if (bytes !== null) facts.push(`${count(bytes)} bytes`);
+  if (stalledMs) facts.push(`the worker itself stood still for ${ms(stalledMs)} ms`);
+  return el(
+    'div',
+    { className: 'phases' },
+    el('p', { className: isGood ? 'outcome is-good' : 'outcome is-bad' }, facts.join(' · ')),
+    line('expected', predictedMs, 'is-expected'),
+    line('connected', connectMs, 'is-measured'),
+    line('first byte', firstByteMs, 'is-measured'),
+    line('whole', totalMs, 'is-measured'),
+  );
+}
+
+function rule({ settings }) {
+  const { bandRatio, bandMs, policy, exploreRatio } = settings;
+  if (policy !== 'fastest') return el('p', { className: 'note' }, `Policy ${policy}. Times in ms.`);
+  return el(
+    'p',
+    { className: 'note' },
+    `Band: up to best × ${(1 + bandRatio).toFixed(2)} + ${ms(bandMs)} ms. Overflow: the next three. ${percent(exploreRatio)} of requests explore. Propensity: how likely each was to be chosen in this state. Times in ms.`,
+  );
+}

@@ -1,0 +1,264 @@
+// What would happen if a region, or some endpoints, were emptied: load of every other region, times by country, and whether
+// anybody would be left without an answer. The node decides its recorded decisions again without them; here it is shown,
+// and done: draining is one click and a confirmation away, and so is the way back.
+
+import { count, el, empty, percent, rate, setText } from '../dom.js';
+import { glyph } from '../map/glyphs.js';
+import { confirmMove, moveAll } from './move.js';
+import { previewOf } from './preview.js';
+
+const PAUSE_MS = 250;
+const NOWHERE = '(no region)';
+
+export function mount(root, context) {
+  const view = new Evacuation(root, context);
+  return {
+    update: (next) => view.take(next.query),
+    unmount: () => view.end(),
+  };
+}
+
+class Evacuation {
+  #store;
+  #api;
+  #regions = new Set();
+  #endpoints = new Set();
+  #filter = el('input', {
+    type: 'search',
+    placeholder: 'region or endpoint',
+    'data-filter': '',
+    autocomplete: 'off',
+    spellcheck: false,
+  });
+  #list = el('ul', { className: 'choice' });
+  #result = el('div', { className: 'preview' });
+  #actions = el('div', { className: 'actions' });
+  #progress = el('div', { className: 'progress', role: 'status' });
+  #turn = 0;
+  #timer = 0;
+  #offs;
+  /** Region → what a tick changes in its line. */
+  #lines = new Map();
+  #isMoving = false;
+
+  constructor(root, { store, api, query }) {
+    this.#store = store;
+    this.#api = api;
+    this.#filter.addEventListener('input', () => this.#hide());
+    root.append(
+      el(
+        'div',
+        { className: 'evacuate' },
+        el(
+          'section',
+          { className: 'card chooser' },
+          el('h2', {}, 'What is to be emptied?'),
+          el('label', { className: 'toolbar' }, 'Filter', this.#filter),
+          this.#list,
+        ),
+        el(
+          'div',
+          { className: 'consequences' },
+          el('section', { className: 'card drain' }, el('h2', {}, 'Do it'), this.#actions, this.#progress),
+          this.#result,
+        ),
+      ),
+    );
+    this.#offs = [store.on('hello', () => this.#build()), store.on('tick', () => this.#refresh())];
+    this.#read(query);
+    this.#build();
+    this.#ask(0);
+  }
+
+  end() {
+    this.#turn++;
+    clearTimeout(this.#timer);
+    for (const off of this.#offs) off();
+  }
+
+  take(query) {
+    this.#read(query);
+    this.#build();
+    this.#ask(0);
+  }
+
+  #read(query) {
+    this.#regions = new Set(query.getAll('region'));
+    this.#endpoints = new Set(query.getAll('endpoint'));
+  }
+
+  /** Ids of what is chosen; several pools may have an endpoint of one region. */
+  #chosen() {
+    return this.#store.endpoints.filter((e) => this.#endpoints.has(e.id) || this.#regions.has(e.region ?? NOWHERE));
+  }
+
+  #build() {
+    const byRegion = Map.groupBy(this.#store.endpoints, ({ region }) => region ?? NOWHERE);
+    const order = [...byRegion.keys()].sort();
+    this.#lines.clear();
+    this.#list.replaceChildren(...order.map((region) => this.#region(region, byRegion.get(region))));
+    if (order.length === 0) this.#list.append(el('li', { className: 'empty' }, 'This node has no endpoints.'));
+    this.#hide();
+    this.#refresh();
+  }
+
+  #region(region, endpoints) {
+    const whole = el('input', { type: 'checkbox', checked: this.#regions.has(region), disabled: region === NOWHERE });
+    const numbers = el('small');
+    const bar = el('i');
+    const boxes = endpoints.map((e) => {
+      const box = el('input', {
+        type: 'checkbox',
+        checked: whole.checked || this.#endpoints.has(e.id),
+        disabled: whole.checked,
+      });
+      box.addEventListener('change', () => this.#toggle(this.#endpoints, e.id, box.checked));
+      const sign = el('span', { className: 'state-sign' });
+      return { e, box, sign, line: el('li', {}, el('label', {}, box, sign, el('span', { className: 'id' }, e.id))) };
+    });
+    whole.addEventListener('change', () => {
+      for (const { e, box } of boxes) {
+        box.checked = whole.checked;
+        box.disabled = whole.checked;
+        this.#endpoints.delete(e.id);
+      }
+      this.#toggle(this.#regions, region, whole.checked);
+    });
+    this.#lines.set(region, { endpoints, numbers, bar, boxes });
+    const isOpen = boxes.some(({ box }) => box.checked) && !whole.checked;
+    const details = el(
+      'details',
+      { open: isOpen },
+      el('summary', {}, `${endpoints.length} ${endpoints.length === 1 ? 'endpoint' : 'endpoints'}`),
+      el('ul', {}, ...boxes.map(({ line }) => line)),
+    );
+    const item = el(
+      'li',
+      { className: 'region' },
+      el('label', { className: 'region-name' }, whole, el('span', { className: 'id' }, region), numbers),
+      el('div', { className: 'meter', 'aria-hidden': 'true' }, bar),
+      details,
+    );
+    item.dataset.text = `${region} ${endpoints.map(({ id }) => id).join(' ')}`.toLowerCase();
+    return item;
+  }
+
+  #hide() {
+    const wanted = this.#filter.value.trim().toLowerCase();
+    for (const item of this.#list.children) item.hidden = wanted !== '' && !(item.dataset.text ?? '').includes(wanted);
+  }
+
+  #refresh() {
+    const total = this.#store.endpoints.reduce((sum, e) => sum + e.rps, 0);
+    for (const { endpoints, numbers, bar, boxes } of this.#lines.values()) {
+      const rps = endpoints.reduce((sum, e) => sum + e.rps, 0);
+      setText(numbers, `${rate(rps)}/s`);
+      bar.style.width = total > 0 ? `${((100 * rps) / total).toFixed(1)}%` : '0';
+      for (const { e, sign } of boxes) {
+        if (sign.dataset.state === e.state) continue;
+        sign.dataset.state = e.state;
+        sign.replaceChildren(glyph(e.state));
+        sign.title = e.state;
+      }
+    }
+    this.#showActions();
+  }
+
+  #toggle(set, name, isIn) {
+    if (isIn) set.add(name);
+    else set.delete(name);
+    const query = this.#query();
+    history.replaceState(null, '', query.size > 0 ? `#/evacuate?${query}` : '#/evacuate');
+    this.#ask(PAUSE_MS);
+  }
+
+  #query() {
+    const query = new URLSearchParams();
+    for (const region of this.#regions) query.append('region', region);
+    for (const id of this.#endpoints) query.append('endpoint', id);
+    return query;
+  }
+
+  #ask(afterMs) {
+    clearTimeout(this.#timer);
+    const mine = ++this.#turn;
+    this.#showActions();
+    const query = this.#query();
+    if (query.size === 0) {
+      this.#result.replaceChildren(
+        empty('Choose regions or endpoints to see what would happen without them. Nothing is changed by looking.'),
+      );
+      return;
+    }
+    this.#timer = setTimeout(async () => {
+      this.#result.setAttribute('aria-busy', 'true');
+      let content;
+      try {
+        const again = () => this.#ask(0);
+        content = previewOf(await this.#api.get(`/api/v1/evacuation?${query}`), again);
+      } catch (error) {
+        content = [el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${error.message}`)];
+      }
+      if (mine !== this.#turn) return;
+      this.#result.removeAttribute('aria-busy');
+      this.#result.replaceChildren(...content);
+    }, afterMs);
+  }
+
+  /** Rebuilt only when another number of endpoints can be moved: a tick must not take a button from under a finger. */
+  #showActions() {
+    const chosen = this.#chosen();
+    const serving = chosen.filter(({ state }) => state !== 'draining');
+    const draining = this.#store.endpoints.filter(({ state }) => state === 'draining');
+    const key = `${chosen.length} ${serving.map(({ id }) => id).join()} ${draining.map(({ id }) => id).join()} ${this.#isMoving}`;
+    if (this.#actions.dataset.key === key) return;
+    this.#actions.dataset.key = key;
+    const words = (n, verb, more = '') =>
+      `${verb} ${n === 1 ? `this endpoint${more}` : `these ${count(n)} endpoints${more}`}`;
+    const parts = [];
+    if (chosen.length === 0) parts.push(el('p', { className: 'note' }, 'Nothing is chosen.'));
+    else if (serving.length === 0)
+      parts.push(el('p', { className: 'note' }, 'All that is chosen is draining already.'));
+    else
+      parts.push(
+        el(
+          'button',
+          {
+            type: 'button',
+            className: 'danger',
+            disabled: this.#isMoving,
+            onclick: () => this.#move('drain', serving),
+          },
+          words(serving.length, 'Drain'),
+        ),
+      );
+    if (draining.length > 0) {
+      const share = draining.length / Math.max(1, this.#store.endpoints.length);
+      parts.push(
+        el(
+          'button',
+          {
+            type: 'button',
+            className: 'quiet',
+            disabled: this.#isMoving,
+            onclick: () => this.#move('enable', draining),
+          },
+          `Enable ${draining.length === 1 ? 'the one that is' : `the ${count(draining.length)} that are`} draining`,
+        ),
+        el('p', { className: 'note' }, `${count(draining.length)} draining now (${percent(share)} of all endpoints).`),
+      );
+    }
+    this.#actions.replaceChildren(...parts);
+  }
+
+  async #move(verb, endpoints) {
+    if (!(await confirmMove(verb, endpoints))) return;
+    this.#isMoving = true;
+    this.#showActions();
+    const mine = this.#turn;
+    await moveAll(this.#api, verb, endpoints, this.#progress);
+    this.#isMoving = false;
+    this.#showActions();
+    if (mine === this.#turn) this.#ask(0);
+  }
+}

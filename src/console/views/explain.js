@@ -1,0 +1,235 @@
+// What would happen to a request, without sending it: the verdict in words, where the client is and where it would be sent,
+// and every candidate with its terms. The question is in the hash, so an answer can be passed on as a link.
+
+import { count, countryName, el, empty, ms, percent } from '../dom.js';
+import { smallMap } from '../map/small.js';
+import { partsOfCandidate, termsTable } from './terms.js';
+
+/** Name, title, placeholder, width in the form. */
+const FIELDS = [
+  ['client', 'Client address', '203.0.113.7 or 2001:db8::7', 'wide'],
+  ['host', 'Host', 'any', 'wide'],
+  ['path', 'Path', '/', 'wide'],
+  ['method', 'Method', 'GET', 'narrow'],
+  ['key', 'Key of its data', 'none', 'wide'],
+];
+
+export function mount(root, context) {
+  const view = new Explain(root, context);
+  return {
+    update: (next) => view.take(next.query),
+    unmount: () => view.end(),
+  };
+}
+
+class Explain {
+  #context;
+  #inputs = new Map();
+  #problems = new Map();
+  #answer = el('div', { className: 'answer', 'aria-live': 'polite' });
+  #button = el('button', {}, 'Explain');
+  #turn = 0;
+
+  constructor(root, context) {
+    this.#context = context;
+    const form = el(
+      'form',
+      { className: 'question', noValidate: true },
+      ...FIELDS.map((field) => this.#field(field)),
+      this.#button,
+    );
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#ask();
+    });
+    root.append(el('section', { className: 'card' }, el('h2', {}, 'Which request?'), form), this.#answer);
+    this.take(context.query);
+  }
+
+  end() {
+    this.#turn++;
+  }
+
+  /** What the hash asks is asked. */
+  take(query) {
+    for (const [name, input] of this.#inputs) input.value = query.get(name) ?? '';
+    if (query.get('client')) return this.#load(query);
+    this.#answer.replaceChildren(
+      empty('Name a client’s address to see where its request would go, and why. Nothing is sent to any endpoint.'),
+    );
+    this.#inputs.get('client').focus({ preventScroll: true });
+  }
+
+  #field([name, title, placeholder, width]) {
+    const input = el('input', {
+      name,
+      placeholder,
+      autocomplete: 'off',
+      spellcheck: false,
+      'aria-describedby': `problem-${name}`,
+    });
+    if (name === 'client') input.setAttribute('data-filter', '');
+    if (name === 'client') input.required = true;
+    const problem = el('span', { className: 'problem', id: `problem-${name}`, hidden: true });
+    this.#inputs.set(name, input);
+    this.#problems.set(name, problem);
+    return el('label', { className: width }, title, input, problem);
+  }
+
+  #ask() {
+    const query = new URLSearchParams();
+    for (const [name, input] of this.#inputs) if (input.value.trim()) query.set(name, input.value.trim());
+    if (!query.get('client')) return this.#refuse('client', 'a client address is needed');
+    const hash = `#/explain?${query}`;
+    if (location.hash === hash) this.#load(query);
+    else this.#context.navigate(hash);
+  }
+
+  async #load(query) {
+    const mine = ++this.#turn;
+    this.#clear();
+    this.#button.disabled = true;
+    try {
+      const answer = await this.#context.api.get(`/api/v1/explain?${query}`);
+      if (mine === this.#turn) this.#answer.replaceChildren(...contentOf(answer, query, this.#context.store));
+    } catch (error) {
+      if (mine !== this.#turn) return;
+      // `path: expected to begin with "/"`: a problem of a field names it first.
+      const [, name, text] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
+      if (error.status === 400 && this.#inputs.has(name)) this.#refuse(name, text);
+      else this.#answer.replaceChildren(el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${error.message}`));
+    } finally {
+      if (mine === this.#turn) this.#button.disabled = false;
+    }
+  }
+
+  #clear() {
+    for (const [name, problem] of this.#problems) {
+      problem.hidden = true;
+      this.#inputs.get(name).removeAttribute('aria-invalid');
+    }
+  }
+
+  #refuse(name, text) {
+    this.#clear();
+    const input = this.#inputs.get(name);
+    const problem = this.#problems.get(name);
+    problem.textContent = `✕ ${text}`;
+    problem.hidden = false;
+    input.setAttribute('aria-invalid', 'true');
+    input.focus();
+    this.#answer.replaceChildren(empty('Nothing to show: the question has a mistake.'));
+  }
+}
+
+function contentOf(answer, query, store) {
+  const verdict = el(
+    'section',
+    { className: 'card verdict' },
+    el('h2', {}, 'What would happen'),
+    sentenceOf(answer, query),
+  );
+  const picture = pictureOf(answer, store);
+  if (picture) verdict.append(picture);
+  verdict.append(factsOf(answer));
+  if (answer.candidates.length === 0) return [verdict];
+  const rows = rowsOf(answer);
+  return [
+    verdict,
+    el(
+      'section',
+      { className: 'card' },
+      el('h2', {}, `${count(rows.length)} ${rows.length === 1 ? 'candidate' : 'candidates'}`),
+      termsTable(rows, { shareTitle: 'Share', caption: 'Candidates with the terms of their score, in ms' }),
+      el(
+        'p',
+        { className: 'note' },
+        'Share: what part of such requests each would get, by the selector’s own code. Waiting and errors are told apart by estimate. Times in ms.',
+      ),
+    ),
+  ];
+}
+
+function sentenceOf({ cohort, route, pool, policy, chosen, candidates, note, mode }, query) {
+  const who = [cohort.city, cohort.country ? countryName(cohort.country) : null].filter(Boolean).join(', ');
+  const winner = candidates.find(({ id }) => id === chosen);
+  const parts = [
+    'A request of ',
+    el('b', {}, query.get('client')),
+    ` (${who || 'a place that GeoIP does not know'}) takes route `,
+    el('b', {}, route),
+  ];
+  if (pool !== null) parts.push(` to pool ${pool} (${policy})`);
+  if (winner) {
+    const verb = mode === 'redirect' ? ' and is sent on to ' : ', where most go to ';
+    parts.push(verb, el('b', {}, winner.id), winner.region ? ` in ${winner.region}` : '');
+    if (winner.scoreMs !== null) parts.push(`, which is expected to take ${ms(winner.scoreMs)} ms`);
+    if (winner.share < 0.995) parts.push(` and gets ${percent(winner.share)} of them`);
+  } else if (pool !== null && chosen === null) parts.push(', where nobody can take it');
+  parts.push(note ? `: ${note}.` : '.');
+  return el('p', { className: 'sentence' }, ...parts);
+}
+
+function factsOf({ cohort, mode, residency, candidates, locality }) {
+  const inBand = candidates.filter(({ role }) => role === 'band').length;
+  const facts = [
+    ['cohort', cohort.key],
+    ['place', cohort.lat === null ? 'unknown' : `${cohort.lat.toFixed(2)}, ${cohort.lon.toFixed(2)}`],
+    ['mode', mode],
+    ['in the band', `${count(inBand)} of ${count(candidates.length)}`],
+  ];
+  if (residency.length > 0) facts.push(['residency', residency.join(', ')]);
+  if (locality) facts.push(['data', `${locality.region ?? locality.home ?? '–'} (${locality.mode})`]);
+  return el(
+    'dl',
+    { className: 'facts' },
+    ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
+  );
+}
+
+function pictureOf({ cohort, chosen, candidates, mode }, store) {
+  const client = cohort.lat === null ? null : { latDeg: cohort.lat, lonDeg: cohort.lon };
+  const places = new Map(store.endpoints.map((e) => [e.id, e.location]));
+  const placed = candidates
+    .filter(({ id }) => places.get(id))
+    .map((c) => ({ ...places.get(c.id), id: c.id, state: c.state, isChosen: c.id === chosen }));
+  if (client === null && placed.length === 0) return null;
+  const winner = candidates.find(({ id }) => id === chosen);
+  const picture = smallMap({
+    client,
+    edge: store.node?.location ?? null,
+    chosen: chosen === null ? null : (places.get(chosen) ?? null),
+    candidates: placed,
+    rttMs: winner?.networkMs ?? null,
+    isDirect: mode === 'redirect',
+    label: `Map: the client, this edge, and ${chosen ?? 'no endpoint'} with the way between them`,
+  });
+  const key = el(
+    'p',
+    { className: 'small-map-key' },
+    client === null ? 'The client’s place is not known.' : '○ client',
+    mode === 'redirect' ? '' : '  ┄ to this edge ◆',
+    '  ━ on to the chosen endpoint',
+  );
+  return el('figure', { className: 'small-map-box' }, picture, key);
+}
+
+function rowsOf({ candidates, chosen }) {
+  const order = { band: 0, overflow: 1, out: 2 };
+  const rank = (c) => (c.id === chosen ? -1 : order[c.role]);
+  return candidates
+    .toSorted((a, b) => rank(a) - rank(b) || (a.scoreMs ?? Infinity) - (b.scoreMs ?? Infinity))
+    .map((c) => ({
+      id: c.id,
+      region:
+        [c.region, c.distanceKm === null ? null : `${count(c.distanceKm)} km`].filter(Boolean).join(' · ') || null,
+      role: c.role,
+      why: c.state === 'healthy' ? null : c.state,
+      parts: partsOfCandidate(c),
+      scoreMs: c.scoreMs,
+      inflight: c.inflight,
+      share: c.share,
+      isChosen: c.id === chosen,
+      isCompared: false,
+    }));
+}

@@ -1,0 +1,236 @@
+// An evacuation's answer as people read it: one sentence, warnings first; then per pool the load of each region now and then,
+// against what it can take; then the times of each country's clients. Bars of one pool have one scale.
+
+import { ago, count, countryName, el, ms, percent, rate } from '../dom.js';
+
+/** Differences below this are chance. */
+const NOTABLE_RATIO = 0.05;
+const NOTABLE_MS = 1;
+const UNSERVED = 0.0005;
+
+/** Cards of an answer of `/api/v1/evacuation`. `again` asks anew. */
+export function previewOf(answer, again) {
+  const pools = answer.pools.filter(({ regions }) => regions.length > 0);
+  return [
+    el(
+      'section',
+      { className: 'card verdict' },
+      el('h2', {}, 'What would happen'),
+      ...warningsOf(pools),
+      sentenceOf(answer, pools),
+      baseOf(answer, again),
+    ),
+    ...pools.map(poolOf),
+    ...countriesOf(answer.countries),
+  ];
+}
+
+function isOver({ then, now, capacity }) {
+  return (
+    capacity !== null &&
+    capacity > 0 &&
+    then.requestsPerSecond > capacity &&
+    then.requestsPerSecond > now.requestsPerSecond
+  );
+}
+
+function warningsOf(pools) {
+  const warnings = [];
+  for (const { pool, unserved, requestsPerSecond, regions } of pools) {
+    if (unserved > UNSERVED) {
+      warnings.push(
+        `✕ ${percent(unserved)} of pool ${pool}’s requests (${rate(unserved * requestsPerSecond)}/s) would have nowhere to go.`,
+      );
+    }
+    for (const region of regions.filter(isOver)) {
+      warnings.push(
+        `▲ ${region.region ?? 'no region'} would get ${rate(region.then.requestsPerSecond)} requests/s of pool ${pool}, above its capacity of ${rate(region.capacity)}.`,
+      );
+    }
+  }
+  if (warnings.length === 0) return [];
+  return [
+    el(
+      'ul',
+      { className: 'warnings', role: 'alert' },
+      ...warnings.map((text) => el('li', { className: text.startsWith('✕') ? 'is-bad' : 'is-warn' }, text)),
+    ),
+  ];
+}
+
+function sentenceOf({ removed, decisions }, pools) {
+  const n = removed.length;
+  const parts = [`Without ${n === 1 ? removed[0] : `these ${count(n)} endpoints`}`];
+  if (decisions === 0)
+    return el(
+      'p',
+      { className: 'sentence' },
+      `${parts[0]}: nothing can be said yet, since no decision has been recorded.`,
+    );
+  const gone = new Set(removed);
+  const said = pools
+    .map((pool) => {
+      const moved = pool.endpoints.filter(({ id }) => gone.has(id)).reduce((sum, { now }) => sum + now.share, 0);
+      const gains = pool.regions
+        .map((r) => ({ name: r.region ?? 'no region', by: r.then.share - r.now.share }))
+        .sort((a, b) => b.by - a.by);
+      const to = gains
+        .filter(({ by }) => by > 0.005)
+        .slice(0, 3)
+        .map(({ name, by }) => `${name} (+${percent(by)})`);
+      if (moved < 0.0005) return `nothing of pool ${pool.pool} would move`;
+      return `${percent(moved)} of pool ${pool.pool}’s requests would move${to.length > 0 ? `, most to ${to.join(', ')}` : ''}`;
+    })
+    .join('; ');
+  return el('p', { className: 'sentence' }, `${parts[0]}, ${said || 'no pool would change'}.`);
+}
+
+function baseOf({ decisions, sinceIso, note }, again) {
+  const text = `From ${count(decisions)} recorded decisions${sinceIso ? ` of the last ${ago(sinceIso)}` : ''}, decided again without them, with the chance they had.${note ? ` ${note}` : ''}`;
+  return el(
+    'p',
+    { className: 'note' },
+    `${text} `,
+    el('button', { type: 'button', className: 'link', onclick: again }, 'Ask again'),
+  );
+}
+
+function poolOf({ pool, requestsPerSecond, regions, unserved }) {
+  const rows = regions.toSorted((a, b) => b.then.share - a.then.share || b.now.share - a.now.share);
+  const most = Math.max(1e-9, ...rows.flatMap(({ now, then }) => [now.requestsPerSecond, then.requestsPerSecond]));
+  const titles = [
+    ['Region'],
+    ['Load now and then'],
+    ['Now /s', 'num'],
+    ['Then /s', 'num'],
+    ['Share now', 'num'],
+    ['Share then', 'num'],
+    ['Capacity /s', 'num'],
+    [''],
+  ];
+  const head = el('tr', {}, ...titles.map(([title, className = '']) => el('th', { scope: 'col', className }, title)));
+  const caption = `Load of pool ${pool} by region, now and then`;
+  const body = rows.map((row) => loadRow(row, 1.15 * most));
+  if (unserved > UNSERVED)
+    body.push(
+      el(
+        'tr',
+        { className: 'is-bad' },
+        el('th', { scope: 'row' }, 'nowhere'),
+        el('td'),
+        el('td'),
+        el('td', { className: 'num' }, rate(unserved * requestsPerSecond)),
+        el('td'),
+        el('td', { className: 'num' }, percent(unserved)),
+        el('td'),
+        el('td', {}, '✕ unserved'),
+      ),
+    );
+  const table = el(
+    'table',
+    { className: 'loads' },
+    el('caption', { className: 'sr' }, caption),
+    el('thead', {}, head),
+    el('tbody', {}, ...body),
+  );
+  return el(
+    'section',
+    { className: 'card' },
+    el('h2', {}, `Pool ${pool}`, el('small', {}, ` ${rate(requestsPerSecond)} requests/s`)),
+    el(
+      'ul',
+      { className: 'terms-legend', 'aria-hidden': 'true' },
+      el('li', {}, el('i', { className: 'load-now' }), 'now'),
+      el('li', {}, el('i', { className: 'load-then' }), 'then'),
+      el('li', {}, el('i', { className: 'load-line' }), 'capacity'),
+    ),
+    el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption }, table),
+  );
+}
+
+function loadRow(row, scale) {
+  const { region, now, then, capacity } = row;
+  const over = isOver(row);
+  const bar = (className, value) => {
+    const node = el('i', { className });
+    node.style.width = `${((100 * value) / scale).toFixed(2)}%`;
+    return node;
+  };
+  const bars = el(
+    'div',
+    { className: 'loads-bars' },
+    bar('load-now', now.requestsPerSecond),
+    bar(over ? 'load-then is-over' : 'load-then', then.requestsPerSecond),
+  );
+  if (capacity && capacity <= scale) {
+    const line = el('i', { className: 'load-line' });
+    line.style.left = `${((100 * capacity) / scale).toFixed(2)}%`;
+    bars.append(line);
+  }
+  const isEmptied = now.share > 0 && then.share === 0;
+  const word = over ? '▲ overloaded' : isEmptied ? '◐ emptied' : '';
+  return el(
+    'tr',
+    { className: over ? 'is-warn' : '' },
+    el('th', { scope: 'row' }, region ?? 'no region'),
+    el('td', { className: 'loads-cell' }, bars),
+    el('td', { className: 'num' }, rate(now.requestsPerSecond)),
+    el('td', { className: 'num strong' }, rate(then.requestsPerSecond)),
+    el('td', { className: 'num' }, percent(now.share)),
+    el('td', { className: 'num' }, percent(then.share)),
+    el('td', { className: 'num' }, capacity ? rate(capacity) : '–'),
+    el('td', { className: 'word' }, word),
+  );
+}
+
+function countriesOf(countries) {
+  if (countries.length === 0) return [];
+  const rows = countries.toSorted((a, b) => b.requests - a.requests);
+  const caption = 'Expected times by country of the client, now and then';
+  const titles = [
+    ['Clients in'],
+    ['Decisions', 'num'],
+    ['p50 now', 'num'],
+    ['then', 'num'],
+    ['', 'num'],
+    ['p99 now', 'num'],
+    ['then', 'num'],
+    ['', 'num'],
+  ];
+  const head = el('tr', {}, ...titles.map(([title, className = '']) => el('th', { scope: 'col', className }, title)));
+  const body = rows.map(({ country, requests, now, then }) =>
+    el(
+      'tr',
+      {},
+      el('th', { scope: 'row' }, country ? countryName(country) : 'an unknown country'),
+      el('td', { className: 'num' }, count(requests)),
+      ...pair(now.p50Ms, then.p50Ms),
+      ...pair(now.p99Ms, then.p99Ms),
+    ),
+  );
+  const table = el(
+    'table',
+    { className: 'countries' },
+    el('caption', { className: 'sr' }, caption),
+    el('thead', {}, head),
+    el('tbody', {}, ...body),
+  );
+  return [
+    el(
+      'section',
+      { className: 'card' },
+      el('h2', {}, 'Times by country, ms'),
+      el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption }, table),
+    ),
+  ];
+}
+
+/** Now, then, and the difference where it is one: a sign beside the colour. */
+function pair(now, then) {
+  const cells = [el('td', { className: 'num' }, ms(now)), el('td', { className: 'num strong' }, ms(then))];
+  const by = now === null || then === null ? 0 : then - now;
+  const isNotable = Math.abs(by) >= NOTABLE_MS && Math.abs(by) >= NOTABLE_RATIO * (now ?? 0);
+  const text = isNotable ? `${by > 0 ? '▲ +' : '▼ −'}${ms(Math.abs(by))}` : '';
+  cells.push(el('td', { className: `num ${isNotable ? (by > 0 ? 'is-warn' : 'is-good') : ''}` }, text));
+  return cells;
+}

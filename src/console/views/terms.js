@@ -1,0 +1,123 @@
+// A score taken apart: the same table for a decision that was made and for one that would be. Parts add up to the score; the
+// bar shows them beside each other, on one scale for all candidates, and the numbers stand next to it, so no colour is needed
+// to read it.
+
+import { count, el, ms, percent } from '../dom.js';
+
+/** In the order of the bar: key, title, what it is. */
+export const PARTS = [
+  ['network', 'Network', 'the way there and back'],
+  ['server', 'Server', 'what its server takes at this load'],
+  ['queue', 'Waiting', 'queues: one that is seen already, and the delay that one more request is to those behind it'],
+  ['errors', 'Errors', 'what its failures of late are expected to cost'],
+  ['cost', 'Cost', 'what its bytes cost, in milliseconds'],
+  ['holdOff', 'Hold-off', 'a challenger that has to prove itself before home moves there'],
+];
+/** So many rows at first; the rest on demand. */
+const FIRST_ROWS = 12;
+
+const finite = (value) => (Number.isFinite(Number(value)) ? Number(value) : 0);
+
+/** Parts of a recorded candidate's live score; the formula is core/score/live.ts, its terms are those of the record. */
+export function partsOfRecord({ inflight, terms: t }) {
+  const mean = finite(t.meanInflight);
+  const loaded = finite(t.server) * (inflight === mean ? 1 : ((1 + inflight) / (1 + mean)) ** finite(t.gamma));
+  const excess = inflight - Number(t.knee);
+  const queue = excess > 0 ? excess * finite(t.excessMs) : 0;
+  const wait = Math.max(0, loaded + queue - finite(t.base));
+  const time = finite(t.network) + loaded + queue + wait;
+  return {
+    network: finite(t.network),
+    server: loaded,
+    queue: queue + wait,
+    errors: time * (finite(t.errorFactor) - 1) + finite(t.errorAdd),
+    cost: finite(t.cost),
+    holdOff: finite(t.extra) - finite(t.cost),
+  };
+}
+
+/** Of a candidate of `explain`, which tells less: what its score is beyond the way, the server and the money. */
+export function partsOfCandidate({ networkMs, priorMs, serverMs, costMs, scoreMs, errorRatio }) {
+  if (scoreMs === null) return null;
+  const network = networkMs ?? priorMs ?? 0;
+  const rest = Math.max(0, scoreMs - network - (serverMs ?? 0) - costMs);
+  const errors = Math.min(rest, errorRatio * (rest + network + (serverMs ?? 0)) + 1000 * errorRatio);
+  return { network, server: serverMs ?? 0, queue: rest - errors, errors, cost: costMs, holdOff: 0 };
+}
+
+/**
+ * `rows`: `{ id, region, role, state?, parts|null, scoreMs|null, inflight, share, distanceKm, isChosen, isCompared, why? }`,
+ * the most interesting first. `shareTitle` heads the column of `share`.
+ */
+export function termsTable(rows, { shareTitle, caption }) {
+  const used = PARTS.filter(([key]) => rows.some(({ parts }) => parts && parts[key] >= 0.05));
+  const mostMs = Math.max(1e-9, ...rows.slice(0, FIRST_ROWS).map(({ scoreMs }) => scoreMs ?? 0));
+  const titles = ['Endpoint', 'Role', 'Score', 'ms', ...used.map(([, title]) => title), 'In flight', shareTitle];
+  const head = el(
+    'tr',
+    {},
+    ...titles.map((title, i) => el('th', { scope: 'col', className: i >= 3 ? 'num' : '' }, title)),
+  );
+  const body = el('tbody');
+  const fill = (shown) => body.replaceChildren(...shown.map((row) => rowOf(row, used, mostMs)));
+  fill(rows.slice(0, FIRST_ROWS));
+  const table = el(
+    'table',
+    { className: 'terms' },
+    el('caption', { className: 'sr' }, caption),
+    el('thead', {}, head),
+    body,
+  );
+  const box = el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption }, table);
+  const more =
+    rows.length > FIRST_ROWS
+      ? el('button', { type: 'button', className: 'quiet more' }, `Show all ${count(rows.length)} candidates`)
+      : null;
+  more?.addEventListener('click', () => {
+    fill(rows);
+    more.remove();
+    box.focus();
+  });
+  return el('div', { className: 'terms-box' }, legendOf(used), box, more);
+}
+
+function legendOf(used) {
+  const items = used.map(([key, title, what]) =>
+    el('li', { title: what }, el('i', { className: `part-${key}` }), title),
+  );
+  return el('ul', { className: 'terms-legend', 'aria-hidden': 'true' }, ...items);
+}
+
+function rowOf(row, used, mostMs) {
+  const { id, region, role, parts, scoreMs, inflight, share, isChosen, isCompared, why } = row;
+  const bar = el('div', { className: 'stack' });
+  if (parts) {
+    for (const [key, title] of used) {
+      if (!(parts[key] > 0)) continue;
+      const part = el('i', { className: `part-${key}`, title: `${title}: ${ms(parts[key])} ms` });
+      part.style.width = `${Math.min(100, (100 * parts[key]) / mostMs)}%`;
+      bar.append(part);
+    }
+  }
+  const marks = [];
+  if (isChosen) marks.push(el('b', { className: 'mark chosen' }, '✓ chosen'));
+  else if (isCompared) marks.push(el('span', { className: 'mark' }, 'compared'));
+  const name = el(
+    'th',
+    { scope: 'row' },
+    el('span', { className: 'id', title: id }, id),
+    ...marks,
+    el('small', {}, region ?? 'no region'),
+  );
+  return el(
+    'tr',
+    { className: isChosen ? 'is-chosen' : role === 'out' ? 'is-out' : '' },
+    name,
+    el('td', { title: why ?? null }, why ? `${role}: ${why}` : role),
+    el('td', { className: 'stack-cell' }, bar),
+    el('td', { className: 'num score' }, ms(scoreMs)),
+    ...used.map(([key]) => el('td', { className: 'num' }, parts && parts[key] >= 0.05 ? ms(parts[key]) : '–')),
+    el('td', { className: 'num' }, count(inflight)),
+    el('td', { className: 'num' }, percent(share)),
+  );
+}
