@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander';
 import { CliError, complain, EXIT } from './cli/exit.ts';
 import { asking } from './cli/verbs/ask.ts';
+import { completing } from './cli/verbs/complete.ts';
 import { configuring } from './cli/verbs/config.ts';
 import { placing } from './cli/verbs/locality.ts';
 import { looking } from './cli/verbs/look.ts';
@@ -31,6 +32,7 @@ function program(): Command {
   registering(fermat);
   placing(fermat);
   looking(fermat);
+  completing(fermat);
   return fermat;
 }
 

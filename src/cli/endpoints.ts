@@ -1,7 +1,6 @@
 // The endpoints of a node as rows: their columns, in what order they go where there is little room, and by what they can be
 // sorted. `status` and `top` show them.
 
-import { InvalidArgumentError } from 'commander';
 import type { EndpointView } from '../control/types.ts';
 import { agoText, type Column, msText, type Style } from './table.ts';
 
@@ -62,11 +61,6 @@ export const SORTS: Readonly<Record<string, Compare>> = {
   pool: text((e) => e.pool),
   region: text((e) => e.region ?? '\uffff'),
 };
-
-export function sortName(value: string): string {
-  if (Object.hasOwn(SORTS, value)) return value;
-  throw new InvalidArgumentError(`expected one of ${Object.keys(SORTS).join(', ')}.`);
-}
 
 /** A sorted copy; equals stand by their names, so that rows do not jump. */
 export function sorted(endpoints: readonly EndpointView[], by: string, isReverse: boolean): EndpointView[] {

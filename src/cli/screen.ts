@@ -47,7 +47,7 @@ export class Screen {
 
   draw(lines: readonly string[]): void {
     const shown = lines.slice(0, this.rows).map((line) => `${line}${REST_OF_LINE}`);
-    process.stdout.write(`${HOME}${shown.join('\r\n')}${REST_OF_SCREEN}`);
+    process.stdout.write(`${HOME}${shown.join('\n')}${REST_OF_SCREEN}`);
   }
 
   restore(): void {

@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { collect, seconds, whole } from '../arguments.ts';
 import type { DecisionsFlags } from '../decisions.ts';
-import { SORTS, sortName } from '../endpoints.ts';
+import { SORTS } from '../endpoints.ts';
 import type { EventsFlags } from '../events.ts';
 import type { ExplainFlags } from '../explain.ts';
 import type { ReplayFlags } from '../replay.ts';
@@ -77,6 +77,6 @@ function endpointFlags(command: Command): Command {
     .option('--pool <name>', 'endpoints of this pool only')
     .option('--region <region>', '… of this region only')
     .option('--unhealthy', 'only those that are not healthy')
-    .option('--sort <what>', `by ${Object.keys(SORTS).join(', ')}`, sortName)
+    .addOption(new Option('--sort <what>', 'in this order').choices(Object.keys(SORTS)))
     .option('--reverse', 'the other way round');
 }
