@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { collect, seconds, whole } from '../arguments.ts';
 import type { DecisionsFlags } from '../decisions.ts';
 import { SORTS } from '../endpoints.ts';
+import type { EvacuateFlags } from '../evacuate.ts';
 import type { EventsFlags } from '../events.ts';
 import type { ExplainFlags } from '../explain.ts';
 import type { ReplayFlags } from '../replay.ts';
@@ -50,6 +51,17 @@ export function asking(fermat: Command): void {
       ),
     )
     .action(act(async (flags: ExplainFlags) => (await import('../explain.ts')).explain(flags)));
+
+  adminFlags(fermat.command('evacuate [regions...]'))
+    .description('what would happen if regions or endpoints were drained: load, latency by country; changes nothing without --apply')
+    .option('--endpoint <id>', 'an endpoint instead of, or beside, regions; may be repeated', collect, [])
+    .option('--pool <name>', 'in this pool only')
+    .option('--apply', 'drain them, after showing it', false)
+    .addHelpText('after', '\n1 when requests would be left without an endpoint, or one could not be drained.')
+    .addHelpText('after', examples('evacuate aws:eu-central-1', 'evacuate --endpoint fra-1 --endpoint fra-2 --json'))
+    .action(
+      act(async (regions: string[], flags: EvacuateFlags) => (await import('../evacuate.ts')).evacuate(regions, flags)),
+    );
 
   adminFlags(fermat.command('decisions'))
     .description('sampled decisions of the running node: which endpoint, why, and how it went')
