@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { probeVerb } from '../../src/control/probe-cli.ts';
+import { probeVerb } from '../../src/cli/probe.ts';
 import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { probe } from '../support/probing.ts';
 import { until } from '../support/until.ts';

@@ -53,7 +53,9 @@ export function asking(fermat: Command): void {
     .action(act(async (flags: ExplainFlags) => (await import('../explain.ts')).explain(flags)));
 
   adminFlags(fermat.command('evacuate [regions...]'))
-    .description('what would happen if regions or endpoints were drained: load, latency by country; changes nothing without --apply')
+    .description(
+      'what would happen if regions or endpoints were drained: load, latency by country; changes nothing without --apply',
+    )
     .option('--endpoint <id>', 'an endpoint instead of, or beside, regions; may be repeated', collect, [])
     .option('--pool <name>', 'in this pool only')
     .option('--apply', 'drain them, after showing it', false)

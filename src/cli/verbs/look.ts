@@ -30,7 +30,7 @@ export function looking(fermat: Command): void {
     )
     .action(
       act(async (urls: string[], flags: ProbeFlags) => {
-        const { probeVerb } = await import('../../control/probe-cli.ts');
+        const { probeVerb } = await import('../probe.ts');
         return probeVerb(urls, {
           json: flags.json ?? false,
           ...(flags.region === undefined ? {} : { region: flags.region }),

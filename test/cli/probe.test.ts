@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ProbeVerbOptions, probeVerb } from '../../src/control/probe-cli.ts';
+import { type ProbeVerbOptions, probeVerb } from '../../src/cli/probe.ts';
 
 let server: Server;
 let base: string;

@@ -5,14 +5,15 @@ import { bundledFiles, loadGeoFile } from '../../geoip/load.ts';
 import { type GeoReader, openGeo, type Place } from '../../geoip/reader.ts';
 import { findRegion } from '../../geoip/regions.ts';
 import { nowMs } from '../clock.ts';
+import { Names } from '../control/names.ts';
+import type { Address } from '../control/probe/dial.ts';
+import { StallWatch } from '../control/probe/limit.ts';
+import { Probe, type Probed } from '../control/probe/probe.ts';
+import type { ProbeSpec } from '../control/types.ts';
 import { boundMs, distanceKm, priorMs } from '../core/geo.ts';
 import { compileCidrs } from '../core/ip.ts';
 import type { TlsSpec } from '../core/snapshot.ts';
-import { Names } from './names.ts';
-import type { Address } from './probe/dial.ts';
-import { StallWatch } from './probe/limit.ts';
-import { Probe, type Probed } from './probe/probe.ts';
-import type { ProbeSpec } from './types.ts';
+import { type Column, roomOf, tableOf } from './table.ts';
 
 export interface ProbeVerbOptions {
   /** One JSON array on stdout instead of a table. */
@@ -98,7 +99,7 @@ export async function probeVerb(urls: readonly string[], options: ProbeVerbOptio
   const geo = await readerFor(measured, options, complain);
   const reports = targets.map((target, i) => reportOf(target.url, measured[i]!, geo, region));
   if (options.json === true) print(JSON.stringify(reports));
-  else for (const line of tableOf(reports)) print(line);
+  else for (const line of tableOf(COLUMNS, reports, roomOf())) print(line);
   return reports.every((report) => report.ok) ? 0 : 1;
 }
 
@@ -213,47 +214,25 @@ function verdictOf(report: Omit<ProbeReport, 'verdict'>): string {
   return 'ok';
 }
 
-const COLUMNS = [
-  'URL',
-  'ADDRESS',
-  'DNS',
-  'TCP',
-  'TLS',
-  'FIRST BYTE',
-  'STATUS',
-  'PLACE',
-  'DISTANCE',
-  'PRIOR',
-  'VERDICT',
+const phase = (value: number | null) => (value === null ? '-' : `${value.toFixed(1)} ms`);
+
+const COLUMNS: readonly Column<ProbeReport>[] = [
+  { title: 'URL', of: ({ url }) => url, least: 16 },
+  { title: 'ADDRESS', of: ({ address }) => address ?? '-', rank: 5 },
+  { title: 'DNS', of: ({ dnsMs }) => phase(dnsMs), rank: 6 },
+  { title: 'TCP', of: ({ connectMs }) => phase(connectMs), rank: 2 },
+  { title: 'TLS', of: ({ tlsMs }) => phase(tlsMs), rank: 4 },
+  { title: 'FIRST BYTE', of: ({ firstByteMs }) => phase(firstByteMs), rank: 1 },
+  { title: 'STATUS', of: ({ status }) => (status === null ? '-' : String(status)), rank: 3 },
+  { title: 'PLACE', of: placeOf, rank: 7 },
+  { title: 'DISTANCE', of: ({ distanceKm: km }) => (km === null ? 'unknown' : `${km} km`), rank: 8 },
+  { title: 'PRIOR', of: ({ priorMs: prior }) => phase(prior), rank: 9 },
+  { title: 'VERDICT', of: ({ verdict }) => verdict, style: ({ ok }) => (ok ? 'green' : 'red'), least: 12 },
 ];
 
-function tableOf(reports: readonly ProbeReport[]): string[] {
-  const rows = [COLUMNS, ...reports.map(rowOf)];
-  const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-function rowOf(report: ProbeReport): string[] {
-  const ms = (value: number | null) => (value === null ? '-' : `${value.toFixed(1)} ms`);
-  const { place } = report;
-  return [
-    report.url,
-    report.address ?? '-',
-    ms(report.dnsMs),
-    ms(report.connectMs),
-    ms(report.tlsMs),
-    ms(report.firstByteMs),
-    report.status === null ? '-' : String(report.status),
-    place === null ? 'unknown' : [place.city, place.country].filter((part) => part !== null).join(', ') || 'unknown',
-    report.distanceKm === null ? 'unknown' : `${report.distanceKm} km`,
-    ms(report.priorMs),
-    report.verdict,
-  ];
+function placeOf({ place }: ProbeReport): string {
+  const known = [place?.city, place?.country].filter((part) => part != null);
+  return known.length === 0 ? 'unknown' : known.join(', ');
 }
 
 function medianOf(values: readonly (number | null)[]): number | null {
