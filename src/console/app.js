@@ -1,216 +1,228 @@
-// The console's behaviour: it asks the admin API for what it shows and does nothing else. No framework, no build, nothing
-// from elsewhere. Text goes in as text, never as markup: names come from configurations and origins.
+// The frame around the views: which one is shown (the hash says so), the header's facts and states, the theme, the keys. The
+// views know nothing of each other; what they show comes from the store.
 
-const $ = (id) => document.getElementById(id);
+import * as api from './api.js';
+import { $, duration, el, glyphOf, setText } from './dom.js';
+import { showKeys, watchKeys } from './keys.js';
+import { store } from './store.js';
 
-function el(tag, props = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), props);
-  node.append(...children);
-  return node;
-}
+/** @import { Context, View } from './types.d.ts' */
 
-async function get(path) {
-  const response = await fetch(new URL(path, location.origin), {
-    cache: 'no-store',
-    signal: AbortSignal.timeout(5000),
-  });
-  const body = await response.json();
-  if (body.error) throw Object.assign(new Error(body.error.message), { status: response.status });
-  return body;
-}
-
-const number = (digits) => (value) =>
-  value === null || value === undefined ? '–' : value.toLocaleString('en', { maximumFractionDigits: digits });
-const ms = (value) =>
-  value === null ? '–' : value.toLocaleString('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const count = number(0);
-const percent = (ratio) => `${(100 * ratio).toLocaleString('en', { maximumFractionDigits: 1 })} %`;
-
-function ago(iso) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
-  for (const [unit, size] of [
-    ['d', 86400],
-    ['h', 3600],
-    ['min', 60],
-  ]) {
-    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
-  }
-  return `${Math.floor(seconds)} s`;
-}
-
-// A column: title, how a row is shown (text, or {text, bar, class, title}), class of its cells.
-const state = (e) => ({ text: e.state, class: `state ${e.state}` });
-const ENDPOINTS = [
-  ['Endpoint', (e) => ({ text: e.id, title: e.url })],
-  ['State', state],
-  ['Pool', (e) => e.pool],
-  ['Region', (e) => e.region ?? '–'],
-  ['RTT ms', (e) => ms(e.networkMs), 'num'],
-  ['Server ms', (e) => ms(e.serverMs), 'num'],
-  ['Score ms', (e) => ms(e.scoreMs), 'num'],
-  ['In flight', (e) => count(e.inflight), 'num'],
-  ['Requests/s', (e) => number(1)(e.requestsPerSecond), 'num'],
-  ['Share of pool', (e) => ({ text: percent(e.share), bar: e.share }), 'share'],
-  ['Since', (e) => ({ text: ago(e.since), title: e.since, class: 'since' })],
-  ['Why', (e) => e.why, 'why'],
-];
-const CANDIDATES = [
-  ['Endpoint', (c) => ({ text: c.id, title: c.url })],
-  ['State', (c) => ({ ...state(c), title: c.why })],
-  ['Region', (c) => c.region ?? '–'],
-  ['Distance km', (c) => count(c.distanceKm), 'num'],
-  ['Prior ms', (c) => ms(c.priorMs), 'num'],
-  ['Network ms', (c) => ms(c.networkMs), 'num'],
-  ['Server ms', (c) => ms(c.serverMs), 'num'],
-  ['In flight', (c) => count(c.inflight), 'num'],
-  ['Errors', (c) => percent(c.errorRatio), 'num'],
-  ['Cost ms', (c) => ms(c.costMs), 'num'],
-  ['Score ms', (c) => ms(c.scoreMs), 'num'],
-  ['Role', (c) => ({ text: c.role, class: c.role })],
-  ['Share', (c) => ({ text: percent(c.share), bar: c.share }), 'share'],
-];
-const ROUTES = [
-  ['Route', (r) => r.name],
-  ['Host', (r) => r.host ?? 'any'],
-  ['Path', (r) => (r.exact ? `= ${r.path}` : `${r.path}…`)],
-  ['Listener', (r) => r.listener ?? 'all'],
-  ['Leads to', (r) => (r.pool === null ? `answers ${r.respond}` : `pool ${r.pool}`)],
-  ['Policy', (r) => r.policy ?? '–'],
-];
-
-/** Cells are changed in place, so that a selection, a focus and the bars' movement outlive an update. */
-function show(table, columns, rows, isChosen = () => false) {
-  if (!table.tHead) {
-    const heads = columns.map(([title, , kind]) =>
-      el('th', { scope: 'col', className: kind ?? '', textContent: title }),
-    );
-    table.append(el('thead', {}, el('tr', {}, ...heads)), el('tbody'));
-  }
-  const body = table.tBodies[0];
-  if (rows.length === 0) {
-    body.replaceChildren(el('tr', {}, el('td', { className: 'empty', colSpan: columns.length, textContent: 'none' })));
-    return;
-  }
-  if (body.querySelector('.empty')) body.replaceChildren();
-  while (body.rows.length > rows.length) body.lastElementChild.remove();
-  rows.forEach((row, r) => {
-    const line =
-      body.rows[r] ?? body.appendChild(el('tr', {}, ...columns.map(() => el('td', {}, el('i'), el('span')))));
-    line.className = isChosen(row) ? 'chosen' : '';
-    columns.forEach(([, give, kind], c) => {
-      fill(line.cells[c], give(row), kind ?? '');
-    });
-  });
-}
-
-function fill(cell, given, kind) {
-  const { text, title = '', class: name = '', bar = 0 } = typeof given === 'string' ? { text: given } : given;
-  const [strip, span] = cell.children;
-  if (cell.className !== kind) cell.className = kind;
-  if (span.textContent !== text) span.textContent = text;
-  if (span.className !== name) span.className = name;
-  cell.title = title;
-  strip.style.width = `${100 * bar}%`;
-}
-
-function withShares(endpoints) {
-  const totals = new Map();
-  for (const e of endpoints) totals.set(e.pool, (totals.get(e.pool) ?? 0) + e.requestsPerSecond);
-  return endpoints
-    .map((e) => ({ ...e, share: totals.get(e.pool) > 0 ? e.requestsPerSecond / totals.get(e.pool) : 0 }))
-    .sort((a, b) => a.pool.localeCompare(b.pool) || (a.scoreMs ?? Infinity) - (b.scoreMs ?? Infinity));
-}
-
-function showNode(node) {
-  const place = node.location ? `${node.location.latDeg.toFixed(2)}, ${node.location.lonDeg.toFixed(2)}` : 'unknown';
-  const facts = { node: node.id, region: node.region ?? place, version: node.version, up: ago(node.startedAt) };
-  facts.workers = String(node.workers);
-  facts.GeoIP = node.geoip?.built ? node.geoip.built.slice(0, 10) : (node.geoip?.source ?? 'none');
-  $('node').replaceChildren(
-    ...Object.entries(facts).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
-  );
-  document.title = `${node.id} · Fermat`;
-}
-
-function health(text, kind) {
-  $('health').textContent = text;
-  $('health').className = `state ${kind}`;
-}
-
-async function readiness() {
-  const response = await fetch(new URL('/readyz', location.origin), { cache: 'no-store' });
-  if (response.ok) return health('ready', 'ready');
-  return health(`not ready: ${(await response.json()).error?.message ?? response.status}`, 'warn');
-}
-
-let turns = 0;
-async function refresh() {
-  try {
-    show($('endpoints'), ENDPOINTS, withShares(await get('/api/v1/endpoints')));
-    if (turns++ % 5 === 0) {
-      showNode(await get('/api/v1/node'));
-      show($('routes'), ROUTES, await get('/api/v1/routes'));
-    }
-    await readiness();
-  } catch (error) {
-    turns = 0;
-    health(error.status ? error.message : 'no answer from the node', 'failed');
-  }
-  // The next one after this one has ended, and none while nobody looks.
-  if (document.visibilityState === 'visible') setTimeout(refresh, 2000);
-  else document.addEventListener('visibilitychange', refresh, { once: true });
-}
-
-async function explain() {
-  const query = new URLSearchParams([...new FormData($('explain'))].filter(([, value]) => value !== ''));
-  const verdict = $('verdict');
-  try {
-    const answer = await get(`/api/v1/explain?${query}`);
-    const who = [answer.cohort.city, answer.cohort.country].filter(Boolean).join(', ') || 'an unknown place';
-    const goal = answer.chosen ? ` and goes to ${answer.chosen}` : answer.note ? '' : ' and goes nowhere';
-    const note = answer.note ? `: ${answer.note}` : '';
-    const pool = answer.pool ? ` (pool ${answer.pool}, ${answer.policy})` : '';
-    verdict.className = '';
-    verdict.textContent = `A client from ${who} takes route ${answer.route}${pool}${goal}${note}.`;
-    show($('candidates'), CANDIDATES, answer.candidates, (c) => c.id === answer.chosen);
-  } catch (error) {
-    verdict.className = 'failed';
-    verdict.textContent = error.message;
-    $('candidates').replaceChildren();
-  }
-}
-
-function follow() {
-  const list = $('events');
-  const source = new EventSource('/api/v1/events');
-  source.onopen = () => {
-    list.replaceChildren(); // the server tells the recent past again
-    $('stream').textContent = '';
-  };
-  source.onerror = () => {
-    $('stream').textContent = 'interrupted, coming back …';
-    // A refusal (too many clients, a token) ends an EventSource for good; an interruption does not.
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 10_000);
-  };
-  source.onmessage = ({ data }) => {
-    const event = JSON.parse(data);
-    const time = el('time', { dateTime: event.at, title: event.at }, new Date(event.at).toLocaleTimeString('en-GB'));
-    const level = el('span', { className: event.level }, event.level);
-    list.prepend(el('li', {}, time, level, el('code', {}, event.type), el('p', {}, event.message)));
-    while (list.children.length > 300) list.lastElementChild.remove();
-  };
-}
-
-$('explain').addEventListener('submit', (event) => {
-  event.preventDefault();
-  explain();
+/** Name in the hash: title, module. */
+const VIEWS = /** @type {Record<string, { title: string, load: () => Promise<any> }>} */ ({
+  overview: { title: 'Overview', load: () => import('./views/overview.js') },
+  endpoints: { title: 'Endpoints', load: () => import('./views/endpoints.js') },
+  pools: { title: 'Pools and routes', load: () => import('./views/pools.js') },
+  decisions: { title: 'Decisions', load: () => import('./views/decisions.js') },
+  explain: { title: 'Explain', load: () => import('./views/explain.js') },
+  evacuate: { title: 'Evacuation', load: () => import('./views/evacuate.js') },
+  events: { title: 'Events', load: () => import('./views/events.js') },
 });
-refresh();
-follow();
 
-// A link may carry a question: /ui/?client=192.0.2.7&path=/api/
-for (const [name, value] of new URLSearchParams(location.search)) {
-  const input = $('explain').elements.namedItem(name);
-  if (input) input.value = value;
+/** @type {{ name: string, view: View } | null} */
+let shown = null;
+/** Of the navigation under way: a slow module must not replace what was asked for after it. */
+let turn = 0;
+
+/** `#/endpoints/fra-1?sort=rps` → name, rest, query. */
+function place() {
+  const [path = '', search = ''] = location.hash.replace(/^#\/?/, '').split(/\?(.*)/s);
+  const [first = '', ...rest] = path.split('/');
+  return { name: first || 'overview', rest: decoded(rest.join('/')), query: new URLSearchParams(search) };
 }
-if ($('explain').elements.namedItem('client').value) explain();
+
+function decoded(/** @type {string} */ text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+async function navigate() {
+  const mine = ++turn;
+  const { name, rest, query } = place();
+  const known = VIEWS[name];
+  /** @type {Context} */
+  const context = { store, api, query, rest, navigate: go };
+  if (shown?.name === name && shown.view.update) return shown.view.update(context);
+  const isFirst = shown === null;
+  /** @type {((root: HTMLElement, context: Context) => View) | null} */
+  let mount = known === undefined ? mountNothing : null;
+  try {
+    mount ??= (await known?.load())?.mount;
+  } catch {
+    mount = mountBroken;
+  }
+  if (mine !== turn || !mount) return;
+  shown?.view.unmount();
+  const root = $('#view');
+  root.replaceChildren();
+  root.className = `view-${name}`;
+  const title = known?.title ?? 'Not found';
+  setText($('#title'), title);
+  showTitle(title);
+  for (const link of document.querySelectorAll('nav a')) {
+    const isCurrent = link.getAttribute('data-view') === name;
+    if (isCurrent) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+    if (isCurrent && !isFirst) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }
+  shown = { name, view: mount(root, context) };
+  if (isFirst) return;
+  scrollTo(0, 0);
+  $('#main').focus({ preventScroll: true });
+}
+
+function go(/** @type {string} */ hash) {
+  location.hash = hash;
+}
+
+/** @param {HTMLElement} root @returns {View} */
+function mountNothing(root) {
+  root.append(
+    el('p', { className: 'empty' }, 'There is no such view. ', el('a', { href: '#/' }, 'Back to the overview')),
+  );
+  return { unmount() {} };
+}
+
+/** @param {HTMLElement} root @returns {View} */
+function mountBroken(root) {
+  const again = el('button', { type: 'button', onclick: () => location.reload() }, 'Reload');
+  root.append(el('p', { className: 'empty' }, 'This view could not be loaded. ', again));
+  return { unmount() {} };
+}
+
+function showTitle(/** @type {string} */ title) {
+  document.title = store.node === null ? `${title} · Fermat` : `${title} · ${store.node.id} · Fermat`;
+}
+
+/** Name → its dd; built once, so that a tick changes text only. @type {Map<string, HTMLElement>} */
+const facts = new Map();
+
+function showFacts() {
+  const { node } = store;
+  if (node === null) return;
+  const placed = node.location ? `${node.location.latDeg.toFixed(1)}, ${node.location.lonDeg.toFixed(1)}` : 'unknown';
+  /** @type {[name: string, value: string][]} */
+  const all = [
+    ['node', node.id],
+    ['region', node.region ?? placed],
+    ['version', node.version],
+    ['up', uptime()],
+    ['workers', String(node.workers)],
+    ['GeoIP', node.geoip?.built?.slice(0, 10) ?? node.geoip?.source ?? 'none'],
+  ];
+  for (const [name, value] of all) {
+    let cell = facts.get(name);
+    if (cell === undefined) {
+      cell = el('dd');
+      facts.set(name, cell);
+      $('#facts').append(el('div', { className: `fact-${name.toLowerCase()}` }, el('dt', {}, name), cell));
+    }
+    setText(cell, value);
+  }
+  showTitle(VIEWS[place().name]?.title ?? 'Not found');
+}
+
+function uptime() {
+  return duration((Date.now() - Date.parse(store.node?.startedAt ?? '')) / 1000);
+}
+
+function showHealth() {
+  const up = facts.get('up');
+  if (up) setText(up, uptime());
+  const shedding = store.node?.shedding ?? [];
+  if (store.ready !== null) state('#health', 'warn', `not ready: ${store.ready}`);
+  else if (shedding.length > 0) state('#health', 'warn', `shedding: ${shedding.join(', ')}`);
+  else state('#health', 'ready', 'ready');
+}
+
+let countdown = 0;
+
+function showConnection() {
+  clearInterval(countdown);
+  const { connection } = store;
+  document.body.classList.toggle('stale', connection !== 'live');
+  if (connection === 'live') state('#connection', 'ready', 'live');
+  else if (connection === 'connecting') state('#connection', 'unknown', 'connecting');
+  else if (connection === 'paused') state('#connection', 'unknown', 'paused');
+  else {
+    const tell = () => {
+      const seconds = Math.max(1, Math.ceil((store.retryAtMs - performance.now()) / 1000));
+      state('#connection', 'bad', `reconnecting in ${seconds} s`);
+    };
+    tell();
+    countdown = window.setInterval(tell, 1000);
+  }
+}
+
+/**
+ * @param {string} selector
+ * @param {string} kind
+ * @param {string} text
+ */
+function state(selector, kind, text) {
+  const node = $(selector);
+  if (node.className !== `badge ${kind}`) {
+    node.className = `badge ${kind}`;
+    setText($('i', node), glyphOf(kind));
+  }
+  setText($('span', node), text);
+}
+
+const THEMES = ['system', 'light', 'dark'];
+const THEME_SIGNS = ['◐', '☀', '☾'];
+
+function theme() {
+  return Math.max(0, THEMES.indexOf(document.documentElement.dataset.theme ?? 'system'));
+}
+
+function showTheme() {
+  const button = $('#theme');
+  setText(button, THEME_SIGNS[theme()] ?? '');
+  button.setAttribute('aria-label', `Theme: ${THEMES[theme()]}`);
+  button.title = `Theme: ${THEMES[theme()]}`;
+}
+
+function nextTheme() {
+  const name = THEMES[(theme() + 1) % THEMES.length] ?? 'system';
+  if (name === 'system') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  try {
+    if (name === 'system') localStorage.removeItem('fermat-theme');
+    else localStorage.setItem('fermat-theme', name);
+  } catch {
+    // no storage: until the page is left
+  }
+  showTheme();
+  dispatchEvent(new Event('fermat:theme'));
+}
+
+/** The cookie of a session is not for scripts: whether there is one, only a node with a token knows. */
+async function showLogout() {
+  const config = await api.get('/api/v1/config').catch(() => null);
+  $('#logout').hidden = !config?.admin?.token;
+}
+
+store.on('hello', () => {
+  showFacts();
+  showHealth();
+});
+store.on('tick', showHealth);
+store.on('connection', showConnection);
+addEventListener('hashchange', (event) => {
+  if (new URL(event.newURL).hash !== '#main') navigate();
+});
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => dispatchEvent(new Event('fermat:theme')));
+$('#theme').addEventListener('click', nextTheme);
+$('#keys').addEventListener('click', showKeys);
+$('#skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  $('#main').focus();
+});
+watchKeys(go);
+showTheme();
+showLogout();
+navigate();
+store.start();

@@ -1,0 +1,332 @@
+// What the page knows of the node: told by one stream of Server-Sent Events, kept here, read by the views. There is no
+// polling. Frames are taken in within one animation frame each, views told once for all of them, and the whole measured as
+// `fermat:update`: what an update costs can be seen in any browser's profiler.
+
+import * as api from './api.js';
+
+/** @import { Decision, Endpoint, FermatEvent, FleetView, Hello, NodeView, PoolView, RouteView, Tick, Totals, TotalsHistory } from './types.d.ts' */
+/** @typedef {'hello' | 'tick' | 'decision' | 'event' | 'connection'} Kind */
+/** @typedef {'connecting' | 'live' | 'lost' | 'paused'} Connection */
+
+const STREAM = '/api/v1/live';
+/** Ten minutes of ticks. */
+const TOTALS_KEPT = 600;
+const DECISIONS_KEPT = 200;
+const EVENTS_KEPT = 300;
+const HISTORY_KEPT = 60;
+/** A tick comes every second: a stream that is silent for so long is dead. */
+const SILENCE_MS = 10_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MOST_MS = 15_000;
+/** Nobody looks at a hidden tab: after this it costs the node nothing. */
+const HIDDEN_MS = 60_000;
+const MEASURE = 'fermat:update';
+
+class Store {
+  /** @type {NodeView | null} */ node = null;
+  /** Why the node is not ready; null = it is. @type {string | null} */ ready = null;
+  /** @type {PoolView[]} */ pools = [];
+  /** @type {RouteView[]} */ routes = [];
+  /** @type {FleetView | null} */ fleet = null;
+  /** By index. @type {Endpoint[]} */ endpoints = [];
+  /** @type {Totals} */ totals = { requestsPerSecond: 0, errorsPerSecond: 0, inflight: 0, p50Ms: null, p99Ms: null };
+  /** @type {TotalsHistory} */
+  totalsHistory = { at: [], requestsPerSecond: [], errorsPerSecond: [], inflight: [], p50Ms: [], p99Ms: [] };
+  /** Most requests first; '' = not known. @type {Tick['countries']} */ countries = [];
+  /** Newest first. @type {Decision[]} */ decisions = [];
+  /** Newest first. @type {FermatEvent[]} */ events = [];
+  /** @type {Connection} */ connection = 'connecting';
+  /** When the next attempt is made, on performance.now(); while `connection` is lost. */
+  retryAtMs = 0;
+  /** Between two points of an endpoint's history. ms */
+  historyStepMs = 5_000;
+  /** Of the last point of the histories; 0 = none yet. ms since 1970 */
+  historyEndMs = 0;
+  /** Indices that the last tick changed. @type {Set<number>} */ changed = new Set();
+
+  /** @type {Record<Kind, Set<(payload?: any) => void>>} */
+  #listeners = { hello: new Set(), tick: new Set(), decision: new Set(), event: new Set(), connection: new Set() };
+  /** @type {EventSource | null} */ #source = null;
+  /** @type {{ kind: string, data: string }[]} */ #frames = [];
+  #frameRequest = 0;
+  #retryMs = RETRY_FIRST_MS;
+  #retryTimer = 0;
+  #silenceTimer = 0;
+  #hiddenTimer = 0;
+  #measures = 0;
+  /** Of histories, over all endpoints and hellos. */
+  #version = 0;
+
+  /**
+   * `hello` (everything may be another) and `tick` have no payload; `decision` and `event` are told one by one, with it;
+   * `connection` has none. Gives what ends the subscription.
+   * @param {Kind} kind
+   * @param {(payload?: any) => void} fn
+   */
+  on(kind, fn) {
+    this.#listeners[kind].add(fn);
+    return () => void this.#listeners[kind].delete(fn);
+  }
+
+  /** Opens the stream, for as long as the page is there. */
+  start() {
+    document.addEventListener('visibilitychange', () => this.#watchVisibility());
+    addEventListener('pagehide', () => this.#close());
+    addEventListener('pageshow', (event) => event.persisted && this.#open());
+    this.#open();
+  }
+
+  /** Tries at once instead of when its time has come. */
+  reconnect() {
+    this.#open();
+  }
+
+  endpointById(/** @type {string} */ id) {
+    return this.endpoints.find((endpoint) => endpoint.id === id) ?? null;
+  }
+
+  #open() {
+    this.#close();
+    this.#tell('connecting');
+    const source = new EventSource(STREAM);
+    this.#source = source;
+    for (const kind of ['hello', 'tick', 'decision', 'event']) {
+      source.addEventListener(kind, (event) => this.#take(kind, event.data));
+    }
+    source.onerror = () => this.#lost();
+    this.#listen();
+  }
+
+  #close() {
+    this.#source?.close();
+    this.#source = null;
+    this.#frames.length = 0;
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#silenceTimer);
+  }
+
+  #listen() {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = window.setTimeout(() => this.#lost(), SILENCE_MS);
+  }
+
+  /** An EventSource would come back by itself, but does not say when, and not at all after a refusal. */
+  #lost() {
+    this.#close();
+    const waitMs = this.#retryMs * (0.8 + 0.4 * Math.random());
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MOST_MS);
+    this.retryAtMs = performance.now() + waitMs;
+    this.#retryTimer = window.setTimeout(() => this.#again(), waitMs);
+    this.#tell('lost');
+  }
+
+  /** A stream does not say why it was refused; an answer does, and sends to the login page when a session is missing. */
+  async #again() {
+    this.#tell('connecting');
+    try {
+      await api.get('/api/v1/node');
+      this.#open();
+    } catch (error) {
+      if (/** @type {api.ApiError} */ (error).status !== 401) this.#lost();
+    }
+  }
+
+  #watchVisibility() {
+    clearTimeout(this.#hiddenTimer);
+    if (document.visibilityState === 'hidden') {
+      this.#hiddenTimer = window.setTimeout(() => {
+        this.#close();
+        this.#tell('paused');
+      }, HIDDEN_MS);
+    } else if (this.connection === 'paused') this.#open();
+  }
+
+  #tell(/** @type {Connection} */ connection) {
+    this.connection = connection;
+    this.#dispatch('connection');
+  }
+
+  #take(/** @type {string} */ kind, /** @type {string} */ data) {
+    this.#listen();
+    this.#frames.push({ kind, data });
+    if (this.#frameRequest === 0) this.#frameRequest = requestAnimationFrame(() => this.#update());
+  }
+
+  #update() {
+    this.#frameRequest = 0;
+    const start = performance.now();
+    const frames = this.#frames.splice(0);
+    let hasHello = false;
+    let hasTick = false;
+    const told = /** @type {[Kind, unknown][]} */ ([]);
+    this.changed.clear();
+    for (const { kind, data } of frames) {
+      const body = JSON.parse(data);
+      if (kind === 'hello') this.#takeHello(body);
+      else if (kind === 'tick') this.#takeTick(body);
+      else if (kind === 'decision') prepend(this.decisions, body, DECISIONS_KEPT);
+      else prepend(this.events, body, EVENTS_KEPT);
+      hasHello ||= kind === 'hello';
+      hasTick ||= kind === 'tick';
+      if (kind === 'decision' || kind === 'event') told.push([kind, body]);
+    }
+    if (hasHello) {
+      this.#retryMs = RETRY_FIRST_MS;
+      this.#dispatch('hello');
+      if (this.connection !== 'live') this.#tell('live');
+    } else if (hasTick) this.#dispatch('tick');
+    // A hello has told its own.
+    if (!hasHello) for (const [kind, body] of told) this.#dispatch(kind, body);
+    if (hasTick || hasHello) this.#measure(start, hasHello ? 'hello' : 'tick');
+  }
+
+  #measure(/** @type {number} */ start, /** @type {string} */ detail) {
+    if (++this.#measures % TOTALS_KEPT === 0) performance.clearMeasures(MEASURE);
+    performance.measure(MEASURE, { start, end: performance.now(), detail });
+  }
+
+  #takeHello(/** @type {Hello} */ hello) {
+    this.node = hello.node;
+    this.pools = hello.pools;
+    this.routes = hello.routes;
+    this.fleet = hello.fleet;
+    this.decisions = joined(hello.decisions.toReversed(), this.decisions, DECISIONS_KEPT);
+    this.events = joined(hello.events.toReversed(), this.events, EVENTS_KEPT);
+    const { history } = hello;
+    this.historyStepMs = history.stepMs;
+    this.historyEndMs = Date.parse(history.endAt) || 0;
+    this.endpoints = hello.endpoints.map((facts) => ({
+      ...facts,
+      ...UNTOLD,
+      historyVersion: ++this.#version,
+      history: { rttMs: history.rttMs[facts.index] ?? [], scoreMs: history.scoreMs[facts.index] ?? [] },
+    }));
+    for (const state of hello.states) this.#takeState(state);
+    this.#takeTick(hello.tick);
+  }
+
+  #takeTick(/** @type {Tick} */ tick) {
+    this.ready = tick.ready;
+    this.totals = tick.totals;
+    this.countries = tick.countries;
+    for (const numbers of tick.endpoints) this.#takeNumbers(numbers);
+    for (const state of tick.states) this.#takeState(state);
+    for (const [name, requestsPerSecond, inflight, healthy] of tick.pools) {
+      const pool = this.pools.find((one) => one.name === name);
+      if (pool) Object.assign(pool, { requestsPerSecond, inflight, healthy });
+    }
+    const atMs = Date.parse(tick.at);
+    this.#remember(atMs);
+    if (this.historyEndMs === 0) this.historyEndMs = atMs;
+    else if (atMs - this.historyEndMs >= this.historyStepMs) this.#extend(atMs);
+  }
+
+  #takeNumbers(/** @type {Tick['endpoints'][number]} */ numbers) {
+    const endpoint = this.endpoints[numbers[0]];
+    if (endpoint === undefined) return;
+    endpoint.rps = numbers[1];
+    endpoint.errorsPerSecond = numbers[2];
+    endpoint.inflight = numbers[3];
+    endpoint.networkMs = numbers[4];
+    endpoint.serverMs = numbers[5];
+    endpoint.scoreMs = numbers[6];
+    endpoint.share = numbers[7];
+    endpoint.requests = numbers[8];
+    endpoint.failures = numbers[9];
+    this.changed.add(numbers[0]);
+  }
+
+  #takeState(/** @type {Tick['states'][number]} */ [index, state, why, since]) {
+    const endpoint = this.endpoints[index];
+    if (endpoint === undefined) return;
+    endpoint.state = state;
+    endpoint.why = why;
+    endpoint.since = since;
+    this.changed.add(index);
+  }
+
+  /** The node keeps the same history for whoever comes next; here it only goes on. */
+  #extend(/** @type {number} */ atMs) {
+    this.historyEndMs = atMs;
+    for (const endpoint of this.endpoints) {
+      push(endpoint.history.rttMs, endpoint.networkMs, HISTORY_KEPT);
+      push(endpoint.history.scoreMs, endpoint.scoreMs, HISTORY_KEPT);
+      endpoint.historyVersion = ++this.#version;
+      this.changed.add(endpoint.index);
+    }
+  }
+
+  #remember(/** @type {number} */ atMs) {
+    const { totalsHistory: kept, totals } = this;
+    const at = atMs / 1000;
+    if (kept.at.length > 0 && at <= /** @type {number} */ (kept.at.at(-1))) return;
+    push(kept.at, at, TOTALS_KEPT);
+    push(kept.requestsPerSecond, totals.requestsPerSecond, TOTALS_KEPT);
+    push(kept.errorsPerSecond, totals.errorsPerSecond, TOTALS_KEPT);
+    push(kept.inflight, totals.inflight, TOTALS_KEPT);
+    push(kept.p50Ms, totals.p50Ms, TOTALS_KEPT);
+    push(kept.p99Ms, totals.p99Ms, TOTALS_KEPT);
+  }
+
+  #dispatch(/** @type {Kind} */ kind, /** @type {unknown} */ payload = undefined) {
+    for (const fn of [...this.#listeners[kind]]) {
+      try {
+        fn(payload);
+      } catch (error) {
+        reportError(error); // one view's mistake is not the others'
+      }
+    }
+  }
+}
+
+const UNTOLD = {
+  state: /** @type {const} */ ('unknown'),
+  why: '',
+  since: '',
+  rps: 0,
+  errorsPerSecond: 0,
+  inflight: 0,
+  networkMs: null,
+  serverMs: null,
+  scoreMs: null,
+  share: 0,
+  requests: 0,
+  failures: 0,
+};
+
+/**
+ * @template T
+ * @param {T[]} list
+ * @param {T} value
+ * @param {number} kept
+ */
+function push(list, value, kept) {
+  list.push(value);
+  if (list.length > kept) list.shift();
+}
+
+/**
+ * @template T
+ * @param {T[]} list
+ * @param {T} value
+ * @param {number} kept
+ */
+function prepend(list, value, kept) {
+  list.unshift(value);
+  if (list.length > kept) list.pop();
+}
+
+/**
+ * What was told anew, and what is older and still known. Newest first.
+ * @template {{ readonly at: string }} T
+ * @param {T[]} told
+ * @param {T[]} known
+ * @param {number} kept
+ */
+function joined(told, known, kept) {
+  const oldest = told.at(-1)?.at;
+  const older = oldest === undefined ? known : known.filter(({ at }) => at < oldest);
+  return [...told, ...older].slice(0, kept);
+}
+
+export const store = new Store();
