@@ -35,6 +35,8 @@ export async function run(options: RunOptions): Promise<number> {
     await predecessor?.failed(loaded.problems, true);
     return EXIT.BAD_CONFIG;
   }
+  // `fermat run | head` has seen enough of what is printed; a proxy goes on.
+  process.stdout.removeAllListeners('error').on('error', () => undefined);
   const events = createEventLog({ level: levelOf(loaded.config) });
   endOnErrors(events);
   const life = new Life();

@@ -39,6 +39,7 @@ const plane = new Plane({
   wrapRouter: plantBug(process.env.FERMAT_TEST_CRASH_PATH),
   onQuiet: (version) => say({ type: 'quiet', version }),
   onUnproxied: (listener, address, why) => say({ type: 'unproxied', listener, address, why }),
+  onSpans: (batch) => say({ type: 'spans', batch }),
 });
 const listeners = new Map<string, Listener>();
 const handshakes = new Handshakes(plane);
@@ -49,6 +50,8 @@ plane.learnAddresses(birth.addresses);
 for (const [name, buffer] of Object.entries(birth.localities)) plane.directories.install(name, buffer);
 void installListeners(birth.snapshot, birth.ports, birth.inherited);
 startBeat();
+// Also of a worker that dies of an error: what it has answered is in the log.
+process.once('exit', () => plane.access.flush());
 
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
@@ -73,6 +76,9 @@ port.on('message', (message: ToWorker) => {
       return;
     case 'sockets':
       say({ type: 'sockets', sockets: [...listeners.values()].flatMap((listener) => listener.sockets) });
+      return;
+    case 'traced':
+      plane.tracer.taken(message.spans);
       return;
     case 'drain':
       void end(message);
@@ -147,7 +153,8 @@ async function installListeners(
 
 async function end(steps: Drain): Promise<void> {
   await drain(plane, listeners.values(), steps);
-  plane.access.close();
+  plane.access.flush();
+  plane.tracer.flush();
   say({ type: 'drained' });
 }
 

@@ -11,6 +11,7 @@ import type { Outcome } from '../core/sample.ts';
 import type { SourceView } from './discovery/watched.ts';
 import type { DirectoryView } from './locality/localities.ts';
 import { Caps } from './metrics/caps.ts';
+import { type AccessLogCounts, addAccessLogFamilies } from './metrics/access-log.ts';
 import { addDiscoveryFamilies } from './metrics/discovery.ts';
 import { type ExemplarFamily, Exemplars } from './metrics/exemplars.ts';
 import { expose, writeMetric } from './metrics/expose.ts';
@@ -26,12 +27,14 @@ import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
 import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
 import { ShareFamilies } from './metrics/share.ts';
 import { type Labels, Totals } from './metrics/totals.ts';
+import { TracingFamilies } from './metrics/tracing.ts';
 import type { Names } from './numbers.ts';
 import type { PeerView } from './overlay/peers.ts';
 import type { EndpointView, EventLog } from './types.ts';
 
 export interface MetricsSources extends NodeSources {
   readonly names: () => Names;
+  readonly accessLog?: () => AccessLogCounts;
   readonly endpoints: () => readonly EndpointView[];
   readonly redis: () => RedisSource;
   /** Other nodes that are heard of. */
@@ -72,6 +75,7 @@ export class Metrics {
   readonly redis: RedisFamilies;
   readonly #overlay: OverlayFamilies;
   readonly share: ShareFamilies;
+  readonly tracing: TracingFamilies;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
@@ -131,10 +135,12 @@ export class Metrics {
       'Questions to name servers about endpoints, and how they ended.',
       ['result'],
     );
+    if (sources.accessLog !== undefined) addAccessLogFamilies(this.#registry, sources.accessLog);
     addDiscoveryFamilies(this.#registry, sources.discovery);
     this.#overlay = new OverlayFamilies(this.#registry, sources.peers ?? (() => []));
     this.redis = new RedisFamilies(this.#registry, sources.redis);
     this.share = new ShareFamilies(this.#registry, sources.nodes);
+    this.tracing = new TracingFamilies(this.#registry);
     if (sources.localities !== undefined) addLocalityFamilies(this.#registry, sources.localities);
     if (sources.limits !== undefined) addLimitFamilies(this.#registry, sources.limits);
     this.#addProcessMetrics();

@@ -105,9 +105,12 @@ export class FermatNode extends Asked implements ControlApi {
     this.#parts.live.start();
     this.#parts.prober.install(snapshot, compiled.probes);
     this.#parts.overlay.install(this.#config, snapshot);
+    this.#parts.tracing.install(this.#config.tracing);
     if (handover !== null) await this.#untilKnown();
     await this.#parts.share.ready();
     try {
+      this.#parts.accessLogs.check(this.#config.logging);
+      this.#parts.accessLogs.use(this.#config.logging);
       await this.#parts.supervisor.start(snapshot, geo.files, inherited);
       // Last: until then whoever asks, asks the one that serves.
       if (handover !== null) await this.#running.openAdmin(handover.admin);
@@ -188,7 +191,14 @@ export class FermatNode extends Asked implements ControlApi {
     this.#parts.redis.destroy();
     const { supervisor, prober, discovery, registrations } = this.#parts;
     registrations.stop();
-    await Promise.all([supervisor.stop(), prober.stop(), discovery.stop(), this.#running.admin?.close()]);
+    await Promise.all([
+      supervisor.stop(),
+      this.#parts.tracing.stop(),
+      prober.stop(),
+      discovery.stop(),
+      this.#running.admin?.close(),
+    ]);
+    await this.#parts.accessLogs.stop(); // last: until then workers have lines
   }
 
   #placeAnew(): void {

@@ -4,10 +4,12 @@
 import { randomBytes } from 'node:crypto';
 import { nowMs } from '../clock.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
+import { AccessLogs } from './access-log.ts';
 import type { Loaded, Overrides } from './config/load.ts';
 import { Decisions } from './decisions.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { Registrations } from './discovery/registrations.ts';
+import { Evacuations } from './evacuation.ts';
 import { createExplain } from './explain.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
@@ -27,6 +29,7 @@ import { Succession } from './succession.ts';
 import { Supervisor } from './supervisor.ts';
 import { connectionCap } from './system.ts';
 import { TicketKeys } from './tickets.ts';
+import { Tracing } from './tracing/tracing.ts';
 import type { ControlApi, EventLog, ExplainQuery, Explanation, Refusal } from './types.ts';
 
 export interface NodeOptions {
@@ -54,18 +57,21 @@ export interface Owner {
 const DEFAULT_PROBE_MS = 2000;
 
 export class Parts {
+  readonly accessLogs: AccessLogs;
   readonly supervisor: Supervisor;
   readonly tickets: TicketKeys;
   readonly metrics: Metrics;
   readonly decisions: Decisions;
   readonly fleet: Fleet;
   readonly live: Live;
+  readonly evacuations: Evacuations;
   readonly names: Names;
   readonly prober: Prober;
   readonly limits: Limits;
   readonly localities: Localities;
   readonly localityApi: LocalityApi;
   readonly overlay: Overlay;
+  readonly tracing: Tracing;
   /** Connects when the node starts. */
   readonly redis: RedisLink;
   readonly share: Share;
@@ -80,6 +86,7 @@ export class Parts {
     const { configFile, overrides, events, version, onReplaced } = options;
     const { api, onGeoReplaced, whyNotReload, whyNotReplace } = owner;
     const lanes = process.platform === 'linux' ? loaded.config.workers : 1; // SO_REUSEPORT spreads connections only there
+    this.accessLogs = new AccessLogs({ events, clock: nowMs, lanes });
     this.metrics = this.#newMetrics(version, events);
     this.redis = new RedisLink(null, { events, clock: nowMs, random: Math.random, meter: this.metrics.redis });
     this.limits = new Limits({ clock: nowMs, redis: this.redis });
@@ -120,6 +127,13 @@ export class Parts {
       fleet: this.fleet,
       publish: (text) => this.supervisor.told.setMeasured(text),
     });
+    this.tracing = new Tracing({
+      random: Math.random,
+      events,
+      version,
+      onResult: (result, spans) => this.metrics.tracing.spans(result, spans),
+      onExemplar: (...seen) => this.metrics.exemplar(...seen),
+    });
     this.discovery = this.#newDiscovery(events, whyNotReload);
     this.registrations = new Registrations({
       redis: this.redis,
@@ -139,6 +153,13 @@ export class Parts {
       whyNot: whyNotReplace,
       onReplaced: () => onReplaced?.(),
     });
+    this.evacuations = new Evacuations({
+      clock: nowMs,
+      newest: () => this.decisions.journal.newest(),
+      pools: () => this.fleet.pools,
+      config: () => this.running.config,
+      edge: () => this.running.config.node.location,
+    });
     this.explain = createExplain({
       snapshot: () => this.running.snapshot,
       fleet: this.fleet,
@@ -157,6 +178,7 @@ export class Parts {
       rateLimits: this.limits.buffer,
       onLaneLost: (reader: LaneReader) => this.metrics.fold(reader),
       onRestart: () => this.metrics.workerRestarted(),
+      onSpans: (batch) => this.tracing.take(batch),
       onQuiet: (version) => this.running.quiet(version),
     });
   }
@@ -186,6 +208,7 @@ export class Parts {
     return new Metrics({
       events,
       lanes: () => this.supervisor.lanes(),
+      accessLog: () => this.accessLogs.counts(),
       names: () => this.running.compiled.names,
       endpoints: () => this.fleet.endpoints(),
       geo: () => this.running.geo.info(),

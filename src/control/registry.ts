@@ -4,6 +4,7 @@
 
 import { MAX_RATE_RULES } from '../core/limit/table.ts';
 import {
+  type AccessLogSpec,
   type EndpointSpec,
   type LatLon,
   MAX_LANES,
@@ -39,12 +40,15 @@ export interface RegistryOptions {
   readonly locate?: (ip: string) => LatLon | null;
   /** Country of an address by GeoIP, for the same ones: residency rules ask for it. */
   readonly countryOf?: (ip: string) => string | null;
+  /** What workers write of requests, and where they put it. */
+  readonly accessLog?: (logging: Config['logging']) => AccessLogSpec | null;
 }
 
 export class Registry {
   readonly #lanes: number;
   readonly #locate: (ip: string) => LatLon | null;
   readonly #countryOf: (ip: string) => string | null;
+  readonly #accessLog: NonNullable<RegistryOptions['accessLog']>;
   readonly #slots = new Slots();
   readonly #routes = new NameList();
   readonly #endpoints = new NameList();
@@ -64,6 +68,7 @@ export class Registry {
     this.#lanes = options.lanes;
     this.#locate = options.locate ?? (() => null);
     this.#countryOf = options.countryOf ?? (() => null);
+    this.#accessLog = options.accessLog ?? (() => null);
   }
 
   /**
@@ -112,7 +117,9 @@ export class Registry {
       drainDelayMs: config.shutdown.drainDelayMs,
       drainTimeoutMs: config.shutdown.timeoutMs,
       access: config.logging.access,
+      accessLog: this.#accessLog(config.logging),
       overlay,
+      tracing: config.tracing?.spec ?? null,
     };
     return {
       snapshot: { ...structure, table: newTable(shapeOf(structure)) },

@@ -4,6 +4,7 @@
 
 import { closeSync } from 'node:fs';
 import type { LatLon, Snapshot } from '../core/snapshot.ts';
+import type { AccessLogs } from './access-log.ts';
 import { type AdminServer, startAdmin } from './admin.ts';
 import type { Config } from './config/config.ts';
 import { isPlacedByGeo } from './config/residency.ts';
@@ -20,12 +21,14 @@ import type { RedisLink } from './redis/link.ts';
 import { type Compiled, Registry } from './registry.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { TicketKeys } from './tickets.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import type { ControlApi, EventLog } from './types.ts';
 
 /** A reload waits so long for directories that it is the first to name, ms. */
 const DIRECTORY_MS = 2000;
 
 export interface RunningParts {
+  readonly accessLogs: AccessLogs;
   readonly api: ControlApi;
   readonly events: EventLog;
   readonly discovery: Discovery;
@@ -38,6 +41,7 @@ export interface RunningParts {
   readonly redis: RedisLink;
   readonly supervisor: Supervisor;
   readonly tickets: TicketKeys;
+  readonly tracing: Tracing;
   /** Newer databases are in use; they may say that endpoints are elsewhere. */
   readonly onGeoReplaced: () => void;
 }
@@ -59,6 +63,7 @@ export class Running {
       lanes,
       locate: (ip) => this.#placeOf(ip),
       countryOf: (ip) => this.#geo.lookup(ip)?.country ?? null,
+      accessLog: (logging) => parts.accessLogs.specOf(logging),
     });
     this.#compiled = this.#registry.compile(config);
   }
@@ -168,7 +173,8 @@ export class Running {
     const { discovery, fleet, localities, prober, supervisor } = this.#parts;
     const old = this.#config;
     const compiled = this.#registry.compile(discovery.merged(config));
-    await this.#replaceAdmin(old, config); // what may fail comes first
+    this.#parts.accessLogs.check(config.logging); // what may fail comes first
+    await this.#replaceAdmin(old, config);
     this.#config = config;
     try {
       localities.install(compiled.snapshot);
@@ -188,9 +194,11 @@ export class Running {
       throw error;
     }
     this.#compiled = compiled;
+    this.#parts.accessLogs.use(config.logging);
     this.keepNames();
     prober.install(compiled.snapshot, compiled.probes);
     this.#parts.overlay.install(config, compiled.snapshot);
+    this.#parts.tracing.install(config.tracing);
     this.#parts.redis.use(config.state.redis);
     discovery.use(config);
     if (isToldAnew) this.warn();

@@ -3,9 +3,12 @@
 // numbers (scores, health) live in the table buffer it owns, and change on every tick (core/table.ts).
 // Everything here survives a structured clone: plain data and shared buffers only.
 
+import type { AccessLogSpec } from './access-log.ts';
 import type { LocalitySpec, RateLimitSpec } from './keyed.ts';
 import type { EndpointSpec, PoolSpec, TlsSpec } from './pool.ts';
+import type { TracingSpec } from './trace.ts';
 
+export type { AccessLogSpec } from './access-log.ts';
 export type { KeySpec, LocalitySpec, RateLimitSpec } from './keyed.ts';
 export {
   type EndpointSpec,
@@ -49,8 +52,12 @@ export interface Snapshot {
   readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
   readonly access: AccessFormat;
+  /** What it says besides; null or absent = nothing is written. */
+  readonly accessLog?: AccessLogSpec | null;
   /** Ways over other edges; null or absent = none. */
   readonly overlay?: OverlaySpec | null;
+  /** null or absent = no request is traced. */
+  readonly tracing?: TracingSpec | null;
 }
 
 export type AccessFormat = 'off' | 'json' | 'combined';

@@ -1,66 +1,112 @@
-// The access log: lines built by hand, gathered, and written to stdout a few times a second, so that a request pays for a
-// string and not for a system call. What is left is written before the worker ends.
+// The access log of a worker: which requests get a line, lines gathered, and handed over some times a second to the ring whose
+// other end the writer's thread has (core/access-log.ts). Nothing here waits for anybody: where the ring is full, lines are
+// dropped and counted. What a line says is access/json.ts and access/combined.ts.
 
-import { writeSync } from 'node:fs';
-import type { AccessFormat } from '../core/snapshot.ts';
+import { type AccessLogSpec, LinePutter } from '../core/access-log.ts';
+import { CombinedLines } from './access/combined.ts';
+import { JsonLines } from './access/json.ts';
+import { Noted } from './access/noted.ts';
+import { Moments } from './access/numbers.ts';
+import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { attemptsOf } from './hedge.ts';
+import { ENDING } from './settle.ts';
+import type { Peer } from './sides.ts';
 
-const FLUSH_MS = 100;
-const FLUSH_CHARS = 64 * 1024;
-const STDOUT = 1;
-/** ms in all that one flush may wait for a reader; then its lines are lost. */
-const MAX_WAITS = 50;
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+/** Lines wait here for so long at most, or until they are so many chars. */
+const FLUSH_MS = 40;
+const FLUSH_CHARS = 8 * 1024;
 
 export class AccessLog {
-  #text = '';
+  isOn = false;
+  readonly #lane: number;
+  readonly #random: () => number;
+  readonly #moments = new Moments();
+  #spec: AccessLogSpec | null = null;
+  #putter: LinePutter | null = null;
+  #json: JsonLines | null = null;
+  #combined: CombinedLines | null = null;
+  /** Whether a line may be left out. */
+  #isSampling = false;
+  #slowMs = Number.POSITIVE_INFINITY;
+  /** Pieces that were made for a spec before this one are not used again. */
+  #epoch = 0;
+  #batch = '';
+  #lines = 0;
   #timer: NodeJS.Timeout | null = null;
+  readonly #onTime = (): void => {
+    this.#timer = null;
+    this.flush();
+  };
 
-  write(format: AccessFormat, ex: Exchange, totalMs: number): void {
-    this.#text += format === 'json' ? jsonLine(ex, totalMs) : combinedLine(ex);
-    if (this.#text.length > FLUSH_CHARS) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+  constructor(lane: number, random: () => number) {
+    this.#lane = lane;
+    this.#random = random;
   }
 
-  close(): void {
-    this.#flush();
+  /** From now on; null = nothing is written. What was gathered is handed over first. */
+  install(spec: AccessLogSpec | null): void {
+    this.flush();
+    this.#spec = spec;
+    this.isOn = spec !== null;
+    this.#epoch++;
+    this.#json = null;
+    this.#combined = null;
+    if (spec === null) return;
+    if (spec.format === 'json') this.#json = new JsonLines(spec, this.#moments);
+    else this.#combined = new CombinedLines(spec, this.#moments);
+    this.#isSampling = spec.sample < 1;
+    this.#slowMs = spec.slowMs ?? Number.POSITIVE_INFINITY;
+    this.#putter ??= new LinePutter(spec.rings[this.#lane]!, spec.bell); // the same ones for the life of the node
   }
 
-  #flush(): void {
+  /** To be called when `isOn`, once an exchange, at its end. `totalMs`: of the exchange. */
+  write(ex: Exchange, totalMs: number): void {
+    const isDrawn = this.#isSampling && !this.#isKept(ex.books.status, ex.books.ending, totalMs);
+    if (isDrawn && this.#random() >= this.#spec!.sample) return;
+    ex.noted ??= new Noted();
+    const { noted } = ex;
+    if (noted.epoch !== this.#epoch) noted.forget(this.#epoch);
+    const wallMs = Date.now();
+    this.#add(
+      this.#json === null
+        ? this.#combined!.line(ex, noted, wallMs)
+        : this.#json.line(ex, noted, wallMs, totalMs, isDrawn),
+    );
+  }
+
+  /** A request that could not be read, so that there is no exchange. `peer`: null = it is not known who asked. */
+  refuse(peer: Peer | null, problem: Problem): void {
+    const spec = this.#spec!;
+    if (this.#isSampling && this.#random() >= spec.sample) return;
+    const wallMs = Date.now();
+    this.#add(
+      this.#json === null
+        ? this.#combined!.refusal(peer, problem.status, wallMs)
+        : this.#json.refusal(peer, problem, wallMs),
+    );
+  }
+
+  flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    let bytes = Buffer.from(this.#text, 'latin1');
-    this.#text = '';
-    for (let waits = 0; bytes.length > 0; ) {
-      try {
-        bytes = bytes.subarray(writeSync(STDOUT, bytes));
-      } catch (error) {
-        // A full pipe is waited for, but not for long: requests wait, too. A closed one means that nobody reads.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || ++waits > MAX_WAITS) return;
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-      }
-    }
+    if (this.#lines === 0) return;
+    const batch = this.#batch;
+    const lines = this.#lines;
+    this.#batch = '';
+    this.#lines = 0;
+    this.#putter!.put(batch, lines);
   }
-}
 
-function jsonLine(ex: Exchange, totalMs: number): string {
-  const { books, head, down } = ex;
-  const endpoint = books.endpoint === null ? 'null' : JSON.stringify(books.endpoint.id);
-  const route = ex.route === null ? 'null' : JSON.stringify(ex.route.spec.name);
-  return `{"time":"${new Date().toISOString()}","client":"${down.peer.address}","method":${JSON.stringify(head.method)},"host":${JSON.stringify(head.authority)},"path":${JSON.stringify(head.path)},"status":${books.status},"bytes":${books.responseBytes},"durationMs":${totalMs.toFixed(3)},"route":${route},"endpoint":${endpoint},"attempts":${attemptsOf(ex)}}\n`;
-}
+  /** What failed, was broken off, or took its time is worth its line whatever chance says. */
+  #isKept(status: number, ending: number, totalMs: number): boolean {
+    if (totalMs > this.#slowMs) return true;
+    return !this.#spec!.sampleErrors && (status >= 500 || ending === ENDING.CUT);
+  }
 
-function combinedLine(ex: Exchange): string {
-  const { books, head, down } = ex;
-  const referer = head.findName('referer');
-  const agent = head.findName('user-agent');
-  const quoted = (at: number): string =>
-    at < 0 ? '-' : head.value(at).replaceAll('\\', '\\\\').replaceAll('"', '\\"');
-  return `${down.peer.address || '-'} - - [${clfDate(new Date())}] "${head.method} ${head.target.replaceAll('"', '%22')} ${head.isH2 ? 'HTTP/2.0' : `HTTP/1.${head.minor}`}" ${books.status} ${books.responseBytes} "${quoted(referer)}" "${quoted(agent)}"\n`;
-}
-
-function clfDate(date: Date): string {
-  const two = (n: number): string => String(n).padStart(2, '0');
-  return `${two(date.getUTCDate())}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`;
+  #add(line: string): void {
+    this.#batch += line;
+    this.#lines++;
+    if (this.#batch.length >= FLUSH_CHARS) this.flush();
+    else this.#timer ??= setTimeout(this.#onTime, FLUSH_MS);
+  }
 }

@@ -8,10 +8,12 @@
 
 import { OUTCOME } from '../core/sample.ts';
 import { NONE } from '../core/snapshot.ts';
+import type { TraceRecord } from '../core/trace-spans.ts';
 import type { Fields } from '../wire/fields.ts';
 import type { ProxyEnds } from '../wire/proxy.ts';
 import type { RequestHead } from '../wire/request.ts';
 import type { ResponseHead } from '../wire/response.ts';
+import type { Noted } from './access/noted.ts';
 import { cutOff, tellProblem } from './answers.ts';
 import * as attempt from './attempt.ts';
 import type { Coder } from './compress/coder.ts';
@@ -27,7 +29,7 @@ import type { Plane } from './plane.ts';
 import { Replay } from './replay.ts';
 import * as request from './request.ts';
 import * as response from './response.ts';
-import { Books, closeBooks } from './settle.ts';
+import { Books, closeBooks, ENDING } from './settle.ts';
 import type { ConnectFailure, Downstream, Upstream, UpstreamEvents } from './sides.ts';
 import type { Tunnel } from './tunnel.ts';
 import { NEVER, Timed } from './wheel.ts';
@@ -96,6 +98,11 @@ export class Exchange extends Timed implements UpstreamEvents {
   isCall = false;
   /** When its client will have lost patience (grpc-timeout). */
   deadlineAtMs = NEVER;
+  /** What is noted of it for its trace (tracing.ts); null = it has none. */
+  trace: TraceRecord | null = null;
+
+  /** What the lines of its connection in the access log have in common; made by the first. */
+  noted: Noted | null = null;
 
   constructor(plane: Plane, down: Downstream) {
     super();
@@ -131,6 +138,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     if (this.state === STATE.IDLE) return;
     attempt.drop(this, OUTCOME.CLIENT_GONE);
     if (!this.hasAnswered) this.books.status = 499;
+    this.books.ending = ENDING.CLIENT_GONE;
     this.finish();
   }
 
@@ -146,10 +154,12 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   onConnecting(upstream: Upstream): void {
     this.up = upstream;
+    if (this.books.span !== null) this.books.span.connectingMs = this.plane.clock();
     this.armUntil(NEVER); // the queue's time does not run any more
   }
 
   onQueued(): void {
+    if (this.books.span !== null) this.books.span.queuedMs = this.plane.clock();
     this.armUntil(this.plane.wheel.nowMs + this.pool!.spec.queueTimeoutMs);
   }
 
@@ -218,7 +228,10 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   /** Answers with a problem, or cuts what has already begun. */
   refuse(problem: Problem): void {
-    if (this.hasAnswered && this.coder?.holdsHead !== true) cutOff(this, problem);
+    const isCut = this.hasAnswered && this.coder?.holdsHead !== true;
+    this.books.ending = isCut ? ENDING.CUT : ENDING.REFUSED;
+    this.books.problem = problem;
+    if (isCut) cutOff(this, problem);
     else tellProblem(this, problem);
   }
 
@@ -287,6 +300,7 @@ export class Exchange extends Timed implements UpstreamEvents {
     this.bound = BOUND.FREE;
     this.isCall = isCall(head);
     this.deadlineAtMs = NEVER;
+    this.trace = null;
     this.books.reset(nowMs);
   }
 }

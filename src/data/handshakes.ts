@@ -153,7 +153,7 @@ class Handshake extends Timed implements ClientConnectionHandle {
     const certificate = wantsClientCert ? socket.getPeerX509Certificate() : undefined;
     const clientCert = certificate === undefined ? '' : clientCertOf(certificate);
     const names = certificate === undefined ? undefined : dnsNamesOf(certificate.subjectAltName);
-    const tls = peerTlsOf(this.#contexts.namesShownTo(socket), clientCert, names);
+    const tls = peerTlsOf(this.#contexts.namesShownTo(socket), clientCert, names, socket);
     socket.release();
     this.#onSecure(socket, this.#tap, tls);
   };

@@ -12,6 +12,7 @@ import { flat, httpDate } from '../wire/write.ts';
 import type { RouteRuntime } from './generation.ts';
 import type { Peer } from './sides.ts';
 
+const ID_LINE = 'X-Request-Id: ';
 const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
 /** The last two digits of a count, made once: turning a number into base 36 costs more than the rest of the line. */
 const PAIRS = Array.from({ length: 36 * 36 }, (_, i) => DIGITS.charAt(i / 36) + DIGITS.charAt(i % 36));
@@ -98,6 +99,9 @@ export class RequestPlan {
   #via = '';
   #before = '';
   #after = '';
+  /** Of the last request, as far as it was made here; and else the lines that may hold it. */
+  #requestId = '';
+  #lines = '';
 
   constructor(peer: Peer, loopLine: string) {
     this.#peer = peer;
@@ -107,8 +111,7 @@ export class RequestPlan {
 
   linesFor(head: RequestHead, route: RouteRuntime): string {
     const isPlain = head.upgrade === '' && head.methodId !== 7 && head.methodId !== 8;
-    if (!isPlain || this.#peer.isTrusted || route.requestDrops.length > 0)
-      return planRequest(head, this.#peer, this.#constant, this.#loopLine, route);
+    if (!isPlain || this.#peer.isTrusted || route.requestDrops.length > 0) return this.#planOdd(head, route);
     dropClaims(head);
     const via = viaOf(head);
     if (route !== this.#route || head.authority !== this.#authority || via !== this.#via) {
@@ -118,7 +121,23 @@ export class RequestPlan {
       this.#before = flat(`${this.#constant}${hostLine(head)}X-Request-Id: `);
       this.#after = flat(`\r\n${via}${this.#loopLine}${route.requestLines}`);
     }
-    return this.#before + newRequestId() + this.#after;
+    this.#requestId = newRequestId();
+    return this.#before + this.#requestId + this.#after;
+  }
+
+  /** What the endpoint was told as X-Request-Id of the request that `linesFor` was last asked for; '' = nothing. */
+  requestIdOf(head: RequestHead): string {
+    if (this.#requestId !== '') return this.#requestId;
+    const at = this.#lines.indexOf(ID_LINE);
+    if (at >= 0) return this.#lines.slice(at + ID_LINE.length, this.#lines.indexOf('\r', at));
+    const given = this.#peer.isTrusted ? head.find(FIELD.X_REQUEST_ID) : -1;
+    return given < 0 ? '' : head.value(given);
+  }
+
+  #planOdd(head: RequestHead, route: RouteRuntime): string {
+    this.#requestId = '';
+    this.#lines = planRequest(head, this.#peer, this.#constant, this.#loopLine, route);
+    return this.#lines;
   }
 }
 

@@ -8,7 +8,8 @@ import type { LaneWriter } from '../core/lane-writer.ts';
 import type { Addresses, ProxyRefusal } from '../core/messages.ts';
 import type { Router } from '../core/router.ts';
 import type { PickContext } from '../core/selector.ts';
-import type { AccessFormat, LimitsSpec, Snapshot } from '../core/snapshot.ts';
+import type { LimitsSpec, Snapshot } from '../core/snapshot.ts';
+import type { TraceBatch } from '../core/trace-spans.ts';
 import { RequestReader } from '../wire/request.ts';
 import { ResponseReader } from '../wire/response.ts';
 import { AccessLog } from './access.ts';
@@ -17,6 +18,7 @@ import { Admission } from './admission.ts';
 import { Batch } from './batch.ts';
 import { Capture } from './capture.ts';
 import { Descriptors } from './descriptors.ts';
+import type { Problem } from './errors.ts';
 import { buildGeneration, type Generation } from './generation.ts';
 import { Directories } from './locality.ts';
 import { Locator } from './locate.ts';
@@ -26,6 +28,8 @@ import { Overload } from './overload.ts';
 import { Porch } from './porch.ts';
 import { RateLimits } from './rate-limit.ts';
 import { Readers } from './readers.ts';
+import type { Peer } from './sides.ts';
+import { Tracer } from './tracing.ts';
 import type { Tunnel } from './tunnel.ts';
 import { Upstreams } from './upstreams.ts';
 import { Wheel } from './wheel.ts';
@@ -64,6 +68,7 @@ export interface PlaneOptions {
   readonly onQuiet: (version: number) => void;
   /** A connection was closed for its PROXY header, the first in a minute. */
   readonly onUnproxied?: (listener: string, address: string, why: ProxyRefusal) => void;
+  readonly onSpans?: (batch: TraceBatch) => void;
 }
 
 export class Plane {
@@ -77,6 +82,7 @@ export class Plane {
   readonly locator: Locator;
   readonly capture: Capture;
   readonly access: AccessLog;
+  readonly tracer: Tracer;
   readonly overload: Overload;
   readonly admission: Admission;
   readonly rateLimits: RateLimits;
@@ -116,7 +122,8 @@ export class Plane {
     this.loopLine = `CDN-Loop: fermat; n=${options.loopId}\r\n`;
     this.wheel = new Wheel(options.clock);
     this.locator = new Locator(options.writer);
-    this.access = new AccessLog();
+    this.access = new AccessLog(options.lane, options.random);
+    this.tracer = new Tracer(options.random, options.snapshot.lanes, (batch) => options.onSpans?.(batch));
     this.capture = new Capture(options.writer, options.lane, options.random);
     this.addresses = new AddressBook(options.clock);
     this.upstreams = new Upstreams(this);
@@ -150,10 +157,6 @@ export class Plane {
     return this.isDraining || this.overload.isClosing;
   }
 
-  get accessFormat(): AccessFormat {
-    return this.generation.snapshot.access;
-  }
-
   connections(): ClientConnectionHandle[] {
     return [...this.#connections];
   }
@@ -173,6 +176,7 @@ export class Plane {
   /** To be called a few times a second: what need not be looked at for each request. */
   beat(): void {
     this.capture.beat();
+    this.tracer.flush();
     this.overload.beat();
     this.descriptors.beat();
     if (this.descriptors.isTight) this.upstreams.closeSome();
@@ -206,9 +210,10 @@ export class Plane {
     if (generation.exchanges === 0 && generation !== this.generation) this.#reportQuiet();
   }
 
-  /** A request that never became an exchange. */
-  countRefusal(status: number): void {
+  /** A request that never became an exchange. `peer`, `problem`: null = nothing is known of it that a log would tell. */
+  countRefusal(status: number, peer: Peer | null = null, problem: Problem | null = null): void {
     this.lane.count(CELL.REQUESTS, OTHER, OTHER, status);
+    if (problem !== null && this.access.isOn) this.access.refuse(peer, problem);
   }
 
   beginDrain(): void {
@@ -242,6 +247,7 @@ export class Plane {
 
   #build(snapshot: Snapshot): Generation {
     this.overload.install(snapshot.limits, this.wheel.nowMs);
+    this.access.install(snapshot.accessLog ?? null);
     this.admission.install(snapshot);
     const { overlay = null, nodeId } = snapshot;
     const relays = overlay === null ? null : relayGroups(this, overlay, nodeId);

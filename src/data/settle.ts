@@ -2,16 +2,22 @@
 // request's own counters when it is over. Everything goes to the worker's lane: array stores, nothing else.
 
 import { judge } from '../core/budget.ts';
-import { bucketsOf, CELL, OTHER } from '../core/cells.ts';
+import { bucketsOf, CELL, codeOf, OTHER } from '../core/cells.ts';
 import { EDGE_COHORT } from '../core/cohort.ts';
 import { OUTCOME, type Outcome, SAMPLE } from '../core/sample.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
+import type { AttemptRecord } from '../core/trace-spans.ts';
 import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { NOWHERE, type Place } from './locate.ts';
+import { closeAttempt } from './tracing.ts';
 
 const DURATION = bucketsOf(CELL.DURATION)!;
 const OVERHEAD = bucketsOf(CELL.OVERHEAD)!;
+
+/** How an exchange ended: whole; with an answer of ours that says what is wrong; in the midst of its answer; with its client gone. */
+export const ENDING = { WHOLE: 0, REFUSED: 1, CUT: 2, CLIENT_GONE: 3 } as const;
+export type Ending = (typeof ENDING)[keyof typeof ENDING];
 
 /** The account of one exchange, reused by the next. Times in ms of the worker's clock; -1 = has not happened. */
 export class Books {
@@ -24,6 +30,9 @@ export class Books {
   /** Of heads before the final one. */
   interimBytes = 0;
   lastProblem: Problem | null = null;
+  ending: Ending = ENDING.WHOLE;
+  /** What its client was told, or would have been; null = nothing was wrong. */
+  problem: Problem | null = null;
   /** A stale pooled connection was already forgiven once. */
   wasStale = false;
   /** Further addresses of its endpoint that the attempt was made at. */
@@ -54,6 +63,8 @@ export class Books {
   connectReason = 0;
   /** What a 429 or 503 asked for; 0 = nothing. */
   retryAfterMs = 0;
+  /** What is noted of it for the exchange's trace; null = that has none. */
+  span: AttemptRecord | null = null;
 
   reset(nowMs: number): void {
     this.startMs = nowMs;
@@ -63,6 +74,8 @@ export class Books {
     this.responseBytes = 0;
     this.interimBytes = 0;
     this.lastProblem = null;
+    this.ending = ENDING.WHOLE;
+    this.problem = null;
     this.wasStale = false;
     this.detours = 0;
     this.endpointMs = 0;
@@ -103,6 +116,7 @@ export class Books {
     this.decision = role === NONE ? 0 : ex.plane.capture.id;
     this.inflight = lane.inflight[endpoint.slot]!;
     lane.inflight[endpoint.slot] = this.inflight + 1;
+    if (ex.trace !== null) this.span = ex.plane.tracer.attempt(ex, this, role);
     if (role === NONE) return; // the same endpoint again: nothing was selected
     this.role = role;
     this.cohort = ex.generation.selector.cohort;
@@ -127,6 +141,8 @@ export class Books {
     this.sawBytes = other.sawBytes;
     this.connectReason = other.connectReason;
     this.retryAfterMs = other.retryAfterMs;
+    this.span = other.span;
+    other.span = null;
     other.isOpen = false;
   }
 }
@@ -160,6 +176,7 @@ export function settleAttempt(ex: Exchange, as: Outcome, status: number, books: 
   const { lane } = plane;
   const { nowMs } = plane.wheel;
   lane.inflight[endpoint.slot]! -= 1;
+  if (books.span !== null) closeAttempt(books.span, books, as, status, plane.clock());
   const wasSent = books.sentMs >= 0;
   // What was measured while our own loop stood still was measured of us: no time is told of it.
   const lostMs = plane.wheel.stalledMs - books.stalledMs;
@@ -230,12 +247,13 @@ export function closeBooks(ex: Exchange): void {
   const nowMs = plane.clock();
   const routeUid = route?.spec.uid ?? OTHER;
   const endpointUid = books.endpoint !== null && (ex.hasAnswered || books.status === 499) ? books.endpoint.uid : OTHER;
-  lane.count(CELL.REQUESTS, routeUid, endpointUid, (head.methodId << 10) | books.status);
+  lane.count(CELL.REQUESTS, routeUid, endpointUid, (head.methodId << 10) | codeOf(books.status));
   const totalMs = nowMs - books.startMs;
   if (route !== null) lane.observe(CELL.DURATION, routeUid, 0, DURATION, totalMs / 1000);
   // With a request body most of the time is the client's; a tunnel's or a failed request's time says nothing either.
   if (ex.bodyBytes === 0 && books.status >= 200 && books.status < 400) {
     lane.observe(CELL.OVERHEAD, 0, 0, OVERHEAD, Math.max(0, totalMs - books.endpointMs) / 1000);
   }
-  if (plane.accessFormat !== 'off') plane.access.write(plane.accessFormat, ex, totalMs);
+  if (plane.access.isOn) plane.access.write(ex, totalMs);
+  if (ex.trace !== null) plane.tracer.end(ex, ex.trace);
 }

@@ -28,6 +28,9 @@ export interface PeerTls {
   readonly names: readonly string[];
   /** Value of X-Forwarded-Client-Cert: who the client's certificate says it is; '' = it showed none. */
   readonly clientCert: string;
+  /** As the handshake agreed: `TLSv1.3`; and the name the client asked for. null = not known. For the access log. */
+  readonly version: string | null;
+  readonly sni: string | null;
   /** DNS names of that certificate, lower case. */
   readonly clientNames: readonly string[];
   /** The last host of this connection that `names` covers, as it was asked for; '' = none yet. Kept by guard.ts. */

@@ -215,8 +215,11 @@ export function peerTlsOf(
   names: readonly string[],
   clientCert: string,
   clientNames: readonly string[] = NO_NAMES,
+  socket: TLSSocket | null = null,
 ): PeerTls {
-  return { names, clientCert, clientNames, coveredHost: '' };
+  const version = socket?.getProtocol() ?? null;
+  const sni = (socket as (TLSSocket & { readonly servername?: string | false }) | null)?.servername || null;
+  return { names, clientCert, clientNames, coveredHost: '', version, sni };
 }
 
 function wireForm(protocols: readonly string[]): Buffer {

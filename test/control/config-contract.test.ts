@@ -24,7 +24,23 @@ state: { redis: null }
 overlay: null
 admin: { address: "127.0.0.1:9901", token: null }
 shutdown: { drainDelay: 5s, timeout: 30s }
-logging: { level: info, access: off }
+logging:
+  level: info
+  access: off
+  accessLog:
+    file: null
+    sample: 1
+    sampleErrors: false
+    slow: null
+    headers: []
+    redact:
+      query: [token, access_token, id_token, refresh_token, auth, auth_token, jwt, sid, session, sessionid, key, apikey, api_key, api-key,
+              access_key, secret, client_secret, password, passwd, pwd, signature, sig, hmac, x-amz-signature, x-amz-credential,
+              x-amz-security-token, x-goog-signature, x-goog-credential]
+      headers: [authorization, proxy-authorization, cookie, set-cookie, x-api-key, x-auth-token, x-amz-security-token, x-csrf-token,
+                x-forwarded-client-cert]
+tracing: { otlp: null, headers: {}, compression: gzip, timeout: 10s, sample: 0.01, parentBased: true, propagate: true,
+           maxSpansPerSecond: 1000, serviceName: fermat, resource: {} }
 `) as Record<string, unknown>;
 
 const POOL = parse(`
@@ -106,7 +122,10 @@ routes:
 state: { redis: null }
 admin: { address: "127.0.0.1:9901", token: null }
 shutdown: { drainDelay: 5s, timeout: 30s }
-logging: { level: info, access: off }
+logging: { level: info, access: off, accessLog: { file: null, sample: 1, sampleErrors: false, slow: 1s, headers: [x-tenant],
+            redact: { query: [token], headers: [cookie] } } }
+tracing: { otlp: null, headers: {}, compression: gzip, timeout: 10s, sample: 0.01, parentBased: true, propagate: true,
+           maxSpansPerSecond: 1000, serviceName: fermat, resource: {} }
 `;
 
 describe('the contract', () => {

@@ -39,20 +39,52 @@ describe('json', () => {
     const line = JSON.parse(plain!) as Record<string, unknown>;
     expect(line).toEqual({
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      requestId: expect.stringMatching(/^[0-9a-f]{16}-0\w+$/),
       client: '127.0.0.1',
+      country: null,
+      asn: null,
+      protocol: 'HTTP/1.1',
+      scheme: 'http',
       method: 'GET',
       host: expect.stringMatching(/^shop\.example$/i),
-      path: '/a?b=1',
+      path: '/a',
+      query: 'b=1',
       status: 201,
-      bytes: 4,
+      outcome: 'answered',
+      error: null,
+      reason: null,
+      bytesIn: 0,
+      bytesOut: 4,
       durationMs: expect.any(Number),
+      overheadMs: expect.any(Number),
       route: 'main',
+      pool: 'main',
       endpoint: 'e0',
+      region: null,
+      role: 'band',
       attempts: 1,
+      retried: false,
+      hedged: false,
+      phases: {
+        queueMs: expect.any(Number),
+        connectMs: expect.any(Number),
+        firstByteMs: expect.any(Number),
+        totalMs: expect.any(Number),
+      },
+      userAgent: null,
+      referer: null,
+      traceId: null,
     });
     expect(line.durationMs).toBeGreaterThan(0);
     const [own] = await linesAfter(fermat, 'GET /own HTTP/1.1\r\nHost: a\r\n\r\n');
-    expect(JSON.parse(own!)).toMatchObject({ status: 403, bytes: 2, endpoint: null, attempts: 0 });
+    expect(JSON.parse(own!)).toMatchObject({
+      status: 403,
+      bytesOut: 2,
+      requestId: null,
+      phases: null,
+      endpoint: null,
+      attempts: 0,
+    });
     const [odd] = await linesAfter(fermat, "X!#$%'|~ /x'%22%0a HTTP/1.1\r\nHost: a\r\nReferer: \"}\\\r\n\r\n");
     expect(JSON.parse(odd!)).toMatchObject({ method: "X!#$%'|~", path: "/x'%22%0a" });
     origin.reset();
@@ -67,7 +99,7 @@ describe('combined', () => {
       'GET /a?b=1 HTTP/1.1\r\nHost: a\r\nReferer: http://r/\r\nUser-Agent: me "and" \\ you\r\n\r\n',
     );
     expect(plain).toMatch(
-      /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/a\?b=1 HTTP\/1\.1" 200 2 "http:\/\/r\/" "me \\"and\\" \\\\ you"$/,
+      /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/a\?b=1 HTTP\/1\.1" 200 2 "http:\/\/r\/" "me \\x22and\\x22 \\x5C you"$/,
     );
     const [bare] = await linesAfter(fermat, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     expect(bare).toMatch(/"HEAD \/ HTTP\/1\.1" 200 0 "-" "-"$/);

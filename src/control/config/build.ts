@@ -18,6 +18,8 @@ import { redisOf } from './redis.ts';
 import type { FileConfig, FileEndpoint, FilePool, FileRoute } from './schema.ts';
 import { rateLimitsOf } from './schema-limit.ts';
 import { localityOf } from './schema-locality.ts';
+import { accessLogOf, type FileLogging } from './schema-logging.ts';
+import { tracingOf } from './tracing.ts';
 import {
   parseAddress,
   parseDuration,
@@ -64,11 +66,21 @@ export function build(file: FileConfig, base: string): Built {
     state: { redis: redisOf(file.state.redis, base, problems, files) },
     admin: { address: parseAddress(file.admin.address), token: file.admin.token },
     shutdown: { drainDelayMs: ms(file.shutdown.drainDelay), timeoutMs: ms(file.shutdown.timeout) },
-    logging: file.logging,
+    logging: loggingOf(file.logging, base),
+    tracing: tracingOf(file, nodeId),
     warnings,
     effective: file,
   };
   return { config, problems, files };
+}
+
+function loggingOf(logging: FileLogging, base: string): Config['logging'] {
+  const { level, access, accessLog } = logging;
+  return {
+    level,
+    access,
+    accessLog: accessLogOf(logging, accessLog.file === null ? null : resolve(base, accessLog.file)),
+  };
 }
 
 function ms(duration: string): number {

@@ -17,6 +17,8 @@ import type { ProbeSpec } from '../types.ts';
 import type { OverlayConfig } from './overlay.ts';
 import type { RedisConfig } from './redis.ts';
 import type { FileConfig } from './schema.ts';
+import type { AccessLogConfig } from './schema-logging.ts';
+import type { TracingConfig } from './tracing.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -38,7 +40,9 @@ export interface Config {
   readonly state: { readonly redis: RedisConfig | null };
   readonly admin: AdminConfig;
   readonly shutdown: { readonly drainDelayMs: number; readonly timeoutMs: number };
-  readonly logging: { readonly level: LogLevel; readonly access: AccessFormat };
+  readonly logging: { readonly level: LogLevel; readonly access: AccessFormat; readonly accessLog: AccessLogConfig };
+  /** null = no request is traced. */
+  readonly tracing: TracingConfig | null;
   /** What is odd but can be used all the same: certificates that have expired. Sentences. */
   readonly warnings: readonly string[];
   /** What all of the above came from, defaults filled in, in the form of the file. Holds secrets: show it through redact(). */

@@ -5,13 +5,14 @@
 import { z } from 'zod';
 import { parseCidr } from '../../core/ip.ts';
 import { MAX_LANES } from '../../core/snapshot.ts';
-import { LOG_LEVELS } from './config.ts';
 import { duration, leaf, name, size, text, whole } from './leaf.ts';
 import { file, location, region } from './schema-common.ts';
+import { logging } from './schema-logging.ts';
 import { overlay } from './schema-overlay.ts';
 import { pool } from './schema-pool.ts';
 import { route } from './schema-route.ts';
 import { state } from './schema-state.ts';
+import { tracing } from './schema-tracing.ts';
 
 import { parseAddress, parseResolver, parseUnix } from './values.ts';
 
@@ -160,13 +161,8 @@ export const fileSchema = z
       })
       .prefault({})
       .describe('On SIGTERM and SIGINT'),
-    logging: z
-      .strictObject({
-        level: z.enum(LOG_LEVELS).default('info').describe('Of the events on stderr'),
-        access: z.enum(['off', 'json', 'combined']).default('off').describe('One line a request on stdout'),
-      })
-      .prefault({})
-      .describe('What is written'),
+    logging,
+    tracing,
   })
   .describe('Configuration of Fermat');
 

@@ -111,7 +111,7 @@ function endRequest(it: ServerConnection, trailers: Fields | null): void {
 export function refuse(it: ServerConnection, problem: Problem): void {
   it.answer.persist = false;
   it.answer.isHeadRequest = false;
-  it.plane.countRefusal(problem.status);
+  it.plane.countRefusal(problem.status, it.peer, problem);
   const { fields, body } = renderProblem(problem, false);
   // What an edge adds to a request may be what is too much here, and is not on another way.
   const isOfPeer = it.plane.generation.overlay?.spec.listener === it.peer.listener;

@@ -111,7 +111,7 @@ export class ServerStream extends H2Stream implements Downstream {
     this.open(id, sendWindow);
     this.isRemoteEnded = !hasBody;
     this.#isTimed = false;
-    this.#connection.plane.countRefusal(problem.status);
+    this.#connection.plane.countRefusal(problem.status, this.#connection.peer, problem);
     const { fields, body } = renderProblem(problem, false);
     // Of a head that was too large nobody has read whether it asks for HEAD, whose answer has no body.
     this.reply(problem.status, fields, problem.status === 431 ? '' : body);

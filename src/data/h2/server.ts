@@ -161,7 +161,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
       stream.refuse(streamId, this.sender.initialWindow, !isEnd, problemOfFault(status, detail, proxyStatus));
       return;
     }
-    this.plane.countRefusal(400);
+    this.plane.countRefusal(400, this.peer, problemOfFault(400, detail, proxyStatus));
     this.#spare.push(stream);
     this.sendReset(streamId, H2_ERROR.PROTOCOL_ERROR);
   }

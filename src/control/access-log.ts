@@ -1,0 +1,166 @@
+// The access log of the node: the rings that workers put lines in (core/access-log.ts), and the thread that takes them out and
+// writes them (access-log/thread.ts). The thread starts with the first configuration that wants a log, and stays; a slow disk or
+// a reader that stands still holds up nobody but it. What was dropped is counted here, and told once a minute.
+
+import { closeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { type AccessLogSpec, BELL, countsOf, newBell, newRing, ring } from '../core/access-log.ts';
+import { openLog } from './access-log/file.ts';
+import type { FromWriter, ToWriter, WriterBirth } from './access-log/messages.ts';
+import type { Config } from './config/config.ts';
+import type { EventLog } from './types.ts';
+
+/** How often it is looked whether lines were dropped. */
+const LOOK_MS = 1000;
+/** They are told of at most so often. */
+const TELL_MS = 60_000;
+/** What the writer gets for what is left, when the node ends. */
+const STOP_MS = 2000;
+/** Beyond it the node does not wait even for the writer's own word. */
+const SLACK_MS = 500;
+/** Of a process that ends at once. */
+const EXIT_MS = 500;
+
+type Logging = Config['logging'];
+
+export class AccessLogs {
+  readonly #events: EventLog;
+  readonly #clock: () => number;
+  readonly #lanes: number;
+  readonly #rings: SharedArrayBuffer[] = [];
+  readonly #bell = newBell();
+  readonly #words = new Int32Array(this.#bell);
+  /** Totals, which the 32 bits of the rings are too few for; and the last that was read of each ring. */
+  #lines = 0;
+  #dropped = 0;
+  readonly #last: { lines: number; dropped: number }[] = [];
+  #lastLost = 0;
+  #told = 0;
+  #tellFromMs = 0;
+  #writer: Worker | null = null;
+  #writerEnded: Promise<void> = Promise.resolve();
+  #file: string | null = null;
+  #watch: NodeJS.Timeout | null = null;
+  readonly #onExit = (): void => this.#endAtOnce();
+
+  constructor(options: { readonly events: EventLog; readonly clock: () => number; readonly lanes: number }) {
+    this.#events = options.events;
+    this.#clock = options.clock;
+    this.#lanes = options.lanes;
+  }
+
+  /** For the Snapshot: null = nothing is written. Rings are made when they are first asked for. */
+  specOf({ access, accessLog }: Logging): AccessLogSpec | null {
+    if (access === 'off') return null;
+    while (this.#rings.length < this.#lanes) {
+      this.#rings.push(newRing());
+      this.#last.push({ lines: 0, dropped: 0 });
+    }
+    const { file: _, ...what } = accessLog;
+    return { format: access, ...what, rings: this.#rings, bell: this.#bell };
+  }
+
+  /** Throws a sentence for people when the file cannot be written to; changes nothing. */
+  check({ access, accessLog: { file } }: Logging): void {
+    if (access === 'off' || file === null) return;
+    try {
+      const fd = openLog(file);
+      if (fd !== null) closeSync(fd);
+    } catch (error) {
+      throw new Error(`logging.accessLog.file: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** Lines go there from now on, to a file that is opened anew (it may have been moved away). */
+  use({ access, accessLog: { file } }: Logging): void {
+    if (access === 'off') return; // what is left still goes where it went
+    if (this.#writer === null) this.#start(file);
+    else this.#post({ type: 'use', file });
+  }
+
+  /** Of the node so far, workers that have died included. */
+  counts(): { readonly lines: number; readonly dropped: number } {
+    this.#rings.forEach((buffer, i) => {
+      const now = countsOf(buffer);
+      const last = this.#last[i]!;
+      this.#lines += (now.lines - last.lines) >>> 0;
+      this.#dropped += (now.dropped - last.dropped) >>> 0;
+      this.#last[i] = now;
+    });
+    const lost = Atomics.load(this.#words, BELL.LOST);
+    this.#dropped += (lost - this.#lastLost) >>> 0;
+    this.#lastLost = lost;
+    return { lines: this.#lines, dropped: this.#dropped };
+  }
+
+  /** Resolves when everything is written that was put in, or the time for it is over. The workers have ended. */
+  async stop(): Promise<void> {
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#watch = null;
+    if (this.#writer === null) return;
+    process.off('exit', this.#onExit);
+    this.#askToEnd(STOP_MS);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS + SLACK_MS);
+    });
+    await Promise.race([this.#writerEnded, late]);
+    clearTimeout(timer);
+    this.#writer = null;
+    this.#look(true);
+  }
+
+  #start(file: string | null): void {
+    this.#file = file;
+    const workerData: WriterBirth = { rings: this.#rings, bell: this.#bell, file };
+    const writer = new Worker(new URL('./access-log/thread.ts', import.meta.url), {
+      workerData,
+      name: 'fermat-log',
+      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 },
+    });
+    writer.unref();
+    writer.on('message', (message: FromWriter) => this.#hear(message));
+    writer.on('error', (error: Error) =>
+      this.#events.emit('error', 'access.writer', `the access log: ${error.message}`),
+    );
+    this.#writerEnded = new Promise((resolve) => {
+      writer.once('exit', () => resolve());
+    });
+    this.#writer = writer;
+    process.once('exit', this.#onExit);
+    this.#watch = setInterval(() => this.#look(false), LOOK_MS).unref();
+  }
+
+  #post(message: ToWriter): void {
+    if (message.type === 'use') this.#file = message.file;
+    this.#writer?.postMessage(message);
+    ring(this.#words);
+  }
+
+  #hear({ message }: FromWriter): void {
+    this.#events.emit('error', 'access.file', message, { file: this.#file });
+  }
+
+  #look(isLast: boolean): void {
+    const { dropped } = this.counts();
+    const nowMs = this.#clock();
+    const more = dropped - this.#told;
+    if (more === 0 || (!isLast && nowMs < this.#tellFromMs)) return;
+    this.#told = dropped;
+    this.#tellFromMs = nowMs + TELL_MS;
+    const where = this.#file ?? 'stdout';
+    const message = `${more} lines of the access log were dropped: ${where} does not take them as fast as they come`;
+    this.#events.emit('warn', 'access.dropped', message, { dropped: more, total: dropped, file: this.#file });
+  }
+
+  #askToEnd(ms: number): void {
+    Atomics.store(this.#words, BELL.STOP, ms);
+    ring(this.#words);
+  }
+
+  /** Nothing asynchronous happens any more: what is in the rings is written while this thread waits. */
+  #endAtOnce(): void {
+    this.#askToEnd(EXIT_MS);
+    Atomics.wait(this.#words, BELL.ENDED, 0, EXIT_MS);
+  }
+}

@@ -1,0 +1,44 @@
+// Opening what the access log is written to, and what kind of thing that is.
+
+import { constants, fstatSync, openSync } from 'node:fs';
+
+const STDOUT = 1;
+/** Not for others: addresses of clients are personal. */
+const MODE = 0o640;
+/** What a pipe takes as one piece whoever else writes to it (PIPE_BUF). */
+const PIPE_BYTES = 4096;
+/** One write to a file, at most. */
+const FILE_BYTES = 1024 * 1024;
+
+export interface Sink {
+  readonly fd: number;
+  /** null = stdout. */
+  readonly file: string | null;
+  /** Bytes of one write. */
+  readonly mostBytes: number;
+}
+
+/** Appending, never waiting. null = a FIFO that nobody reads yet. Throws the system's error. */
+export function openLog(file: string): number | null {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  try {
+    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | (O_NONBLOCK ?? 0), MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENXIO') return null;
+    throw error;
+  }
+}
+
+/** The same with what it is; of stdout, null = it is closed. */
+export function openSink(file: string | null): Sink | null {
+  const fd = file === null ? STDOUT : openLog(file);
+  if (fd === null) return null;
+  try {
+    const stat = fstatSync(fd);
+    // Another process may write to the same pipe (a hot restart): there, what is one piece stays one.
+    return { fd, file, mostBytes: stat.isFIFO() || stat.isSocket() ? PIPE_BYTES : FILE_BYTES };
+  } catch (error) {
+    if (file === null) return null;
+    throw error;
+  }
+}

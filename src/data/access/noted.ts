@@ -1,0 +1,84 @@
+// What the lines of a connection have in common, put together when it changes: who the client is, how it asks, what its fields
+// say. Kept by the exchange, made by the first line, so that most of a line is a few pieces that are there already.
+
+import type { EndpointSpec } from '../../core/snapshot.ts';
+import { FIELD } from '../../wire/fields.ts';
+import type { RequestHead } from '../../wire/request.ts';
+import type { Exchange } from '../exchange.ts';
+import type { RouteRuntime } from '../generation.ts';
+import { NOWHERE, type Place } from '../locate.ts';
+import { clientAddress } from '../request.ts';
+
+/** Longer blocks of fields are read again for every line. */
+const MAX_KEPT = 2048;
+
+export class Noted {
+  /** Of which AccessLog.epoch the pieces are. */
+  epoch = -1;
+  client = '';
+  place: Place = NOWHERE;
+  /** Pieces, by what they are made of. */
+  who = '';
+  method = '';
+  authority = '';
+  minor = -1;
+  how = '';
+  path = '';
+  asked = '';
+  route: RouteRuntime | null = null;
+  routed = '';
+  endpoint: EndpointSpec | null = null;
+  role = -1;
+  placed = '';
+  text = '\0';
+  said = '';
+
+  forget(epoch: number): void {
+    this.epoch = epoch;
+    this.who = '';
+    this.how = '';
+    this.path = '';
+    this.asked = '';
+    this.route = null;
+    this.routed = '';
+    this.endpoint = null;
+    this.role = -1;
+    this.placed = '';
+    this.text = '\0';
+  }
+
+  /** Whether the fields are those that `said` was made of. */
+  hasSaid(head: RequestHead): boolean {
+    return head.text === this.text;
+  }
+
+  keepSaid(head: RequestHead, said: string): string {
+    // A text that is not kept is one that no other equals.
+    this.text = head.text.length > MAX_KEPT ? '\0' : head.text;
+    this.said = said;
+    return said;
+  }
+}
+
+/** Who the client is; behind a trusted proxy, whom that names. '' on a UNIX socket. */
+export function clientOf(ex: Exchange, noted: Noted): string {
+  if (!ex.down.peer.isTrusted) return ex.down.peer.address;
+  // What X-Forwarded-For says is a field like others.
+  return noted.hasSaid(ex.head) ? noted.client : clientAddress(ex);
+}
+
+/** Where the fields are that lines tell; -1 = not there. One walk for all. */
+export const found = { agent: -1, referer: -1, traceparent: -1 };
+
+export function find(head: RequestHead): void {
+  const { id, count } = head;
+  found.agent = -1;
+  found.referer = -1;
+  found.traceparent = -1;
+  for (let i = 0; i < count; i++) {
+    const field = id[i]!;
+    if (field === FIELD.USER_AGENT) found.agent = i;
+    else if (field === FIELD.REFERER) found.referer = i;
+    else if (field === FIELD.TRACEPARENT) found.traceparent = i;
+  }
+}
