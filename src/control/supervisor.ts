@@ -9,6 +9,7 @@ import type { LaneReader } from '../core/lane-reader.ts';
 import { newRateTable } from '../core/limit/table.ts';
 import type { Drain, FromWorker, SharedFile } from '../core/messages.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import type { TraceBatch } from '../core/trace-spans.ts';
 import { backoffMs, DeathAlarm } from './deaths.ts';
 import { LOOK_MS } from './pulse.ts';
 import { Seat, type SeatEvents } from './seat.ts';
@@ -38,6 +39,7 @@ export interface SupervisorOptions {
   /** Called before a dead worker's lane is thrown away. */
   readonly onLaneLost: (reader: LaneReader) => void;
   readonly onRestart: () => void;
+  readonly onSpans?: (batch: TraceBatch) => void;
   /** No worker has an exchange of a snapshot older than this. */
   readonly onQuiet: (version: number) => void;
 }
@@ -236,10 +238,14 @@ export class Supervisor implements SeatEvents {
 
   // ── what the seats tell ──────────────────────────────────────────────────────────────────────────────────────────
 
-  onMessage(_seat: Seat, message: FromWorker): void {
+  onMessage(seat: Seat, message: FromWorker): void {
     if (message.type === 'installed') Object.assign(this.#ports, message.ports);
     else if (message.type === 'quiet') this.#noteQuiet();
     else if (message.type === 'unproxied') this.#unproxied.tell(message, this.#options.clock());
+    else if (message.type === 'spans') {
+      seat.post({ type: 'traced', spans: message.batch.spans });
+      this.#options.onSpans?.(message.batch);
+    }
   }
 
   onError(seat: Seat, error: Error): void {

@@ -3,6 +3,7 @@
 
 import type { ListeningSocket } from './handover.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { TraceBatch } from './trace-spans.ts';
 
 /** A GeoIP database in shared memory; the shape geoip/reader.ts reads. */
 export interface SharedFile {
@@ -57,6 +58,8 @@ export type ToWorker =
   | { readonly type: 'tickets'; readonly keys: TicketKeyring }
   /** Which sockets it listens on: `sockets` answers. */
   | { readonly type: 'sockets' }
+  /** So many spans of its last batches have been taken: it may send as many more. */
+  | { readonly type: 'traced'; readonly spans: number }
   /** Ends what it does, in the steps of data/drain.ts. */
   | ({ readonly type: 'drain' } & Drain);
 
@@ -86,4 +89,6 @@ export type FromWorker =
   /** Told of the first in a while, since there may be many. */
   | { readonly type: 'unproxied'; readonly listener: string; readonly address: string; readonly why: ProxyRefusal }
   | { readonly type: 'sockets'; readonly sockets: readonly ListeningSocket[] }
+  /** Requests that were traced; `traced` answers. */
+  | { readonly type: 'spans'; readonly batch: TraceBatch }
   | { readonly type: 'drained' };

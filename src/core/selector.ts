@@ -10,7 +10,18 @@ import { type Ring, ringOf } from './policies/ring.ts';
 import { trial } from './policies/trial.ts';
 import { POLICY } from './policies.ts';
 import { NONE, type PoolSpec, type Snapshot } from './snapshot.ts';
-import { CANDIDATE_INTS, CI, MODE, ROW, rowShapeAt, shapeOf, TableReader, type TableShape } from './table.ts';
+import {
+  CANDIDATE_DOUBLES,
+  CANDIDATE_INTS,
+  CD,
+  CI,
+  MODE,
+  ROW,
+  rowShapeAt,
+  shapeOf,
+  TableReader,
+  type TableShape,
+} from './table.ts';
 
 /** What a pick was for; the `role` label of fermat_selections_total. */
 export const ROLE = { BAND: 0, OVERFLOW: 1, EXPLORE: 2, PANIC: 3, TRIAL: 4 } as const;
@@ -101,6 +112,12 @@ export class Selector {
   /** The state of chance before the next pick: `resume` takes it up again. A 32-bit integer. */
   get chance(): number {
     return this.#draw.chance[0]!;
+  }
+
+  /** Of the one picked last, as it was ranked; only after a pick that found somebody. ms */
+  get scoreMs(): number {
+    const d = this.#draw;
+    return d.doubles[d.firstDouble + this.#at * CANDIDATE_DOUBLES + CD.SCORE]!;
   }
 
   /** Sets what `fromChance` and `fromTurn` told of a pick, so that the next one repeats it. */

@@ -16,6 +16,7 @@ import { outcomeOfUnsent } from './overlay/serve.ts';
 import { backOffMs, countRetry, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause, rest, rested } from './retry.ts';
 import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
 import { ACQUIRED, CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
+import { traceLine } from './tracing.ts';
 import { NEVER } from './wheel.ts';
 
 /** How long the endpoint may keep a client waiting for `100 Continue` before Fermat says it, ms. */
@@ -43,6 +44,7 @@ export function beginAt(ex: Exchange, slot: number, role: number): void {
     case ACQUIRED.FULL:
       return failed(ex, OUTCOME.CLIENT_GONE, PROBLEM.overload, RETRY_CAUSE.CONNECT);
     case ACQUIRED.QUEUED:
+      if (ex.books.span !== null) ex.books.span.queuedMs = nowMs;
       return ex.armUntil(nowMs + pool.spec.queueTimeoutMs);
     case ACQUIRED.CONNECTING:
       return ex.armUntil(NEVER);
@@ -90,7 +92,12 @@ export function sendTo(ex: Exchange, upstream: Upstream, books: Books): boolean 
   books.connectMs = upstream.connectMs;
   upstream.connectMs = -1;
   const host = endpointHostLine(ex.route!.spec, head, books.endpoint!.authority);
-  upstream.head(head.method, ex.path, head, host + ex.extra, head.framing, head.length);
+  let lines = host + ex.extra;
+  if (books.span !== null) {
+    books.span.readyMs = ex.plane.clock();
+    lines += traceLine(ex.trace!, books.span);
+  }
+  upstream.head(head.method, ex.path, head, lines, head.framing, head.length);
   const hasRoom = ex.replay.send(upstream);
   if (ex.isRequestRead) upstream.end(ex.trailers);
   books.sentMs = ex.plane.clock();
@@ -128,6 +135,7 @@ export function connectFailed(ex: Exchange, reason: ConnectFailure): void {
   ex.up = null;
   if (mayDetour(ex, reason)) {
     ex.books.detours++;
+    if (ex.books.span !== null) ex.books.span.error = CONNECT_PROBLEM[reason]!.code;
     ex.needsNewConnection = true;
     settleAttempt(ex, OUTCOME.CLIENT_GONE, 0);
     return begin(ex);
@@ -249,6 +257,7 @@ function endTunnel(ex: Exchange): void {
 
 function failed(ex: Exchange, outcome: Outcome, problem: Problem, cause: RetryCause): void {
   const isStale = (cause === RETRY_CAUSE.STALE || cause === RETRY_CAUSE.REFUSED) && !ex.books.wasStale;
+  if (ex.books.span !== null) ex.books.span.error = cause === RETRY_CAUSE.STALE ? 'stale_connection' : problem.code;
   settleAttempt(ex, isStale ? OUTCOME.CLIENT_GONE : outcome, 0);
   ex.books.lastProblem = problem;
   if (ex.hedge?.isRacing === true) return goOnWith(ex, ex.hedge);

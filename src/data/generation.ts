@@ -8,6 +8,7 @@ import { Redirector } from '../core/redirect.ts';
 import { compileRouter, type Router } from '../core/router.ts';
 import { Selector } from '../core/selector.ts';
 import { type HeaderEdits, NONE, type PoolSpec, PRIORITIES, type RouteSpec, type Snapshot } from '../core/snapshot.ts';
+import type { TracingSpec } from '../core/trace.ts';
 import { type CompressPlan, compressPlanOf } from './compress.ts';
 import { Hedging } from './hedging.ts';
 import { type Locality, localityOf } from './locality.ts';
@@ -59,6 +60,8 @@ export interface Generation {
   readonly trusted: CidrSet;
   /** null = nothing to do with other edges. */
   readonly overlay: OverlayRuntime | null;
+  /** null = no request is traced. */
+  readonly tracing: TracingSpec | null;
   /** By slot. An exchange keeps to its generation's groups: a reload may retire them, but not take them away. */
   readonly groups: readonly (Group | undefined)[];
   /** Exchanges that began in it and have not ended. */
@@ -98,6 +101,7 @@ export function buildGeneration(
     redirector: new Redirector(snapshot),
     trusted: compileCidrs(snapshot.trustedProxies),
     overlay: overlayRuntimeOf(snapshot, pools, (spec) => routeRuntime(spec, pools, snapshot)),
+    tracing: snapshot.tracing ?? null,
     groups,
     exchanges: 0,
   };

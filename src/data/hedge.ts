@@ -59,6 +59,7 @@ export class Hedge implements UpstreamEvents {
     this.#phase = PHASE.RACING;
     this.#books.place = ex.books.place;
     this.#books.beginAttempt(ex, group.spec, ex.generation.selector.role, nowMs);
+    if (this.#books.span !== null) this.#books.span.isHedge = true;
     const acquired = group.acquire(this, false);
     if (acquired === ACQUIRED.READY || acquired === ACQUIRED.CONNECTING) return true;
     if (acquired === ACQUIRED.QUEUED) group.cancel(this); // others wait there for their only attempt
@@ -91,8 +92,9 @@ export class Hedge implements UpstreamEvents {
   // ── what its endpoint tells ──────────────────────────────────────────────────────────────────────────────────────
 
   onConnecting(upstream: Upstream): void {
-    if (this.#phase === PHASE.LEADING) this.#ex.onConnecting(upstream);
-    else this.#up = upstream;
+    if (this.#phase === PHASE.LEADING) return this.#ex.onConnecting(upstream);
+    this.#up = upstream;
+    if (this.#books.span !== null) this.#books.span.connectingMs = this.#ex.plane.clock();
   }
 
   /** Others wait there for their only attempt; and if the first one failed, nobody would have timed the wait of this one. */

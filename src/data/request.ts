@@ -19,6 +19,7 @@ import { joined } from './headers.ts';
 import { begin as beginOverlay } from './overlay/serve.ts';
 import { redirect } from './redirect.ts';
 import { hashKeyOf } from './sticky.ts';
+import { makeRoom } from './tracing.ts';
 
 /** The head is in `ex.head`. */
 export function begin(ex: Exchange, nowMs: number): void {
@@ -26,6 +27,7 @@ export function begin(ex: Exchange, nowMs: number): void {
   const { peer } = ex.down;
   const { overlay } = generation;
   if (overlay !== null && peer.listener === overlay.spec.listener) return beginOverlay(ex, overlay, nowMs);
+  if (generation.tracing !== null) ex.trace = plane.tracer.begin(ex, generation.tracing);
   const refusal = refusalOf(head, plane.loopId, generation.snapshot.limits.bodyBytes, peer.tls);
   if (refusal !== null) return ex.refuse(refusal);
   const route = routeOf(generation, head, peer.listener);
@@ -61,6 +63,7 @@ export function prepare(ex: Exchange, route: RouteRuntime, client: string, nowMs
   ex.hash = hashOn === null ? 0 : hashKeyOf(hashOn, head, client);
   if (head.upgrade !== '' && head.upgrade.toLowerCase() !== 'websocket') head.upgrade = ''; // others are dropped, not passed on
   ex.extra = ex.plan.linesFor(head, route);
+  if (ex.trace !== null) makeRoom(ex, ex.trace);
   ex.owes100 = head.expectContinue && head.minor === 1 && !ex.isRequestRead;
   const { totalMs } = pool.spec.timeouts;
   if (totalMs > 0) ex.totalAtMs = nowMs + totalMs;

@@ -116,6 +116,7 @@ describe('a gate', () => {
       pool: { spec: pool, budget: newBudget(0.2, 0, 0), hedging: null },
       generation: { groups: [{ gate, doubt: new Doubt(plane.wheel) }] },
       head: { method: 'GET' },
+      trace: null,
     } as unknown as Exchange;
     const books = new Books();
     /** Thirty at once, each of which takes `ms` and comes to `outcome`. */

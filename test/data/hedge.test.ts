@@ -40,6 +40,7 @@ function begun(via?: ViaSpec) {
     up: upstream('first'),
     tried: new Int32Array(8),
     triedCount: 0,
+    trace: null,
   } as unknown as Exchange;
   const hedge = new Hedge(ex);
   expect(hedge.begin(SLOT, 0)).toBe(true);

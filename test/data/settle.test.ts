@@ -31,6 +31,7 @@ beforeEach(() => {
     generation: { groups: [{ doubt: new Doubt(wheel) }] },
     pool: { spec: poolSpec('p', [0], 0), budget: newBudget(0.2, 0, 0), hedging: null },
     head: { method: 'GET' },
+    trace: null,
   } as unknown as Exchange;
 });
 

@@ -44,6 +44,7 @@ export function begin(ex: Exchange, overlay: OverlayRuntime, nowMs: number): voi
   const served = overlay.served.get(hop.key);
   if (served === undefined) return tellUnsent(ex, NOT_HERE);
   peer.isTrusted = true; // an edge of the fleet says who its client is
+  if (generation.tracing !== null) ex.trace = plane.tracer.begin(ex, generation.tracing);
   ex.route = served.route;
   const shed = plane.admission.isOpen ? null : plane.admission.admit(ex);
   if (shed !== null) return ex.refuse(shed);
