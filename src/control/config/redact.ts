@@ -36,6 +36,11 @@ export function redact(config: Config): unknown {
             otherSecret: hidden(effective.overlay.otherSecret),
           },
     admin: { ...effective.admin, token: effective.admin.token === null ? null : REDACTED },
+    tracing: {
+      ...effective.tracing,
+      otlp: effective.tracing.otlp === null ? null : withoutUserinfo(effective.tracing.otlp),
+      headers: Object.fromEntries(Object.keys(effective.tracing.headers).map((name) => [name, REDACTED])),
+    },
   };
 }
 
