@@ -1,0 +1,80 @@
+{{- define "fermat.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "fermat.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "fermat.labels" -}}
+{{ include "fermat.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "fermat.account" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "fermat.name" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "fermat.image" -}}
+{{- $at := .Values.image.tag | default .Chart.AppVersion | printf ":%s" }}
+{{- if .Values.image.digest }}{{ $at = printf "@%s" .Values.image.digest }}{{ end }}
+{{- print .Values.image.repository $at }}
+{{- end }}
+
+{{- /* Where the token is: the name of a Secret. */ -}}
+{{- define "fermat.secret" -}}
+{{- .Values.admin.existingSecret.name | default (printf "%s-admin" (include "fermat.name" .)) }}
+{{- end }}
+
+{{- define "fermat.readsSlices" -}}
+{{- if or .Values.rbac.clusterWide .Values.rbac.namespaces }}yes{{ end }}
+{{- end }}
+
+{{- define "fermat.database" -}}
+{{- if eq .Values.geoip.source "maxmind" }}/var/lib/geoip/{{ .Values.geoip.maxmind.edition }}.mmdb{{ end }}
+{{- if eq .Values.geoip.source "dbip" }}/var/lib/geoip/dbip-city-lite.mmdb{{ end }}
+{{- end }}
+
+{{- /* fermat.yaml: what `config` says, and what the chart knows better. */ -}}
+{{- define "fermat.config" -}}
+{{- $config := deepCopy .Values.config }}
+{{- $_ := set $config "admin" (merge (dict "address" (printf ":%d" (int .Values.admin.port))) ($config.admin | default dict)) }}
+{{- with include "fermat.database" . }}
+{{- $_ := set $config "geoip" (merge (dict "databases" (list .)) ($config.geoip | default dict)) }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
+{{- /* A duration of Fermat's as whole seconds. */ -}}
+{{- define "fermat.seconds" -}}
+{{- $number := regexFind "^[0-9]+" . | int }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- if eq $unit "h" }}{{ mul $number 3600 }}{{ else if eq $unit "m" }}{{ mul $number 60 }}{{ else if eq $unit "s" }}{{ $number }}{{ else }}1{{ end }}
+{{- end }}
+
+{{- /* What no schema can know: values that contradict each other. */ -}}
+{{- define "fermat.check" -}}
+{{- $shutdown := .Values.config.shutdown | default dict }}
+{{- $drain := add (include "fermat.seconds" ($shutdown.drainDelay | default "5s")) (include "fermat.seconds" ($shutdown.timeout | default "30s")) }}
+{{- if and (not .Values.existingConfigMap) (le (int64 .Values.terminationGracePeriodSeconds) $drain) }}
+{{- fail (printf "terminationGracePeriodSeconds is %d, but draining may take %d s (config.shutdown): pods would be killed before they have drained" (int .Values.terminationGracePeriodSeconds) $drain) }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (ne .Values.kind "Deployment") }}
+{{- fail "autoscaling is for a Deployment; a DaemonSet has one pod on each node" }}
+{{- end }}
+{{- if and (eq .Values.geoip.source "maxmind") (not .Values.geoip.maxmind.secret) }}
+{{- fail "geoip.source is maxmind: geoip.maxmind.secret names the Secret with account-id and license-key" }}
+{{- end }}
+{{- if and .Values.service.enabled (not .Values.existingConfigMap) }}
+{{- $listening := list }}
+{{- range .Values.config.listeners }}{{ $listening = append $listening (regexFind "[0-9]+$" .address) }}{{ end }}
+{{- range .Values.service.ports }}
+{{- if not (has (toString .targetPort) $listening) }}
+{{- fail (printf "service.ports: no listener of config.listeners has port %v" .targetPort) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
