@@ -1,7 +1,7 @@
 // What a page shows of a configuration, made whole: what is missing is added (a listener, a pool, endpoints, a route), files
 // that it names are made, variables are given values. What the page says is never changed, so what it says is what is checked.
 
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { keysAt } from '../../../src/control/config/schema.ts';
 import type { Pki } from '../pki.ts';
@@ -49,14 +49,8 @@ function endpointsOf(pool: string): Tree[] {
   return REGIONS.map((region, i) => ({ id: `${pool}-${i}`, url: `http://10.0.0.${i + 1}:8080`, region }));
 }
 
-/** Keys whose values are files, and what is in them. `cert` and `key` of one object fit together. */
-const FILES: Readonly<Record<string, 'cert' | 'key'>> = {
-  cert: 'cert',
-  ca: 'cert',
-  clientCa: 'cert',
-  key: 'key',
-  kubeconfig: 'cert',
-};
+/** Keys whose values are PEM files. */
+const FILES: ReadonlySet<string> = new Set(['cert', 'ca', 'clientCa', 'key']);
 
 /** Makes what it names below `folder`, in which it is read; absolute paths lead there, too. */
 export function withFiles(value: unknown, folder: string, pki: Pki): unknown {
@@ -64,8 +58,7 @@ export function withFiles(value: unknown, folder: string, pki: Pki): unknown {
   if (!isTree(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
-      const kind = FILES[key];
-      if (kind !== undefined && typeof inner === 'string') return [key, made(inner, folder, pki, kind)];
+      if (FILES.has(key) && typeof inner === 'string') return [key, made(inner, folder, pki)];
       if (key === 'databases' && Array.isArray(inner))
         return [key, inner.map((path) => database(String(path), folder))];
       return [key, withFiles(inner, folder, pki)];
@@ -73,11 +66,12 @@ export function withFiles(value: unknown, folder: string, pki: Pki): unknown {
   );
 }
 
-/** `header:X-Tenant` is no file, although its key is `key`. */
-function made(path: string, folder: string, pki: Pki, kind: 'cert' | 'key'): string {
+/** One certificate and its key in each file: whichever is asked for is there, and fits. `header:X-Tenant` is no file. */
+function made(path: string, folder: string, pki: Pki): string {
   if (!/\.(pem|key|crt|cer)$/.test(path)) return path;
   const inside = below(path, folder);
-  cpSync(pki.file(kind === 'cert' ? 'site.pem' : 'site.key'), join(folder, inside));
+  const both = ['site.pem', 'site.key'].map((name) => readFileSync(pki.file(name), 'utf8'));
+  writeFileSync(join(folder, inside), both.join(''));
   return inside;
 }
 

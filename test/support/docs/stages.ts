@@ -46,7 +46,7 @@ const SHOP: Stage = { node: { config: 'fermat.yaml' }, origins: ORIGINS, files: 
 
 export const STAGES: Readonly<Record<string, Stage>> = {
   'README.md': SIDECAR,
-  'docs/quick-start.md': SIDECAR,
+  'docs/quick-start.md': { node: 'none' },
   'docs/operating.md': SHOP,
   'docs/routing-decisions.md': {
     ...SHOP,
@@ -98,6 +98,6 @@ export const ELSEWHERE: readonly { readonly command: RegExp; readonly by: string
 
 /** Started, waited for until they are up, and left running for the commands that follow, as in another terminal. */
 export const SERVERS =
-  /^(bin\/)?fermat (run\b(?!.*--replace)|demo\b|register\b(?!.*--once))|^npm (start|run start)\b|^redis-server\b/;
+  /^(bin\/)?fermat (run\b(?!.*--replace)|demo\b|register\b(?!.*--once))|^npm (start|run start)\b|^redis-server\b|^node \S+\.js\b/;
 /** Started, waited for until they say something, and ended. */
 export const FOLLOWERS = /^(bin\/)?fermat (top\b(?!.*--(once|json))|.*--follow\b)|^curl\b.*(\/events|-\w*N)/;
