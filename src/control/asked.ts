@@ -4,7 +4,7 @@
 import { redact } from './config/redact.ts';
 import type { DecisionRecord, DecisionsQuery } from './decisions.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
-import { type Evacuation, type EvacuationQuery, evacuate } from './evacuation.ts';
+import type { Evacuation, EvacuationQuery } from './evacuation/types.ts';
 import type { LiveApi } from './live/types.ts';
 import type { LocalityApi } from './locality/api.ts';
 import type { Format } from './metrics/page.ts';
@@ -82,7 +82,7 @@ export class Asked implements Omit<ControlApi, 'startedAt' | 'events' | 'notRead
   }
 
   evacuation(query: EvacuationQuery): Promise<Evacuation | Refusal> {
-    return evacuate(query);
+    return this.#partsOf().evacuations.preview(query);
   }
 
   drain(id: string): Refusal | null {

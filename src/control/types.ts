@@ -4,7 +4,7 @@
 import type { LatLon } from '../core/snapshot.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
 import type { SourceView } from './discovery/watched.ts';
-import type { Evacuation, EvacuationQuery } from './evacuation.ts';
+import type { Evacuation, EvacuationQuery } from './evacuation/types.ts';
 import type { LiveApi, PoolView } from './live/types.ts';
 import type { LocalityApi } from './locality/api.ts';
 import type { PlacedView } from './locality/explained.ts';

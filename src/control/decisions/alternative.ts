@@ -17,11 +17,12 @@ import type { Recorded } from './parse.ts';
 const SETTLING_MS = 5000;
 
 export class Alternative {
-  /** Endpoints of the configuration that no decision of their pool knows: nothing is known of how they would do. */
-  readonly unknownEndpoints = new Set<string>();
   /** Routes of the records that the configuration has not: their residency stays as it was. */
   readonly unknownRoutes = new Set<string>();
+  readonly #records: readonly Recorded[];
   readonly #pools: ReadonlyMap<string, PoolConfig>;
+  /** By pool and id. */
+  readonly #endpoints: ReadonlyMap<string, ReadonlyMap<string, EndpointConfig>>;
   readonly #routes: ReadonlyMap<string, RouteConfig>;
   readonly #drained: ReadonlySet<string>;
   readonly #meanBytes: ReadonlyMap<string, number>;
@@ -33,10 +34,20 @@ export class Alternative {
     this.#routes = new Map(config.routes.map((route) => [route.name, route]));
     this.#drained = drained;
     this.#meanBytes = meanBytesOf(records);
-    const seen = new Set(records.flatMap(({ pool, state }) => state.endpoints.map(({ id }) => `${pool} ${id}`)));
-    for (const { name, endpoints } of config.pools) {
-      for (const { id } of endpoints) if (!seen.has(`${name} ${id}`)) this.unknownEndpoints.add(id);
+    this.#records = records;
+    const byId = (endpoints: readonly EndpointConfig[]) =>
+      new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
+    this.#endpoints = new Map(config.pools.map(({ name, endpoints }) => [name, byId(endpoints)]));
+  }
+
+  /** Endpoints of the configuration that no decision of their pool knows: nothing is known of how they would do. */
+  get unknownEndpoints(): ReadonlySet<string> {
+    const seen = new Set(this.#records.flatMap(({ pool, state }) => state.endpoints.map(({ id }) => `${pool} ${id}`)));
+    const unknown = new Set<string>();
+    for (const [pool, endpoints] of this.#endpoints) {
+      for (const id of endpoints.keys()) if (!seen.has(`${pool} ${id}`)) unknown.add(id);
     }
+    return unknown;
   }
 
   knows(pool: string): boolean {
@@ -58,6 +69,7 @@ export class Alternative {
 
   /** Candidates of the record that may still be chosen. */
   #membersOf({ state, route, residency }: Recorded, pool: PoolConfig): Member[] {
+    const endpoints = this.#endpoints.get(pool.name)!;
     const rule = this.#routes.get(route);
     if (rule === undefined) this.unknownRoutes.add(route);
     const isSameRule = rule === undefined || [...rule.residency].sort().join() === [...residency].sort().join();
@@ -65,7 +77,7 @@ export class Alternative {
     state.endpoints.forEach(({ id }, place) => {
       // Found endpoints stand in no configuration: they are as they were.
       const found = pool.discover.length > 0 ? state.endpoints[place] : undefined;
-      const config = pool.endpoints.find((endpoint) => endpoint.id === id) ?? found;
+      const config = endpoints.get(id) ?? found;
       if (config === undefined || this.#drained.has(id)) return;
       const placed = { region: config.region, hasLocation: config.location !== null, host: config.host };
       if (isSameRule || rule.residency.length === 0 || isInside(placed, rule.residency, () => null)) {

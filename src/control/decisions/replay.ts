@@ -1,13 +1,13 @@
 // Replays recorded decisions: as they were, which must give every choice again; or under another configuration, which tells
 // what would have changed. Prints nothing.
 
-import { liveScoresOf, type PickState, propensitiesOf, redecide } from '../../core/decision.ts';
+import { type PickState, propensitiesOf, redecide } from '../../core/decision.ts';
 import { ROLE } from '../../core/selector.ts';
 import { NONE } from '../../core/snapshot.ts';
 import type { Alternative } from './alternative.ts';
-import { meanOf, type OffPolicy, offPolicy, quantileOf, type Trial, thinned, type Weighted } from './estimate.ts';
+import { meanOf, type OffPolicy, offPolicy, quantileOf, type Trial, type Weighted } from './estimate.ts';
 import type { Recorded } from './parse.ts';
-import { expectedMs } from './predicted.ts';
+import { Residuals } from './residuals.ts';
 
 /** A decision that another pick came of. */
 export interface Difference {
@@ -52,17 +52,14 @@ export interface Comparison {
   readonly offPolicy: OffPolicy;
 }
 
-/** Residuals that stand for an endpoint's spread, and how many it takes for it to have its own. */
-const RESIDUALS = 128;
-const LEAST_RESIDUALS = 20;
-
 /**
  * What `other` would have done. The predicted time of a choice is what the terms expect at that load, plus what answers of that
  * endpoint took beyond it (of the pool's, where it has too few): mean and p99 are those of all such sums, before and after alike.
  */
 export function compare(records: readonly Recorded[], other: Alternative): Comparison {
   const inOrder = [...records].sort((a, b) => a.atMs - b.atMs);
-  const residuals = new Residuals(inOrder);
+  const residuals = new Residuals();
+  for (const record of inOrder) residuals.learn(record);
   const shares = new Shares();
   const before: Weighted[] = [];
   const after: Weighted[] = [];
@@ -78,9 +75,9 @@ export function compare(records: readonly Recorded[], other: Alternative): Compa
     const is = otherState.endpoints[otherPlace];
     if (is?.id !== was.id) changed++;
     shares.add(record.pool, was.id, is?.id ?? null, every);
-    residuals.predict(record.pool, state, place, every, before);
+    residuals.predict(record.pool, state, place, every, observeIn(before));
     if (is === undefined || otherPlace === NONE) unanswered++;
-    else residuals.predict(record.pool, otherState, otherPlace, every, after);
+    else residuals.predict(record.pool, otherState, otherPlace, every, observeIn(after));
     if (record.bytes !== null && is !== undefined) {
       usd.before += every * usdOf(record.bytes, was.egressUsdPerGb);
       usd.after += every * usdOf(record.bytes, is.egressUsdPerGb);
@@ -105,6 +102,10 @@ export function compare(records: readonly Recorded[], other: Alternative): Compa
   };
 }
 
+function observeIn(all: Weighted[]): (value: number, weight: number) => void {
+  return (value, weight) => void all.push({ value, weight });
+}
+
 function usdOf(bytes: number, usdPerGb: number): number {
   return (bytes / 1e9) * usdPerGb;
 }
@@ -122,42 +123,6 @@ function trialOf(record: Recorded, otherState: PickState): Trial | null {
   const otherPlace = otherState.endpoints.findIndex(({ id }) => id === state.endpoints[place]!.id);
   const otherPropensity = otherPlace < 0 ? 0 : propensitiesOf(otherState)[otherPlace]!;
   return { value: firstByteMs, weight: every, propensity, otherPropensity };
-}
-
-/** What answers took beyond what was expected of them. */
-class Residuals {
-  readonly #byEndpoint = new Map<string, number[]>();
-  readonly #byPool = new Map<string, number[]>();
-
-  constructor(records: readonly Recorded[]) {
-    for (const { pool, state, place, endpoint, firstByteMs } of records) {
-      if (firstByteMs === null) continue;
-      const residual = firstByteMs - expectedMs(state, place, liveScoresOf(state));
-      push(this.#byEndpoint, `${pool} ${endpoint}`, residual);
-      push(this.#byPool, pool, residual);
-    }
-    for (const lists of [this.#byEndpoint, this.#byPool]) {
-      for (const [key, values] of lists)
-        lists.set(key, values.length < LEAST_RESIDUALS ? [] : thinned(values, RESIDUALS));
-    }
-  }
-
-  /** Adds the times that a choice may take. */
-  predict(pool: string, state: PickState, place: number, weight: number, into: Weighted[]): void {
-    const ms = expectedMs(state, place, liveScoresOf(state));
-    const own = this.#byEndpoint.get(`${pool} ${state.endpoints[place]!.id}`) ?? [];
-    const residuals = own.length > 0 ? own : (this.#byPool.get(pool) ?? []);
-    if (residuals.length === 0) into.push({ value: ms, weight });
-    for (const residual of residuals) {
-      into.push({ value: Math.max(ms + residual, 0), weight: weight / residuals.length });
-    }
-  }
-}
-
-function push(lists: Map<string, number[]>, key: string, value: number): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
 }
 
 class Shares {
