@@ -51,8 +51,9 @@ export class Collector {
         dispatcher: this.#agent,
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       });
-      const said = await body.text();
-      if (statusCode >= 200 && statusCode < 300) return takenOf(said);
+      const isTaken = statusCode >= 200 && statusCode < 300;
+      const said = await body.text().catch(() => ''); // too long, or cut: the status stands
+      if (isTaken) return takenOf(said);
       const why = `status ${statusCode}${said === '' ? '' : `: ${short(said)}`}`;
       if (!RETRIED.includes(statusCode)) return { kind: 'refused', why };
       return { kind: 'retry', afterMs: afterMsOf(fields['retry-after']), why };

@@ -11,14 +11,9 @@ export type SpanResult = 'exported' | 'rejected' | 'dropped';
 
 /** In one batch, at most. */
 const BATCH_SPANS = 512;
-/** A batch that is not full waits so long for more, ms. */
-const GATHER_MS = 1000;
 /** What waits at most; beyond it the oldest go: of an outage its end is worth more than its beginning. */
 const MAX_SPANS = 8192;
 const MAX_CHARS = 16 * 1024 * 1024;
-/** Pauses after failures in a row: doubled each time, shortened by up to half, at random. ms */
-const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 30_000;
 /** A collector that asks for more is asked again nevertheless. */
 const LONGEST_WAIT_MS = 300_000;
 
@@ -28,14 +23,26 @@ interface Waiting {
   readonly chars: number;
 }
 
+export interface Pace {
+  /** A batch that is not full waits so long for more. */
+  readonly gatherMs: number;
+  /** Pauses after failures in a row: doubled each time, shortened by up to half, at random. */
+  readonly firstPauseMs: number;
+  readonly longestPauseMs: number;
+}
+const PACE: Pace = { gatherMs: 1000, firstPauseMs: 1000, longestPauseMs: 30_000 };
+
 export interface ExporterOptions {
   readonly random: () => number;
   readonly events: EventLog;
   readonly onResult: (result: SpanResult, spans: number) => void;
+  /** @default PACE */
+  readonly pace?: Pace;
 }
 
 export class Exporter {
   readonly #options: ExporterOptions;
+  readonly #pace: Pace;
   readonly #collector: Collector;
   /** What stands before and behind the spans of a batch. */
   readonly #frame: readonly [string, string];
@@ -54,6 +61,7 @@ export class Exporter {
 
   constructor(options: ExporterOptions, collector: Collector, frame: readonly [string, string]) {
     this.#options = options;
+    this.#pace = options.pace ?? PACE;
     this.#collector = collector;
     this.#frame = frame;
   }
@@ -64,12 +72,10 @@ export class Exporter {
     this.#waiting.push({ spans, chars });
     this.#spans += spans.length;
     this.#chars += chars;
-    let dropped = 0;
-    while (this.#spans > MAX_SPANS || this.#chars > MAX_CHARS) dropped += this.#shift();
-    if (dropped > 0) this.#drop(dropped);
+    this.#bound();
     if (this.#sending !== null || this.#failures > 0) return; // who sends looks again at the end
     if (this.#spans >= BATCH_SPANS) this.#begin();
-    else this.#timer ??= setTimeout(() => this.#begin(), GATHER_MS).unref();
+    else this.#timer ??= setTimeout(() => this.#begin(), this.#pace.gatherMs).unref();
   }
 
   /** Sends what is left, as far as it goes in `ms`, and ends. What did not go is counted as dropped. Never rejects. */
@@ -111,12 +117,13 @@ export class Exporter {
   }
 
   #schedule(answer: Answer): void {
+    const { firstPauseMs, longestPauseMs } = this.#pace;
     if (answer.kind === 'retry') {
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures++, LONGEST_PAUSE_MS);
+      const pauseMs = Math.min(firstPauseMs * 2 ** this.#failures++, longestPauseMs);
       const waitMs = Math.min(Math.max(pauseMs * (1 - this.#options.random() / 2), answer.afterMs), LONGEST_WAIT_MS);
       this.#timer = setTimeout(() => this.#begin(), waitMs).unref();
     } else if (this.#spans > 0) {
-      this.#timer = setTimeout(() => this.#begin(), this.#spans >= BATCH_SPANS ? 0 : GATHER_MS).unref();
+      this.#timer = setTimeout(() => this.#begin(), this.#spans >= BATCH_SPANS ? 0 : this.#pace.gatherMs).unref();
     }
   }
 
@@ -141,19 +148,20 @@ export class Exporter {
       this.#spans += spans.length;
       this.#chars += chars;
     }
+    this.#bound();
   }
 
-  /** Spans in the oldest, which goes. */
-  #shift(): number {
-    const { spans, chars } = this.#waiting.shift()!;
-    this.#spans -= spans.length;
-    this.#chars -= chars;
-    return spans.length;
-  }
-
-  #drop(spans: number): void {
-    this.#droppedSinceTold += spans;
-    this.#options.onResult('dropped', spans);
+  #bound(): void {
+    let dropped = 0;
+    while (this.#spans > MAX_SPANS || this.#chars > MAX_CHARS) {
+      const { spans, chars } = this.#waiting.shift()!;
+      this.#spans -= spans.length;
+      this.#chars -= chars;
+      dropped += spans.length;
+    }
+    if (dropped === 0) return;
+    this.#droppedSinceTold += dropped;
+    this.#options.onResult('dropped', dropped);
   }
 
   /** Counts, and says it once when the collector has changed its mind. */
