@@ -6,7 +6,6 @@ import { type AccessLogSpec, LinePutter } from '../core/access-log.ts';
 import { CombinedLines } from './access/combined.ts';
 import { JsonLines } from './access/json.ts';
 import { Noted } from './access/noted.ts';
-import { Moments } from './access/numbers.ts';
 import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { ENDING } from './settle.ts';
@@ -20,7 +19,6 @@ export class AccessLog {
   isOn = false;
   readonly #lane: number;
   readonly #random: () => number;
-  readonly #moments = new Moments();
   #spec: AccessLogSpec | null = null;
   #putter: LinePutter | null = null;
   #json: JsonLines | null = null;
@@ -52,8 +50,8 @@ export class AccessLog {
     this.#json = null;
     this.#combined = null;
     if (spec === null) return;
-    if (spec.format === 'json') this.#json = new JsonLines(spec, this.#moments);
-    else this.#combined = new CombinedLines(spec, this.#moments);
+    if (spec.format === 'json') this.#json = new JsonLines(spec);
+    else this.#combined = new CombinedLines(spec);
     this.#isSampling = spec.sample < 1;
     this.#slowMs = spec.slowMs ?? Number.POSITIVE_INFINITY;
     this.#putter ??= new LinePutter(spec.rings[this.#lane]!, spec.bell); // the same ones for the life of the node
@@ -76,13 +74,13 @@ export class AccessLog {
 
   /** A request that could not be read, so that there is no exchange. `peer`: null = it is not known who asked. */
   refuse(peer: Peer | null, problem: Problem): void {
-    const spec = this.#spec!;
-    if (this.#isSampling && this.#random() >= spec.sample) return;
+    const isDrawn = this.#isSampling && !this.#isKept(problem.status, ENDING.REFUSED, 0);
+    if (isDrawn && this.#random() >= this.#spec!.sample) return;
     const wallMs = Date.now();
     this.#add(
       this.#json === null
         ? this.#combined!.refusal(peer, problem.status, wallMs)
-        : this.#json.refusal(peer, problem, wallMs),
+        : this.#json.refusal(peer, problem, wallMs, isDrawn),
     );
   }
 

@@ -5,16 +5,15 @@ import type { AccessLogSpec } from '../../core/snapshot.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Peer } from '../sides.ts';
 import { clientOf, find, found, type Noted } from './noted.ts';
-import { count, type Moments } from './numbers.ts';
+import { count, Moments } from './numbers.ts';
 import { QueryRedaction } from './redact.ts';
 import { combinedText } from './text.ts';
 
 export class CombinedLines {
-  readonly #moments: Moments;
+  readonly #moments = new Moments();
   readonly #redaction: QueryRedaction;
 
-  constructor(spec: AccessLogSpec, moments: Moments) {
-    this.#moments = moments;
+  constructor(spec: AccessLogSpec) {
     this.#redaction = new QueryRedaction(spec.redactQuery);
   }
 

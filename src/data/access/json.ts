@@ -2,153 +2,114 @@
 // lines share are made once (noted.ts, and by route and endpoint here), the rest is looked up.
 
 import { ROLE_NAMES } from '../../core/selector.ts';
-import type { AccessLogSpec, EndpointSpec } from '../../core/snapshot.ts';
+import type { AccessLogSpec } from '../../core/snapshot.ts';
 import type { RequestHead } from '../../wire/request.ts';
+import { flat } from '../../wire/write.ts';
 import type { Problem } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import type { RouteRuntime } from '../generation.ts';
 import { attemptsOf, HEDGED } from '../hedge.ts';
+import { ENDING, type Ending } from '../settle.ts';
 import type { Peer } from '../sides.ts';
 import { clientOf, find, found, type Noted } from './noted.ts';
-import { count, type Moments, millis } from './numbers.ts';
+import { count, Millis, Moments } from './numbers.ts';
 import { QueryRedaction, REDACTED } from './redact.ts';
 import { jsonName, jsonText } from './text.ts';
 
-/** How a request ended, by ENDING. */
-export const OUTCOMES = ['answered', 'refused', 'cut', 'client_gone'] as const;
+/** By ENDING. */
+const OUTCOMES = ['answered', 'refused', 'cut', 'client_gone'] as const;
 const NO_ENDPOINT = ',"endpoint":null,"region":null,"role":null';
 const NO_ROUTE = ',"route":null,"pool":null';
+const DURATION = new Millis(',"durationMs":');
+const OVERHEAD = new Millis(',"overheadMs":');
+const QUEUE = new Millis(',"phases":{"queueMs":');
+const CONNECT = new Millis(',"connectMs":');
+const FIRST_BYTE = new Millis(',"firstByteMs":');
+/** Over a connection that was there already, as most are. */
+const FIRST_BYTE_REUSED = new Millis(',"connectMs":null,"firstByteMs":');
+const TOTAL = new Millis(',"totalMs":', '}');
 const TRACE_ID = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-const KNOWN_ATTEMPTS = 8;
+const NO_ROLE = ROLE_NAMES.length;
 
 export class JsonLines {
   readonly #spec: AccessLogSpec;
-  readonly #moments: Moments;
+  readonly #moments = new Moments('{"time":"', '","requestId":"');
+  readonly #unnamed = new Moments('{"time":"', '","requestId":null');
   readonly #redaction: QueryRedaction;
   readonly #secretHeaders: ReadonlySet<string>;
-  readonly #isSampled: boolean;
-  /** By status, of what was answered. */
-  readonly #answered: string[] = [];
-  readonly #routed = new Map<RouteRuntime, string>();
-  readonly #placed = new Map<EndpointSpec, string[]>();
-  readonly #attempted: readonly string[];
+  /** What ends a line; of one that stands for others, too. */
+  readonly #end: string;
+  readonly #drawnEnd: string;
+  /** By status: what follows path or query where nothing was wrong. */
+  readonly #pathEnds: string[] = [];
+  readonly #queryEnds: string[] = [];
 
-  constructor(spec: AccessLogSpec, moments: Moments) {
+  constructor(spec: AccessLogSpec) {
     this.#spec = spec;
-    this.#moments = moments;
     this.#redaction = new QueryRedaction(spec.redactQuery);
     this.#secretHeaders = new Set(spec.redactHeaders);
-    this.#isSampled = spec.sample < 1;
-    this.#attempted = Array.from({ length: KNOWN_ATTEMPTS * 2 }, (_, i) => attemptsPiece(i >> 1, (i & 1) === 1));
+    this.#end = spec.sample < 1 ? ',"sample":1}\n' : '}\n';
+    this.#drawnEnd = `,"sample":${spec.sample}}\n`;
   }
 
   /** `totalMs`: of the whole exchange. `isDrawn`: it is here by chance, and stands for others. */
   line(ex: Exchange, noted: Noted, wallMs: number, totalMs: number, isDrawn: boolean): string {
     const { books, head } = ex;
-    const { path } = head;
-    if (path !== noted.path || noted.asked === '') {
-      noted.path = path;
-      noted.asked = this.#asked(path);
-    }
-    const who = this.#who(ex, noted); // before what the fields say: both look whether they are new
-    const said = noted.hasSaid(head) ? noted.said : noted.keepSaid(head, this.#said(head, ex.down.peer));
-    const overhead = ex.bodyBytes === 0 ? millis(Math.max(0, totalMs - books.endpointMs)) : 'null';
+    const who = whoOf(ex, noted); // before what the fields say: both look whether they are new
+    if (!noted.hasSaid(head)) noted.keepSaid(head, this.#said(head, ex.down.peer) + this.#end);
+    const said = isDrawn ? noted.said.slice(0, -this.#end.length) + this.#drawnEnd : noted.said;
+    const overheadMs = ex.bodyBytes === 0 ? Math.max(0, totalMs - books.endpointMs) : -1;
     return (
-      `{"time":"${this.#moments.iso(wallMs)}","requestId":${requestIdPiece(ex)}${who}${how(ex, noted)}${noted.asked}` +
-      `${this.#ending(books.ending, books.problem, books.status)}${count(ex.bodyBytes)},"bytesOut":${count(books.responseBytes)}` +
-      `,"durationMs":${millis(totalMs)},"overheadMs":${overhead}${this.#route(ex.route, noted)}${this.#endpoint(ex, noted)}` +
-      `${this.#attempts(ex, totalMs)}${said}${this.#isSampled ? `,"sample":${isDrawn ? this.#spec.sample : 1}}\n` : '}\n'}`
+      this.#begun(ex, wallMs, who) +
+      howOf(ex, noted) +
+      this.#asked(head.path, noted) +
+      this.#ending(noted.hasQuery, books.ending, books.problem, books.status, ex.bodyBytes) +
+      count(books.responseBytes) +
+      DURATION.of(totalMs) +
+      OVERHEAD.of(overheadMs) +
+      wayOf(ex, noted) +
+      (ex.attempts === 0 ? ',"phases":null' : phasesOf(ex, totalMs)) +
+      said
     );
   }
 
   /** A request that could not be read. */
-  refusal(peer: Peer | null, problem: Problem, wallMs: number): string {
+  refusal(peer: Peer | null, problem: Problem, wallMs: number, isDrawn: boolean): string {
     const scheme = peer === null ? null : peer.tls === null ? 'http' : 'https';
     return (
-      `{"time":"${this.#moments.iso(wallMs)}","requestId":null,"client":${jsonName(peer?.address || null)},"country":null,"asn":null` +
+      `${this.#unnamed.iso(wallMs)},"client":${jsonName(peer?.address || null)},"country":null,"asn":null` +
       `,"protocol":null,"scheme":${jsonName(scheme)},"method":null,"host":null,"path":null,"query":null` +
-      `${this.#ending(1, problem, problem.status)}0,"bytesOut":0,"durationMs":null,"overheadMs":null` +
-      `${NO_ROUTE}${NO_ENDPOINT}${this.#attempted[0]},"userAgent":null,"referer":null,"traceId":null` +
-      `${this.#isSampled ? `,"sample":${this.#spec.sample}}\n` : '}\n'}`
+      `${endingPiece(problem.status, ENDING.REFUSED, problem)}0,"bytesOut":0${DURATION.of(-1)}${OVERHEAD.of(-1)}` +
+      `${NO_ROUTE}${NO_ENDPOINT}${attemptsPiece(0, false)},"phases":null,"userAgent":null,"referer":null,"traceId":null` +
+      (isDrawn ? this.#drawnEnd : this.#end)
     );
   }
 
-  #who(ex: Exchange, noted: Noted): string {
-    const { place } = ex.books;
-    const client = clientOf(ex, noted);
-    if (client === noted.client && place === noted.place && noted.who !== '') return noted.who;
-    noted.client = client;
-    noted.place = place;
-    const { peer } = ex.down;
-    const via = client === peer.address || peer.address === '' ? '' : `,"peer":"${jsonText(peer.address)}"`;
-    const name = client === '' ? 'null' : `"${jsonText(client)}"`;
-    noted.who = `,"client":${name},"country":${jsonName(place.country)},"asn":${place.asn ?? 'null'}${via}`;
-    return noted.who;
+  /** When, which, and who asked. `who` closes the quote of the id. */
+  #begun({ pool, plan, head }: Exchange, wallMs: number, who: string): string {
+    const id = pool === null ? '' : plan.requestIdOf(head);
+    if (id === '') return this.#unnamed.iso(wallMs) + who.slice(1);
+    return this.#moments.iso(wallMs) + jsonText(id) + who;
   }
 
-  #asked(path: string): string {
+  #asked(path: string, noted: Noted): string {
+    if (path === noted.path) return noted.asked;
+    noted.path = path;
     const at = path.indexOf('?');
-    if (at < 0) return `${jsonText(path)}","query":null`;
-    return `${jsonText(path.slice(0, at))}","query":"${jsonText(this.#redaction.redact(path, at + 1, path.length))}"`;
+    noted.hasQuery = at >= 0;
+    noted.asked =
+      at < 0
+        ? jsonText(path)
+        : `${jsonText(path.slice(0, at))}","query":"${jsonText(this.#redaction.redact(path, at + 1, path.length))}`;
+    return noted.asked;
   }
 
-  #ending(ending: number, problem: Problem | null, status: number): string {
-    if (ending === 0) {
-      this.#answered[status] ??= endingPiece(status, 0, null);
-      return this.#answered[status];
-    }
-    return endingPiece(status, ending, problem);
-  }
-
-  #route(route: RouteRuntime | null, noted: Noted): string {
-    if (route === null) return NO_ROUTE;
-    if (route === noted.route) return noted.routed;
-    let piece = this.#routed.get(route);
-    if (piece === undefined) {
-      piece = `,"route":${jsonName(route.spec.name)},"pool":${jsonName(route.pool?.spec.name ?? null)}`;
-      this.#routed.set(route, piece);
-    }
-    noted.route = route;
-    noted.routed = piece;
-    return piece;
-  }
-
-  #endpoint(ex: Exchange, noted: Noted): string {
-    const { endpoint, role } = ex.books;
-    if (endpoint === null) return NO_ENDPOINT;
-    const as = ex.attempts === 0 || ex.route?.isRelay === true ? ROLE_NAMES.length : role; // nothing was picked here
-    if (endpoint === noted.endpoint && as === noted.role) return noted.placed;
-    let pieces = this.#placed.get(endpoint);
-    if (pieces === undefined) {
-      pieces = [...ROLE_NAMES, null].map(
-        (name) => `,"endpoint":${jsonName(endpoint.id)},"region":${jsonName(endpoint.region)},"role":${jsonName(name)}`,
-      );
-      this.#placed.set(endpoint, pieces);
-    }
-    noted.endpoint = endpoint;
-    noted.role = as;
-    noted.placed = pieces[as]!;
-    return noted.placed;
-  }
-
-  /** How the last attempt went. */
-  #attempts(ex: Exchange, totalMs: number): string {
-    const { books } = ex;
-    const attempts = attemptsOf(ex);
-    const isHedged = ex.hedged >= HEDGED.BEGUN;
-    const piece =
-      attempts < KNOWN_ATTEMPTS
-        ? this.#attempted[attempts * 2 + (isHedged ? 1 : 0)]!
-        : attemptsPiece(attempts, isHedged);
-    if (ex.attempts === 0) return piece;
-    const { attemptMs, sentMs, connectMs, firstByteMs, startMs } = books;
-    const endMs = startMs + totalMs;
-    const queueMs = (sentMs < 0 ? endMs : sentMs) - attemptMs - Math.max(0, connectMs);
-    const waitMs = firstByteMs < 0 || sentMs < 0 ? -1 : Math.max(0, firstByteMs - sentMs);
-    return (
-      `${piece}${millis(Math.max(0, queueMs))},"connectMs":${millis(connectMs)},"firstByteMs":${millis(waitMs)}` +
-      `,"totalMs":${millis(Math.max(0, endMs - attemptMs))}}`
-    );
+  #ending(hasQuery: boolean, ending: Ending, problem: Problem | null, status: number, bytesIn: number): string {
+    const open = hasQuery ? '"' : '","query":null';
+    if (ending !== ENDING.WHOLE || bytesIn > 0)
+      return `${open}${endingPiece(status, ending, problem)}${count(bytesIn)},"bytesOut":`;
+    const known = hasQuery ? this.#queryEnds : this.#pathEnds;
+    known[status] ??= flat(`${open}${endingPiece(status, ending, null)}0,"bytesOut":`);
+    return known[status];
   }
 
   /** What the client's fields say, and its handshake. */
@@ -180,12 +141,20 @@ export class JsonLines {
   }
 }
 
-function requestIdPiece({ pool, plan, head }: Exchange): string {
-  const id = pool === null ? '' : plan.requestIdOf(head);
-  return id === '' ? 'null' : `"${jsonText(id)}"`;
+function whoOf(ex: Exchange, noted: Noted): string {
+  const { place } = ex.books;
+  const client = clientOf(ex, noted);
+  if (client === noted.client && place === noted.place && noted.who !== '') return noted.who;
+  noted.client = client;
+  noted.place = place;
+  const { peer } = ex.down;
+  const via = client === peer.address || peer.address === '' ? '' : `,"peer":"${jsonText(peer.address)}"`;
+  const name = client === '' ? 'null' : `"${jsonText(client)}"`;
+  noted.who = flat(`","client":${name},"country":${jsonName(place.country)},"asn":${place.asn ?? 'null'}${via}`);
+  return noted.who;
 }
 
-function how({ head, down }: Exchange, noted: Noted): string {
+function howOf({ head, down }: Exchange, noted: Noted): string {
   const { method, authority } = head;
   const minor = head.isH2 ? 2 : head.minor;
   if (method === noted.method && authority === noted.authority && minor === noted.minor && noted.how !== '')
@@ -195,17 +164,57 @@ function how({ head, down }: Exchange, noted: Noted): string {
   noted.minor = minor;
   const protocol = minor === 2 ? 'HTTP/2.0' : `HTTP/1.${minor}`;
   const scheme = down.peer.tls === null ? 'http' : 'https';
-  noted.how = `,"protocol":"${protocol}","scheme":"${scheme}","method":"${jsonText(method)}","host":"${jsonText(authority)}","path":"`;
+  const asked = `"method":"${jsonText(method)}","host":"${jsonText(authority)}","path":"`;
+  noted.how = flat(`,"protocol":"${protocol}","scheme":"${scheme}",${asked}`);
   return noted.how;
 }
 
-function endingPiece(status: number, ending: number, problem: Problem | null): string {
+/** Route, endpoint and how often it was tried: the same for most requests of a client. */
+function wayOf(ex: Exchange, noted: Noted): string {
+  const { route, books, attempts } = ex;
+  const { endpoint } = books;
+  const role = attempts === 0 || route?.isRelay === true ? NO_ROLE : books.role; // where nothing was picked
+  const { hedged } = ex;
+  if (
+    noted.way !== '' &&
+    route === noted.route &&
+    endpoint === noted.endpoint &&
+    role === noted.role &&
+    attempts === noted.attempts &&
+    hedged === noted.hedged
+  )
+    return noted.way;
+  noted.route = route;
+  noted.endpoint = endpoint;
+  noted.role = role;
+  noted.attempts = attempts;
+  noted.hedged = hedged;
+  const { name } = route === null ? { name: null } : route.spec;
+  const routed =
+    route === null ? NO_ROUTE : `,"route":${jsonName(name)},"pool":${jsonName(route.pool?.spec.name ?? null)}`;
+  const placed =
+    endpoint === null
+      ? NO_ENDPOINT
+      : `,"endpoint":${jsonName(endpoint.id)},"region":${jsonName(endpoint.region)},"role":${jsonName(ROLE_NAMES[role] ?? null)}`;
+  noted.way = flat(routed + placed + attemptsPiece(attemptsOf(ex), hedged >= HEDGED.BEGUN));
+  return noted.way;
+}
+
+/** How the last attempt went. */
+function phasesOf({ books }: Exchange, totalMs: number): string {
+  const { attemptMs, sentMs, connectMs, firstByteMs } = books;
+  const endMs = books.startMs + totalMs;
+  const queueMs = (sentMs < 0 ? endMs : sentMs) - attemptMs - Math.max(0, connectMs);
+  const waitMs = firstByteMs < 0 || sentMs < 0 ? -1 : Math.max(0, firstByteMs - sentMs);
+  const answered = connectMs < 0 ? FIRST_BYTE_REUSED.of(waitMs) : CONNECT.of(connectMs) + FIRST_BYTE.of(waitMs);
+  return QUEUE.of(Math.max(0, queueMs)) + answered + TOTAL.of(Math.max(0, endMs - attemptMs));
+}
+
+function endingPiece(status: number, ending: Ending, problem: Problem | null): string {
   const why = problem === null ? '"error":null,"reason":null' : `"error":"${problem.type}","reason":"${problem.code}"`;
   return `,"status":${status},"outcome":"${OUTCOMES[ending]}",${why},"bytesIn":`;
 }
 
 function attemptsPiece(attempts: number, isHedged: boolean): string {
-  const isRetried = attempts > (isHedged ? 2 : 1);
-  const said = `,"attempts":${attempts},"retried":${isRetried},"hedged":${isHedged},"phases":`;
-  return attempts === 0 ? `${said}null` : `${said}{"queueMs":`;
+  return `,"attempts":${attempts},"retried":${attempts > (isHedged ? 2 : 1)},"hedged":${isHedged}`;
 }

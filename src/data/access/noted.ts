@@ -24,12 +24,14 @@ export class Noted {
   minor = -1;
   how = '';
   path = '';
+  hasQuery = false;
   asked = '';
   route: RouteRuntime | null = null;
-  routed = '';
   endpoint: EndpointSpec | null = null;
   role = -1;
-  placed = '';
+  attempts = -1;
+  hedged = -1;
+  way = '';
   text = '\0';
   said = '';
 
@@ -39,11 +41,7 @@ export class Noted {
     this.how = '';
     this.path = '';
     this.asked = '';
-    this.route = null;
-    this.routed = '';
-    this.endpoint = null;
-    this.role = -1;
-    this.placed = '';
+    this.way = '';
     this.text = '\0';
   }
 
@@ -52,11 +50,10 @@ export class Noted {
     return head.text === this.text;
   }
 
-  keepSaid(head: RequestHead, said: string): string {
+  keepSaid(head: RequestHead, said: string): void {
     // A text that is not kept is one that no other equals.
     this.text = head.text.length > MAX_KEPT ? '\0' : head.text;
     this.said = said;
-    return said;
   }
 }
 
