@@ -83,7 +83,8 @@ describe('commands of the documentation', () => {
 
   it('every fence says what is in it, and no command hides in one that is not run', () => {
     const blocks = pages.flatMap((page) => page.blocks);
-    const silent = blocks.filter(({ info }) => info.language === '').map(placeOf);
+    const indented = pages.flatMap((page) => page.indented.map((line) => `${page.path}:${line}`));
+    const silent = [...indented, ...blocks.filter(({ info }) => info.language === '').map(placeOf)];
     const hidden = blocks
       .filter(({ info }) => ['text', 'bash', 'shell', 'console'].includes(info.language))
       .filter(

@@ -33,6 +33,11 @@ export interface Piece {
   readonly line: number;
 }
 
+export interface Code extends Piece {
+  /** The column of the table that it stands in, from 0; -1 outside of tables. */
+  readonly column: number;
+}
+
 export interface Page {
   /** From the root of the repository. */
   readonly path: string;
@@ -40,8 +45,10 @@ export interface Page {
   readonly headings: readonly Heading[];
   /** Targets of links and pictures. */
   readonly links: readonly Piece[];
+  /** Lines of code that is only indented: nobody says what it is. */
+  readonly indented: readonly number[];
   /** What stands in backticks in the text. */
-  readonly codes: readonly Piece[];
+  readonly codes: readonly Code[];
   /** Columns of every row of every table, the line under its head included. */
   readonly tables: readonly (readonly number[])[];
 }
@@ -61,8 +68,9 @@ export function pageOf(path: string, text: string): Page {
   const blocks: Block[] = [];
   const headings: Heading[] = [];
   const links: Piece[] = [];
-  const codes: Piece[] = [];
+  const codes: Code[] = [];
   const tables: number[][] = [];
+  const indented: number[] = [];
   const anchors = new Map<string, number>();
   let wasRow = false;
   for (let i = 0; i < lines.length; i++) {
@@ -79,6 +87,10 @@ export function pageOf(path: string, text: string): Page {
       continue;
     }
     const line = lines[i]!;
+    const isInList = /^\s*([-*]|\d+\.)\s/.test(
+      lines.slice(0, i).findLast((before) => /^\S|^\s*[-*]\s/.test(before)) ?? '',
+    );
+    if (/^ {4}\S/.test(line) && lines[i - 1] === '' && !isInList) indented.push(i + 1);
     const heading = /^(#{1,6})\s+(.*?)\s*#*$/.exec(line);
     if (heading) {
       const slug = anchorOf(heading[2]!);
@@ -90,10 +102,13 @@ export function pageOf(path: string, text: string): Page {
     if (isRow && !wasRow) tables.push([]);
     if (isRow) tables.at(-1)!.push(line.replaceAll('\\|', '').split('|').length - 2);
     wasRow = isRow;
-    for (const [, code] of line.matchAll(/(?<!`)`([^`]+)`(?!`)/g)) codes.push({ text: code!, line: i + 1 });
+    for (const match of line.matchAll(/(?<!`)`([^`]+)`(?!`)/g)) {
+      const column = isRow ? line.slice(0, match.index).replaceAll('\\|', '').split('|').length - 2 : -1;
+      codes.push({ text: match[1]!, line: i + 1, column });
+    }
     links.push(...linksOf(line.replace(/(?<!`)`[^`]+`(?!`)/g, '`'), i + 1));
   }
-  return { path, blocks, headings, links, codes, tables };
+  return { path, blocks, headings, links, indented, codes, tables };
 }
 
 function linksOf(line: string, at: number): Piece[] {

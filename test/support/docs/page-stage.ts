@@ -137,6 +137,8 @@ function listen(address: string): Promise<void> {
 }
 
 let server: Background | null = null;
+/** The last line that a node says when it is up; pages show none without an admin API. */
+const ADMIN = /(?:^|\n)(?:admin on| +console) +(http:\/\/\S+?)(?:\/ui)?\/?\s/;
 
 /** What serves is waited for until it is ready; a second one takes the first one's place, as a reader would end it with ^C. */
 async function start(command: string): Promise<void> {
@@ -145,9 +147,8 @@ async function start(command: string): Promise<void> {
   const started = new Background(`exec ${command}`);
   if (!isNode) return started.up((output) => output !== '');
   server = started;
-  await started.up((output) => /(^|\n)(admin on|listening \S+ on|\s*console )/.test(output));
-  const admin = /(?:admin on|console) +(http:\/\/\S+?)(?:\/ui)?\/?\s/.exec(started.output)?.[1];
-  if (admin === undefined) return;
+  await started.up((output) => ADMIN.test(output));
+  const admin = ADMIN.exec(started.output)![1];
   const path = input.stage.isUnready ? '/livez' : '/readyz';
   await until(
     async () => (await fetch(`${admin}${path}`).catch(() => null))?.status === 200,
@@ -184,7 +185,9 @@ async function take(step: Step): Promise<string | null> {
 }
 
 const failures: Failure[] = [];
-await prepare(input.stage);
+await prepare(input.stage).catch((error: Error) => {
+  throw new Error(`before the first command: ${error.message}\n${server?.output.slice(-2000) ?? ''}`, { cause: error });
+});
 for (const step of input.steps) {
   const problem = await take(step);
   if (problem !== null) {
