@@ -16,6 +16,8 @@ export const GLYPHS = {
 
 /** What the edge itself is shown as: a lozenge, and a smaller one for the other nodes of the fleet. */
 export const EDGE = 'M0-8.5 8.5 0 0 8.5-8.5 0z';
+/** On the map endpoints may stand at the same place: so large that it shows around them. */
+export const HOME = 'M0-19 19 0 0 19-19 0z';
 export const OTHER_EDGE = 'M0-6 6 0 0 6-6 0zM0-3.2-3.2 0 0 3.2 3.2 0z';
 
 /** A little picture of a state, for legends and lists; says nothing to a screen reader, the word beside it does. */

@@ -5,7 +5,7 @@
 import { ms, percent, rate, setText, svg } from '../dom.js';
 import { arcPath, arcWidth, rttClass } from './arcs.js';
 import { set } from './attribute.js';
-import { EDGE, GLYPHS, OTHER_EDGE, STATES } from './glyphs.js';
+import { GLYPHS, HOME, OTHER_EDGE, STATES } from './glyphs.js';
 import { keyOf } from './places.js';
 
 /** Of a place's ring. */
@@ -139,8 +139,8 @@ export function homeMark() {
   return svg(
     'g',
     { class: 'home' },
-    svg('circle', { class: 'halo', r: 15 }),
-    svg('path', { class: 'lozenge', d: EDGE }),
+    svg('circle', { class: 'halo', r: 25 }),
+    svg('path', { class: 'lozenge', d: HOME }),
     svg('title', {}, 'this edge'),
   );
 }

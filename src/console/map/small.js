@@ -7,12 +7,16 @@ import { createLand } from './land.js';
 import { project } from './projection.js';
 import { HEIGHT, WIDTH } from './world.js';
 
-/** Signs are drawn in units of the map's grid, so they are made this much bigger. */
-const SIGN = 3;
+/** Least part of the world that is shown, units across; its height is half of that. */
+const LEAST_WIDTH = 560;
+/** Around what has to be seen, units. */
+const MARGIN = 90;
+/** Signs are drawn for a picture so many units across, and grow with it. */
+const SIGN_WIDTH = 560;
 
 /**
- * `points`: `{ client, edge, chosen }` each `{ latDeg, lonDeg } | null`, `candidates`: `{ latDeg, lonDeg, state, isChosen, id }`;
- * `rttMs` of the chosen one's network. `label` says the picture in words.
+ * `client`, `edge`, `chosen`: `{ latDeg, lonDeg } | null`; `candidates`: `{ latDeg, lonDeg, state, isChosen, id }` each; `rttMs`
+ * of the chosen one's network; `isDirect`: the client goes there itself. `label` says the picture in words.
  */
 export function smallMap({ client, edge, chosen, candidates, rttMs, isDirect, label }) {
   const at = (point) => {
@@ -21,12 +25,10 @@ export function smallMap({ client, edge, chosen, candidates, rttMs, isDirect, la
     return { x, y };
   };
   const [clientAt, edgeAt, chosenAt] = [at(client), at(edge), at(chosen)];
-  const picture = svg('svg', {
-    class: 'small-map',
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-    role: 'img',
-    'aria-label': label,
-  });
+  const view = viewOf([clientAt, edgeAt, chosenAt].filter(Boolean));
+  const scale = view.width / SIGN_WIDTH;
+  const viewBox = `${view.x} ${view.y} ${view.width} ${view.width / 2}`;
+  const picture = svg('svg', { class: 'small-map', viewBox, role: 'img', 'aria-label': label });
   picture.append(createLand().group);
   const way = (from, to, className) => {
     if (from && to && Math.hypot(from.x - to.x, from.y - to.y) > 8) {
@@ -42,18 +44,34 @@ export function smallMap({ client, edge, chosen, candidates, rttMs, isDirect, la
     });
     path.setAttribute(
       'transform',
-      `translate(${point.x.toFixed(1)} ${point.y.toFixed(1)}) scale(${candidate.isChosen ? SIGN * 1.3 : SIGN * 0.8})`,
+      `translate(${point.x.toFixed(1)} ${point.y.toFixed(1)}) scale(${((candidate.isChosen ? 1.25 : 0.85) * scale).toFixed(2)})`,
     );
     path.append(svg('title', {}, candidate.id));
     picture.append(path);
   }
   if (!isDirect) way(clientAt, edgeAt, 'arc to-edge');
   way(isDirect ? clientAt : edgeAt, chosenAt, `arc rtt-${rttClass(rttMs) ?? 'unknown'}`);
-  if (edgeAt && !isDirect) picture.append(sign('home', svg('path', { class: 'lozenge', d: EDGE }), edgeAt));
-  if (clientAt) picture.append(sign('client-sign', svg('circle', { class: 'client', r: 5.5 }), clientAt));
+  if (edgeAt && !isDirect) picture.append(sign('home', svg('path', { class: 'lozenge', d: EDGE }), edgeAt, scale));
+  if (clientAt) picture.append(sign('client-sign', svg('circle', { class: 'client', r: 5.5 }), clientAt, scale));
   return picture;
 }
 
-function sign(className, shape, { x, y }) {
-  return svg('g', { class: className, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) scale(${SIGN})` }, shape);
+function sign(className, shape, { x, y }, scale) {
+  return svg(
+    'g',
+    { class: className, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) scale(${scale.toFixed(2)})` },
+    shape,
+  );
+}
+
+/** The part of the world that has all of `points` in it, twice as wide as high; the whole when there is nothing to see. */
+function viewOf(points) {
+  if (points.length === 0) return { x: 0, y: 0, width: WIDTH };
+  const [left, right] = [Math.min(...points.map(({ x }) => x)), Math.max(...points.map(({ x }) => x))];
+  const [top, bottom] = [Math.min(...points.map(({ y }) => y)), Math.max(...points.map(({ y }) => y))];
+  const wanted = Math.max(right - left + 2 * MARGIN, 2 * (bottom - top + 2 * MARGIN), LEAST_WIDTH);
+  const width = Math.min(WIDTH, wanted);
+  const x = Math.min(Math.max(0, (left + right - width) / 2), WIDTH - width);
+  const y = Math.min(Math.max(0, (top + bottom - width / 2) / 2), Math.max(0, HEIGHT - width / 2));
+  return { x: Math.round(x), y: Math.round(y), width: Math.round(width) };
 }

@@ -2,6 +2,7 @@
 // better choice would have saved. The record is what the pick saw, to the bit; docs/routing-decisions.md has its fields.
 
 import { count, countryName, el, empty, ms, percent, timeOf } from '../dom.js';
+import { body, card, facts } from './parts.js';
 import { partsOfRecord, termsTable } from './terms.js';
 
 /** Settled soon, as a rule. */
@@ -40,36 +41,35 @@ function failureOf(error, id) {
 function contentOf(record, store) {
   const rows = rowsOf(record);
   const told = store.decisions.find(({ id }) => id === record.id);
+  const why = card('Why did this request go there?', null, body(sentenceOf(record, told), factsOf(record, told)));
+  const table = termsTable(rows, {
+    shareTitle: 'Propensity',
+    caption: 'Candidates with the terms of their score, in ms',
+  });
+  const heading = rows.length === 1 ? 'The one candidate' : `${count(rows.length)} candidates`;
   return [
-    el(
-      'section',
-      { className: 'card verdict' },
-      el('h2', {}, 'Why did this request go there?'),
-      sentenceOf(record, told),
-      factsOf(record, told),
-    ),
-    el('section', { className: 'card' }, el('h2', {}, 'What happened'), happenedOf(record)),
-    el(
-      'section',
-      { className: 'card' },
-      el('h2', {}, `${count(rows.length)} ${rows.length === 1 ? 'candidate' : 'candidates'}`),
-      termsTable(rows, { shareTitle: 'Propensity', caption: 'Candidates with the terms of their score, in ms' }),
-      rule(record),
-    ),
+    el('div', { className: 'two' }, why, card('What happened', null, body(happenedOf(record)))),
+    card(heading, 'what one more request was expected to take, ms', table, body(rule(record))),
   ];
 }
 
 /** The chosen first, then who was compared, the rest as ranked. */
-function rowsOf({ candidates, endpoint, drawn }) {
+function rowsOf({ candidates, endpoint, drawn, replay }) {
   const rank = ({ id }) => (id === endpoint ? 0 : drawn.includes(id) ? 1 : 2);
   return candidates
     .map((c, at) => ({ c, at }))
     .sort((a, b) => rank(a.c) - rank(b.c) || a.at - b.at)
-    .map(({ c }) => ({
+    .map(({ c, at }) => ({
       id: c.id,
       region: regionText(c),
       role: c.role,
-      why: c.isDraining ? 'draining' : c.isCold ? 'not heard of yet' : null,
+      why: c.isDraining
+        ? 'draining'
+        : at >= replay.head.eligible
+          ? 'not eligible'
+          : c.isCold
+            ? 'not heard of yet'
+            : null,
       parts: partsOfRecord(c),
       scoreMs: c.liveMs,
       inflight: c.inflight,
@@ -144,28 +144,23 @@ function regretOf({ best, endpoint, regretMs, bestMs }) {
 }
 
 function factsOf(record, told) {
-  const facts = [
-    ['client', told ? countryName(told.country) : record.cohort],
+  return facts([
+    ['client', told ? countryName(told.country) : null],
     ['cohort', record.cohort],
     ['pool', `${record.pool} (${record.policy})`],
+    ['residency', record.residency.join(', ')],
     ['role', record.role],
     ['propensity', percent(record.propensity)],
     ['regret', `${ms(record.regretMs)} ms`],
     ['node', record.node],
     ['decision', record.id],
-  ];
-  if (record.residency.length > 0) facts.splice(3, 0, ['residency', record.residency.join(', ')]);
-  return el(
-    'dl',
-    { className: 'facts' },
-    ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
-  );
+  ]);
 }
 
 /** Phases on one scale with what was expected. */
 function happenedOf(record) {
   const { outcome, status, connectMs, firstByteMs, totalMs, predictedMs, bytes, stalledMs } = record;
-  if (outcome === 'pending') return el('p', { className: 'note' }, 'Under way; this page asks again.');
+  if (outcome === 'pending') return el('p', { className: 'quiet-text' }, 'Under way; this page asks again.');
   const mostMs = Math.max(predictedMs, totalMs ?? 0, firstByteMs ?? 0, connectMs ?? 0, 0.1);
   const line = (title, value, kind) => {
     if (value === null) return null;
@@ -197,10 +192,10 @@ function happenedOf(record) {
 
 function rule({ settings }) {
   const { bandRatio, bandMs, policy, exploreRatio } = settings;
-  if (policy !== 'fastest') return el('p', { className: 'note' }, `Policy ${policy}. Times in ms.`);
+  if (policy !== 'fastest') return el('p', { className: 'quiet-text' }, `Policy ${policy}. Times in ms.`);
   return el(
     'p',
-    { className: 'note' },
+    { className: 'quiet-text' },
     `Band: up to best × ${(1 + bandRatio).toFixed(2)} + ${ms(bandMs)} ms. Overflow: the next three. ${percent(exploreRatio)} of requests explore. Propensity: how likely each was to be chosen in this state. Times in ms.`,
   );
 }

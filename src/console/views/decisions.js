@@ -3,19 +3,37 @@
 
 import { badge, count, countryName, el, ms, setText, timeOf } from '../dom.js';
 import { openDecision } from './decision.js';
+import { scroller, tableOf } from './parts.js';
 
 const ROWS = 200;
+const TITLES = [
+  ['Time'],
+  ['Endpoint'],
+  ['Region'],
+  ['Client'],
+  ['Route'],
+  ['Pool'],
+  ['Role'],
+  ['Expected', 'num'],
+  ['Took ms', 'num'],
+  ['Outcome'],
+];
+const OUTCOMES = [
+  ['', 'Every outcome'],
+  ['ok', 'Answered'],
+  ['failed', 'Failed'],
+  ['explore', 'Explorations'],
+];
+const ALL_POOLS = ['', 'Every pool'];
 /** What comes back from a decision that was opened. */
-const kept = { q: '', pool: '', outcome: '', isPaused: false };
+const kept = { q: '', pool: '', outcome: '' };
 
 export function mount(root, context) {
-  if (context.rest) {
-    const close = openDecision(root, context, context.rest);
-    return { unmount: close };
-  }
-  for (const name of ['q', 'pool', 'outcome']) if (context.query.has(name)) kept[name] = context.query.get(name);
+  if (context.rest) return { unmount: openDecision(root, context, context.rest) };
+  const { query } = context;
+  for (const name of ['q', 'pool', 'outcome']) kept[name] = query.get(name) ?? (query.size > 0 ? '' : kept[name]);
   // Links from elsewhere name what they are about.
-  for (const name of ['endpoint', 'country']) if (context.query.has(name)) kept.q = context.query.get(name);
+  for (const name of ['endpoint', 'country']) if (query.has(name)) kept.q = query.get(name);
   const stream = new Stream(root, context);
   return { unmount: () => stream.end() };
 }
@@ -23,157 +41,93 @@ export function mount(root, context) {
 class Stream {
   #store;
   #navigate;
-  #body = el('tbody');
-  #note = el('p', { className: 'note', role: 'status' });
-  #pause = el('button', { type: 'button', className: 'quiet' });
-  #pool;
+  #table = tableOf('stream', 'Decisions, newest first', TITLES, []);
+  #body = this.#table.tBodies[0];
+  #tally = el('span', { className: 'quiet-text', role: 'status' });
+  #pause = el('button', { type: 'button', 'aria-pressed': 'false' }, 'Pause');
+  #pool = select('Pool', (pool) => this.#filter({ pool }));
+  #isPaused = false;
   #missed = 0;
   #offs;
 
   constructor(root, { store, navigate }) {
     this.#store = store;
     this.#navigate = navigate;
-    this.#pool = select('Pool', [['', 'all pools']], kept.pool, (value) => this.#filter({ pool: value }));
-    this.#fillPools();
     const text = el('input', {
       type: 'search',
       value: kept.q,
-      placeholder: 'endpoint, region, country, route',
+      placeholder: 'Filter: endpoint, region, country, route',
+      'aria-label': 'Filter decisions',
+      'aria-keyshortcuts': '/',
       'data-filter': '',
       autocomplete: 'off',
       spellcheck: false,
     });
     text.addEventListener('input', () => this.#filter({ q: text.value }));
-    const outcome = select(
-      'Outcome',
-      [
-        ['', 'all outcomes'],
-        ['ok', 'answered'],
-        ['failed', 'failed'],
-        ['explore', 'explorations'],
-      ],
-      kept.outcome,
-      (value) => this.#filter({ outcome: value }),
-    );
+    const outcome = select('Outcome', (value) => this.#filter({ outcome: value }));
+    fill(outcome, OUTCOMES, kept.outcome);
     this.#pause.addEventListener('click', () => this.#toggle());
-    const titles = [
-      'Time',
-      'Endpoint',
-      'Region',
-      'Client',
-      'Route',
-      'Pool',
-      'Role',
-      'Expected ms',
-      'Took ms',
-      'Outcome',
-    ];
-    const head = el(
-      'tr',
-      {},
-      ...titles.map((title) => el('th', { scope: 'col', className: title.endsWith('ms') ? 'num' : '' }, title)),
-    );
-    const table = el(
-      'table',
-      { className: 'stream' },
-      el('caption', { className: 'sr' }, 'Decisions, newest first'),
-      el('thead', {}, head),
-      this.#body,
-    );
+    const space = el('span', { className: 'fill' });
     root.append(
-      el(
-        'section',
-        { className: 'card' },
-        el(
-          'div',
-          { className: 'toolbar' },
-          el('label', { className: 'grow' }, 'Filter', text),
-          this.#pool.label,
-          outcome.label,
-          this.#pause,
-        ),
-        this.#note,
-        el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': 'Decisions' }, table),
-      ),
+      el('div', { className: 'toolbar', role: 'search' }, text, this.#pool, outcome, this.#pause, space, this.#tally),
+      el('section', { className: 'card' }, scroller('Decisions', this.#table)),
     );
     this.#body.addEventListener('click', (event) => this.#click(event));
     this.#body.addEventListener('keydown', (event) => walk(event));
-    this.#offs = [
-      store.on('decision', (decision) => this.#take(decision)),
-      store.on('hello', () => {
-        this.#fillPools();
-        this.#render();
-      }),
-    ];
-    this.#showPause();
-    this.#render();
+    this.#offs = [store.on('decision', (decision) => this.#take(decision)), store.on('hello', () => this.#hello())];
+    this.#hello();
   }
 
   end() {
     for (const off of this.#offs) off();
   }
 
-  #fillPools() {
-    this.#pool.fill([['', 'all pools'], ...this.#store.pools.map(({ name }) => [name, name])]);
+  #hello() {
+    fill(this.#pool, [ALL_POOLS, ...this.#store.pools.map(({ name }) => [name, name])], kept.pool);
+    if (!this.#isPaused) this.#render();
   }
 
   #filter(change) {
     Object.assign(kept, change);
-    const query = new URLSearchParams(
-      Object.entries({ q: kept.q, pool: kept.pool, outcome: kept.outcome }).filter(([, value]) => value),
-    );
+    const query = new URLSearchParams(Object.entries(kept).filter(([, value]) => value));
     history.replaceState(null, '', query.size > 0 ? `#/decisions?${query}` : '#/decisions');
     this.#render();
   }
 
   #toggle() {
-    kept.isPaused = !kept.isPaused;
+    this.#isPaused = !this.#isPaused;
     this.#missed = 0;
-    this.#showPause();
-    if (!kept.isPaused) this.#render();
-  }
-
-  #showPause() {
-    setText(this.#pause, kept.isPaused ? '▶ Go on' : '❚❚ Pause');
-    this.#pause.setAttribute('aria-pressed', String(kept.isPaused));
+    this.#pause.setAttribute('aria-pressed', String(this.#isPaused));
+    setText(this.#pause, this.#isPaused ? 'Resume' : 'Pause');
+    if (this.#isPaused) this.#tell();
+    else this.#render();
   }
 
   #take(decision) {
     if (!fits(decision)) return;
-    if (kept.isPaused) {
-      this.#missed++;
-      return this.#tell();
+    if (this.#isPaused) this.#missed++;
+    else {
+      this.#body.querySelector('.empty')?.closest('tr').remove();
+      this.#body.prepend(rowOf(decision));
+      if (this.#body.rows.length > ROWS) this.#body.lastElementChild.remove();
     }
-    if (this.#body.querySelector('.empty')) this.#body.replaceChildren();
-    this.#body.prepend(rowOf(decision));
-    if (this.#body.rows.length > ROWS) this.#body.lastElementChild.remove();
     this.#tell();
   }
 
   #render() {
-    const rows = this.#store.decisions.filter(fits).map(rowOf);
-    const none = el(
-      'tr',
-      {},
-      el(
-        'td',
-        { className: 'empty', colSpan: 10 },
-        this.#store.decisions.length > 0
-          ? 'None of the last decisions fits the filter.'
-          : 'No decision yet: they come with the first requests.',
-      ),
-    );
-    this.#body.replaceChildren(...(rows.length > 0 ? rows : [none]));
+    const { decisions } = this.#store;
+    const rows = decisions.filter(fits).map(rowOf);
+    if (rows.length === 0) {
+      const text = decisions.length > 0 ? 'No decision is like this.' : 'Nothing yet: decisions come with requests.';
+      rows.push(el('tr', {}, el('td', { className: 'empty', colSpan: TITLES.length }, text)));
+    }
+    this.#body.replaceChildren(...rows);
     this.#tell();
   }
 
   #tell() {
     const shown = this.#body.querySelector('.empty') ? 0 : this.#body.rows.length;
-    const paused = kept.isPaused ? `paused${this.#missed > 0 ? `, ${count(this.#missed)} newer` : ''}` : 'live';
-    setText(
-      this.#note,
-      `${count(shown)} shown, ${paused}. The node tells of up to ten a second; open one to see why it went there.`,
-    );
+    setText(this.#tally, this.#isPaused ? `paused, ${count(this.#missed)} new` : `${count(shown)} of the last`);
   }
 
   #click(event) {
@@ -183,57 +137,54 @@ class Stream {
   }
 }
 
-function select(title, options, value, onChange) {
+function select(title, onChange) {
   const input = el('select', { 'aria-label': title });
-  const fill = (all) => {
-    const chosen = input.value || value;
-    input.replaceChildren(...all.map(([key, text]) => el('option', { value: key }, text)));
-    if (chosen && !all.some(([key]) => key === chosen)) input.append(el('option', { value: chosen }, chosen));
-    input.value = chosen;
-  };
-  fill(options);
   input.addEventListener('change', () => onChange(input.value));
-  return { label: el('label', {}, title, input), fill };
+  return input;
 }
 
-function fits(decision) {
-  const { pool, outcome, endpoint, region, country, route, role } = decision;
-  if (kept.pool && pool !== kept.pool) return false;
-  if (kept.outcome === 'ok' && outcome !== 'ok') return false;
-  if (kept.outcome === 'failed' && (outcome === 'ok' || !isSettled(outcome))) return false;
-  if (kept.outcome === 'explore' && role !== 'explore') return false;
-  if (!kept.q) return true;
-  const text =
-    `${endpoint} ${region ?? ''} ${route} ${country ?? ''} ${countryName(country)} ${outcome ?? ''}`.toLowerCase();
-  return kept.q
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word));
+/** A choice that is no longer there stays one, so that a filter does not change by itself. */
+function fill(input, options, chosen) {
+  const all = chosen && !options.some(([key]) => key === chosen) ? [...options, [chosen, chosen]] : options;
+  input.replaceChildren(...all.map(([key, text]) => el('option', { value: key }, text)));
+  input.value = chosen;
 }
 
 function isSettled(outcome) {
   return outcome !== null && outcome !== 'pending';
 }
 
+function fits({ pool, outcome, endpoint, region, country, route, role }) {
+  if (kept.pool && pool !== kept.pool) return false;
+  if (kept.outcome === 'ok' && outcome !== 'ok') return false;
+  if (kept.outcome === 'failed' && (outcome === 'ok' || !isSettled(outcome))) return false;
+  if (kept.outcome === 'explore' && role !== 'explore') return false;
+  if (!kept.q) return true;
+  const place = country ? `${country} ${countryName(country)}` : '';
+  const text = `${endpoint} ${region ?? ''} ${route} ${place} ${outcome ?? ''}`.toLowerCase();
+  const words = kept.q.toLowerCase().split(/\s+/);
+  return words.every((word) => text.includes(word));
+}
+
 function rowOf(d) {
   const href = `#/decisions/${encodeURIComponent(d.id)}`;
+  const kind = !isSettled(d.outcome) ? 'unknown' : d.outcome === 'ok' ? 'healthy' : 'unhealthy';
   const words = isSettled(d.outcome)
     ? `${d.outcome.replaceAll('_', ' ')}${d.status ? ` ${d.status}` : ''}`
     : 'under way';
-  const kind = !isSettled(d.outcome) ? 'unknown' : d.outcome === 'ok' ? 'healthy' : 'unhealthy';
   const row = el(
     'tr',
     {},
-    el('td', {}, el('time', { dateTime: d.at, title: d.at }, timeOf(d.at))),
-    el('th', { scope: 'row' }, el('a', { href, title: 'Why did it go there?' }, d.endpoint)),
-    el('td', {}, d.region ?? '–'),
-    el('td', {}, d.country ? countryName(d.country) : '–'),
-    el('td', {}, d.route),
-    el('td', {}, d.pool),
-    el('td', {}, d.role),
-    el('td', { className: 'num' }, ms(d.scoreMs)),
-    el('td', { className: 'num' }, ms(d.tookMs)),
-    el('td', {}, badge(kind, words)),
+    el('td', { className: 'when' }, el('time', { dateTime: d.at, title: d.at }, timeOf(d.at))),
+    el('th', { scope: 'row', className: 'what' }, el('a', { href, title: 'Why did it go there?' }, d.endpoint)),
+    el('td', { className: 'wide' }, d.region ?? '–'),
+    el('td', { className: 'who' }, d.country ? countryName(d.country) : '–'),
+    el('td', { className: 'wide' }, d.route),
+    el('td', { className: 'wide' }, d.pool),
+    el('td', { className: 'role' }, d.role),
+    el('td', { className: 'num wide' }, ms(d.scoreMs)),
+    el('td', { className: 'num took' }, ms(d.tookMs)),
+    el('td', { className: 'how' }, badge(kind, words)),
   );
   row.dataset.id = d.id;
   return row;

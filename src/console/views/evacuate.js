@@ -5,6 +5,7 @@
 import { count, el, empty, percent, rate, setText } from '../dom.js';
 import { glyph } from '../map/glyphs.js';
 import { confirmMove, moveAll } from './move.js';
+import { body, card } from './parts.js';
 import { previewOf } from './preview.js';
 
 const PAUSE_MS = 250;
@@ -25,7 +26,8 @@ class Evacuation {
   #endpoints = new Set();
   #filter = el('input', {
     type: 'search',
-    placeholder: 'region or endpoint',
+    placeholder: 'Filter: region, endpoint',
+    'aria-label': 'Filter regions and endpoints',
     'data-filter': '',
     autocomplete: 'off',
     spellcheck: false,
@@ -49,17 +51,11 @@ class Evacuation {
       el(
         'div',
         { className: 'evacuate' },
-        el(
-          'section',
-          { className: 'card chooser' },
-          el('h2', {}, 'What is to be emptied?'),
-          el('label', { className: 'toolbar' }, 'Filter', this.#filter),
-          this.#list,
-        ),
+        el('div', { className: 'chooser' }, card('What is to be emptied?', null, body(this.#filter), this.#list)),
         el(
           'div',
           { className: 'consequences' },
-          el('section', { className: 'card drain' }, el('h2', {}, 'Do it'), this.#actions, this.#progress),
+          card('Do it', null, body(this.#actions, this.#progress)),
           this.#result,
         ),
       ),
@@ -126,19 +122,19 @@ class Evacuation {
     });
     this.#lines.set(region, { endpoints, numbers, bar, boxes });
     const isOpen = boxes.some(({ box }) => box.checked) && !whole.checked;
-    const details = el(
-      'details',
-      { open: isOpen },
-      el('summary', {}, `${endpoints.length} ${endpoints.length === 1 ? 'endpoint' : 'endpoints'}`),
-      el('ul', {}, ...boxes.map(({ line }) => line)),
+    const inner = el('ul', { hidden: !isOpen }, ...boxes.map(({ line }) => line));
+    const words = `${count(endpoints.length)} ${endpoints.length === 1 ? 'endpoint' : 'endpoints'} of ${region}`;
+    const open = el(
+      'button',
+      { type: 'button', className: 'open', 'aria-label': words, 'aria-expanded': String(isOpen) },
+      count(endpoints.length),
     );
-    const item = el(
-      'li',
-      { className: 'region' },
-      el('label', { className: 'region-name' }, whole, el('span', { className: 'id' }, region), numbers),
-      el('div', { className: 'meter', 'aria-hidden': 'true' }, bar),
-      details,
-    );
+    open.addEventListener('click', () => {
+      inner.hidden = !inner.hidden;
+      open.setAttribute('aria-expanded', String(!inner.hidden));
+    });
+    const line = el('label', { className: 'region-name' }, whole, el('span', { className: 'id' }, region), numbers);
+    const item = el('li', { className: 'region' }, el('div', { className: 'region-line' }, bar, line, open), inner);
     item.dataset.text = `${region} ${endpoints.map(({ id }) => id).join(' ')}`.toLowerCase();
     return item;
   }
@@ -216,9 +212,9 @@ class Evacuation {
     const words = (n, verb, more = '') =>
       `${verb} ${n === 1 ? `this endpoint${more}` : `these ${count(n)} endpoints${more}`}`;
     const parts = [];
-    if (chosen.length === 0) parts.push(el('p', { className: 'note' }, 'Nothing is chosen.'));
+    if (chosen.length === 0) parts.push(el('p', { className: 'quiet-text' }, 'Nothing is chosen.'));
     else if (serving.length === 0)
-      parts.push(el('p', { className: 'note' }, 'All that is chosen is draining already.'));
+      parts.push(el('p', { className: 'quiet-text' }, 'All that is chosen is draining already.'));
     else
       parts.push(
         el(
@@ -245,7 +241,11 @@ class Evacuation {
           },
           `Enable ${draining.length === 1 ? 'the one that is' : `the ${count(draining.length)} that are`} draining`,
         ),
-        el('p', { className: 'note' }, `${count(draining.length)} draining now (${percent(share)} of all endpoints).`),
+        el(
+          'p',
+          { className: 'quiet-text' },
+          `${count(draining.length)} draining now (${percent(share)} of all endpoints).`,
+        ),
       );
     }
     this.#actions.replaceChildren(...parts);

@@ -1,8 +1,10 @@
 // What would happen to a request, without sending it: the verdict in words, where the client is and where it would be sent,
 // and every candidate with its terms. The question is in the hash, so an answer can be passed on as a link.
 
-import { count, countryName, el, empty, ms, percent } from '../dom.js';
+import { count, countryName, el, empty, ms, percent, svg } from '../dom.js';
+import { rttClass } from '../map/arcs.js';
 import { smallMap } from '../map/small.js';
+import { body, card, facts } from './parts.js';
 import { partsOfCandidate, termsTable } from './terms.js';
 
 /** Name, title, placeholder, width in the form. */
@@ -27,7 +29,7 @@ class Explain {
   #inputs = new Map();
   #problems = new Map();
   #answer = el('div', { className: 'answer', 'aria-live': 'polite' });
-  #button = el('button', {}, 'Explain');
+  #button = el('button', { className: 'primary' }, 'Explain');
   #turn = 0;
 
   constructor(root, context) {
@@ -42,7 +44,7 @@ class Explain {
       event.preventDefault();
       this.#ask();
     });
-    root.append(el('section', { className: 'card' }, el('h2', {}, 'Which request?'), form), this.#answer);
+    root.append(card('Which request?', 'nothing is sent', body(form)), this.#answer);
     this.take(context.query);
   }
 
@@ -123,29 +125,25 @@ class Explain {
 }
 
 function contentOf(answer, query, store) {
-  const verdict = el(
-    'section',
-    { className: 'card verdict' },
-    el('h2', {}, 'What would happen'),
-    sentenceOf(answer, query),
-  );
   const picture = pictureOf(answer, store);
-  if (picture) verdict.append(picture);
-  verdict.append(factsOf(answer));
+  const words = el('div', {}, sentenceOf(answer, query), factsOf(answer));
+  const verdict = card('What would happen', null, body(el('div', { className: 'with-map' }, words, picture)));
   if (answer.candidates.length === 0) return [verdict];
   const rows = rowsOf(answer);
+  const heading = rows.length === 1 ? 'The one candidate' : `${count(rows.length)} candidates`;
+  const table = termsTable(rows, {
+    shareTitle: 'Share',
+    caption: 'Candidates with the terms of their score, in ms',
+  });
+  const note =
+    'Share: what part of such requests each would get, by the selector’s own code. Waiting and errors are told apart by estimate.';
   return [
     verdict,
-    el(
-      'section',
-      { className: 'card' },
-      el('h2', {}, `${count(rows.length)} ${rows.length === 1 ? 'candidate' : 'candidates'}`),
-      termsTable(rows, { shareTitle: 'Share', caption: 'Candidates with the terms of their score, in ms' }),
-      el(
-        'p',
-        { className: 'note' },
-        'Share: what part of such requests each would get, by the selector’s own code. Waiting and errors are told apart by estimate. Times in ms.',
-      ),
+    card(
+      heading,
+      'what one more request is expected to take, ms',
+      table,
+      body(el('p', { className: 'quiet-text' }, note)),
     ),
   ];
 }
@@ -172,19 +170,14 @@ function sentenceOf({ cohort, route, pool, policy, chosen, candidates, note, mod
 
 function factsOf({ cohort, mode, residency, candidates, locality }) {
   const inBand = candidates.filter(({ role }) => role === 'band').length;
-  const facts = [
+  return facts([
     ['cohort', cohort.key],
     ['place', cohort.lat === null ? 'unknown' : `${cohort.lat.toFixed(2)}, ${cohort.lon.toFixed(2)}`],
     ['mode', mode],
-    ['in the band', `${count(inBand)} of ${count(candidates.length)}`],
-  ];
-  if (residency.length > 0) facts.push(['residency', residency.join(', ')]);
-  if (locality) facts.push(['data', `${locality.region ?? locality.home ?? '–'} (${locality.mode})`]);
-  return el(
-    'dl',
-    { className: 'facts' },
-    ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
-  );
+    ['in the band', candidates.length > 0 ? `${count(inBand)} of ${count(candidates.length)}` : null],
+    ['residency', residency.join(', ')],
+    ['locality', locality?.mode],
+  ]);
 }
 
 function pictureOf({ cohort, chosen, candidates, mode }, store) {
@@ -204,19 +197,33 @@ function pictureOf({ cohort, chosen, candidates, mode }, store) {
     isDirect: mode === 'redirect',
     label: `Map: the client, this edge, and ${chosen ?? 'no endpoint'} with the way between them`,
   });
-  const key = el(
-    'p',
-    { className: 'small-map-key' },
-    client === null ? 'The client’s place is not known.' : '○ client',
-    mode === 'redirect' ? '' : '  ┄ to this edge ◆',
-    '  ━ on to the chosen endpoint',
+  const legend = el(
+    'ul',
+    { className: 'small-map-key', 'aria-hidden': 'true' },
+    client === null
+      ? el('li', {}, 'The client’s place is not known.')
+      : key('client', svg('circle', { class: 'client', cx: 9, cy: 5, r: 3.5 })),
+    mode === 'redirect' || client === null
+      ? null
+      : key('to this edge', svg('path', { class: 'arc to-edge', d: 'M1 5H17' })),
+    chosen === null
+      ? null
+      : key(
+          'to the chosen endpoint',
+          svg('path', { class: `arc rtt-${rttClass(winner?.networkMs) ?? 'unknown'}`, d: 'M1 5H17' }),
+        ),
   );
-  return el('figure', { className: 'small-map-box' }, picture, key);
+  return el('figure', { className: 'small-map-box' }, picture, legend);
+}
+
+function key(text, shape) {
+  return el('li', {}, svg('svg', { class: 'small-map sign', viewBox: '0 0 18 10' }, shape), text);
 }
 
 function rowsOf({ candidates, chosen }) {
   const order = { band: 0, overflow: 1, out: 2 };
-  const rank = (c) => (c.id === chosen ? -1 : order[c.role]);
+  // Who cannot be chosen may look quick: last.
+  const rank = (c) => (c.id === chosen ? -1 : c.healthy ? order[c.role] : 3);
   return candidates
     .toSorted((a, b) => rank(a) - rank(b) || (a.scoreMs ?? Infinity) - (b.scoreMs ?? Infinity))
     .map((c) => ({

@@ -2,25 +2,23 @@
 // against what it can take; then the times of each country's clients. Bars of one pool have one scale.
 
 import { ago, count, countryName, el, ms, percent, rate } from '../dom.js';
+import { body, card, rest, scroller, tableOf } from './parts.js';
 
 /** Differences below this are chance. */
 const NOTABLE_RATIO = 0.05;
 const NOTABLE_MS = 1;
 const UNSERVED = 0.0005;
+/** So many countries at first. */
+const COUNTRIES = 12;
 
 /** Cards of an answer of `/api/v1/evacuation`. `again` asks anew. */
 export function previewOf(answer, again) {
   const pools = answer.pools.filter(({ regions }) => regions.length > 0);
+  const gone = new Set(answer.removed);
+  const words = [...warningsOf(pools), sentenceOf(answer, pools), baseOf(answer, again)];
   return [
-    el(
-      'section',
-      { className: 'card verdict' },
-      el('h2', {}, 'What would happen'),
-      ...warningsOf(pools),
-      sentenceOf(answer, pools),
-      baseOf(answer, again),
-    ),
-    ...pools.map(poolOf),
+    card('What would happen', null, body(...words)),
+    ...pools.map((pool) => poolOf(pool, gone)),
     ...countriesOf(answer.countries),
   ];
 }
@@ -89,140 +87,131 @@ function baseOf({ decisions, sinceIso, note }, again) {
   const text = `From ${count(decisions)} recorded decisions${sinceIso ? ` of the last ${ago(sinceIso)}` : ''}, decided again without them, with the chance they had.${note ? ` ${note}` : ''}`;
   return el(
     'p',
-    { className: 'note' },
+    { className: 'quiet-text base' },
     `${text} `,
     el('button', { type: 'button', className: 'link', onclick: again }, 'Ask again'),
   );
 }
 
-function poolOf({ pool, requestsPerSecond, regions, unserved }) {
-  const rows = regions.toSorted((a, b) => b.then.share - a.then.share || b.now.share - a.now.share);
-  const most = Math.max(1e-9, ...rows.flatMap(({ now, then }) => [now.requestsPerSecond, then.requestsPerSecond]));
-  const titles = [
-    ['Region'],
-    ['Load now and then'],
-    ['Now /s', 'num'],
-    ['Then /s', 'num'],
-    ['Share now', 'num'],
-    ['Share then', 'num'],
-    ['Capacity /s', 'num'],
-    [''],
-  ];
-  const head = el('tr', {}, ...titles.map(([title, className = '']) => el('th', { scope: 'col', className }, title)));
-  const caption = `Load of pool ${pool} by region, now and then`;
-  const body = rows.map((row) => loadRow(row, 1.15 * most));
-  if (unserved > UNSERVED)
-    body.push(
-      el(
-        'tr',
-        { className: 'is-bad' },
-        el('th', { scope: 'row' }, 'nowhere'),
-        el('td'),
-        el('td'),
-        el('td', { className: 'num' }, rate(unserved * requestsPerSecond)),
-        el('td'),
-        el('td', { className: 'num' }, percent(unserved)),
-        el('td'),
-        el('td', {}, '✕ unserved'),
-      ),
-    );
-  const table = el(
-    'table',
-    { className: 'loads' },
-    el('caption', { className: 'sr' }, caption),
-    el('thead', {}, head),
-    el('tbody', {}, ...body),
+const LOAD_TITLES = [
+  ['Region'],
+  ['Load now and then'],
+  ['Now /s', 'num'],
+  ['Then /s', 'num'],
+  ['Share now', 'num'],
+  ['Share then', 'num'],
+  ['Capacity /s', 'num'],
+  [''],
+];
+
+function poolOf({ pool, requestsPerSecond, regions, endpoints, unserved }, gone) {
+  const used = regions.filter(({ now, then }) => now.share > 0 || then.share > 0);
+  const order = used.toSorted((a, b) => b.then.share - a.then.share || b.now.share - a.now.share);
+  const most = Math.max(1e-9, ...used.flatMap(({ now, then }) => [now.requestsPerSecond, then.requestsPerSecond]));
+  const emptied = new Set(
+    used.map(({ region }) => region).filter((region) => endpoints.every((e) => e.region !== region || gone.has(e.id))),
   );
-  return el(
-    'section',
-    { className: 'card' },
-    el('h2', {}, `Pool ${pool}`, el('small', {}, ` ${rate(requestsPerSecond)} requests/s`)),
+  const rows = order.map((row) => loadRow(row, 1.15 * most, emptied.has(row.region)));
+  if (unserved > UNSERVED) {
+    const nowhere = { region: 'nowhere', now: NOTHING, capacity: null };
+    const then = { share: unserved, requestsPerSecond: unserved * requestsPerSecond };
+    rows.push(loadRow({ ...nowhere, then }, 1.15 * most, false, '✕ unserved'));
+  }
+  const caption = `Load of pool ${pool} by region, now and then`;
+  const idle = regions.length - used.length;
+  const signs = [
+    ['load-now', 'now'],
+    ['load-then', 'then'],
+    ['load-line', 'capacity'],
+  ];
+  return card(
+    `Pool ${pool}`,
+    `${rate(requestsPerSecond)} requests/s`,
     el(
       'ul',
       { className: 'terms-legend', 'aria-hidden': 'true' },
-      el('li', {}, el('i', { className: 'load-now' }), 'now'),
-      el('li', {}, el('i', { className: 'load-then' }), 'then'),
-      el('li', {}, el('i', { className: 'load-line' }), 'capacity'),
+      ...signs.map(([className, text]) => el('li', {}, el('i', { className }), text)),
     ),
-    el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption }, table),
+    scroller(caption, tableOf('loads', caption, LOAD_TITLES, rows)),
+    idle > 0
+      ? body(
+          el(
+            'p',
+            { className: 'quiet-text' },
+            `${count(idle)} more ${idle === 1 ? 'region gets' : 'regions get'} nothing, now or then.`,
+          ),
+        )
+      : null,
   );
 }
 
-function loadRow(row, scale) {
+const NOTHING = { share: 0, requestsPerSecond: 0 };
+
+function loadRow(row, scale, isEmptied, said = '') {
   const { region, now, then, capacity } = row;
   const over = isOver(row);
   const bar = (className, value) => {
     const node = el('i', { className });
-    node.style.width = `${((100 * value) / scale).toFixed(2)}%`;
+    node.style.width = `${Math.min(100, (100 * value) / scale).toFixed(2)}%`;
     return node;
   };
+  const kind = said || over ? 'load-then is-over' : 'load-then';
   const bars = el(
     'div',
     { className: 'loads-bars' },
     bar('load-now', now.requestsPerSecond),
-    bar(over ? 'load-then is-over' : 'load-then', then.requestsPerSecond),
+    bar(kind, then.requestsPerSecond),
   );
   if (capacity && capacity <= scale) {
     const line = el('i', { className: 'load-line' });
     line.style.left = `${((100 * capacity) / scale).toFixed(2)}%`;
     bars.append(line);
   }
-  const isEmptied = now.share > 0 && then.share === 0;
-  const word = over ? '▲ overloaded' : isEmptied ? '◐ emptied' : '';
+  const word = said || (over ? '▲ overloaded' : isEmptied ? '◐ emptied' : '');
+  const number = (title, text, strong = '') => el('td', { className: `num${strong}`, 'data-title': title }, text);
   return el(
     'tr',
-    { className: over ? 'is-warn' : '' },
+    {},
     el('th', { scope: 'row' }, region ?? 'no region'),
     el('td', { className: 'loads-cell' }, bars),
-    el('td', { className: 'num' }, rate(now.requestsPerSecond)),
-    el('td', { className: 'num strong' }, rate(then.requestsPerSecond)),
-    el('td', { className: 'num' }, percent(now.share)),
-    el('td', { className: 'num' }, percent(then.share)),
-    el('td', { className: 'num' }, capacity ? rate(capacity) : '–'),
-    el('td', { className: 'word' }, word),
+    number('now', rate(now.requestsPerSecond)),
+    number('then', rate(then.requestsPerSecond), ' strong'),
+    number('share now', percent(now.share)),
+    number('then', percent(then.share)),
+    number('capacity', capacity ? rate(capacity) : '–'),
+    el('td', { className: said ? 'word is-bad' : over ? 'word is-warn' : 'word' }, word),
   );
 }
 
+const TIME_TITLES = [
+  ['Clients in'],
+  ['Decisions', 'num'],
+  ['p50 now', 'num'],
+  ['then', 'num'],
+  ['', 'num'],
+  ['p99 now', 'num'],
+  ['then', 'num'],
+  ['', 'num'],
+];
+
 function countriesOf(countries) {
   if (countries.length === 0) return [];
-  const rows = countries.toSorted((a, b) => b.requests - a.requests);
+  const rows = countries
+    .toSorted((a, b) => b.requests - a.requests)
+    .map(({ country, requests, now, then }) =>
+      el(
+        'tr',
+        {},
+        el('th', { scope: 'row' }, country ? countryName(country) : 'an unknown country'),
+        el('td', { className: 'num' }, count(requests)),
+        ...pair(now.p50Ms, then.p50Ms),
+        ...pair(now.p99Ms, then.p99Ms),
+      ),
+    );
   const caption = 'Expected times by country of the client, now and then';
-  const titles = [
-    ['Clients in'],
-    ['Decisions', 'num'],
-    ['p50 now', 'num'],
-    ['then', 'num'],
-    ['', 'num'],
-    ['p99 now', 'num'],
-    ['then', 'num'],
-    ['', 'num'],
-  ];
-  const head = el('tr', {}, ...titles.map(([title, className = '']) => el('th', { scope: 'col', className }, title)));
-  const body = rows.map(({ country, requests, now, then }) =>
-    el(
-      'tr',
-      {},
-      el('th', { scope: 'row' }, country ? countryName(country) : 'an unknown country'),
-      el('td', { className: 'num' }, count(requests)),
-      ...pair(now.p50Ms, then.p50Ms),
-      ...pair(now.p99Ms, then.p99Ms),
-    ),
-  );
-  const table = el(
-    'table',
-    { className: 'countries' },
-    el('caption', { className: 'sr' }, caption),
-    el('thead', {}, head),
-    el('tbody', {}, ...body),
-  );
-  return [
-    el(
-      'section',
-      { className: 'card' },
-      el('h2', {}, 'Times by country, ms'),
-      el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption }, table),
-    ),
-  ];
+  const table = tableOf('times', caption, TIME_TITLES, []);
+  const more = rest(table.tBodies[0], rows, COUNTRIES, `Show all ${count(rows.length)} countries`);
+  return [card('Times by country', 'expected, ms', scroller(caption, table), more)];
 }
 
 /** Now, then, and the difference where it is one: a sign beside the colour. */

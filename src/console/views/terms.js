@@ -3,6 +3,7 @@
 // to read it.
 
 import { count, el, ms, percent } from '../dom.js';
+import { rest, scroller, tableOf } from './parts.js';
 
 /** In the order of the bar: key, title, what it is. */
 export const PARTS = [
@@ -46,39 +47,17 @@ export function partsOfCandidate({ networkMs, priorMs, serverMs, costMs, scoreMs
 }
 
 /**
- * `rows`: `{ id, region, role, state?, parts|null, scoreMs|null, inflight, share, distanceKm, isChosen, isCompared, why? }`,
- * the most interesting first. `shareTitle` heads the column of `share`.
+ * `rows`: `{ id, region, role, why?, parts|null, scoreMs|null, inflight, share, isChosen, isCompared }`, the most interesting
+ * first. `shareTitle` heads the column of `share`.
  */
 export function termsTable(rows, { shareTitle, caption }) {
   const used = PARTS.filter(([key]) => rows.some(({ parts }) => parts && parts[key] >= 0.05));
   const mostMs = Math.max(1e-9, ...rows.slice(0, FIRST_ROWS).map(({ scoreMs }) => scoreMs ?? 0));
-  const titles = ['Endpoint', 'Role', 'Score', 'ms', ...used.map(([, title]) => title), 'In flight', shareTitle];
-  const head = el(
-    'tr',
-    {},
-    ...titles.map((title, i) => el('th', { scope: 'col', className: i >= 3 ? 'num' : '' }, title)),
-  );
-  const body = el('tbody');
-  const fill = (shown) => body.replaceChildren(...shown.map((row) => rowOf(row, used, mostMs)));
-  fill(rows.slice(0, FIRST_ROWS));
-  const table = el(
-    'table',
-    { className: 'terms' },
-    el('caption', { className: 'sr' }, caption),
-    el('thead', {}, head),
-    body,
-  );
-  const box = el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': caption }, table);
-  const more =
-    rows.length > FIRST_ROWS
-      ? el('button', { type: 'button', className: 'quiet more' }, `Show all ${count(rows.length)} candidates`)
-      : null;
-  more?.addEventListener('click', () => {
-    fill(rows);
-    more.remove();
-    box.focus();
-  });
-  return el('div', { className: 'terms-box' }, legendOf(used), box, more);
+  const titles = [['Endpoint'], ['Role'], ['Score'], ['ms', 'num'], ...used.map(([, title]) => [title, 'num'])];
+  const table = tableOf('terms', caption, [...titles, ['In flight', 'num'], [shareTitle, 'num']], []);
+  const lines = rows.map((row) => rowOf(row, used, mostMs, shareTitle));
+  const more = rest(table.tBodies[0], lines, FIRST_ROWS, `Show all ${count(rows.length)} candidates`);
+  return el('div', { className: 'terms-box' }, legendOf(used), scroller(caption, table), more);
 }
 
 function legendOf(used) {
@@ -88,36 +67,32 @@ function legendOf(used) {
   return el('ul', { className: 'terms-legend', 'aria-hidden': 'true' }, ...items);
 }
 
-function rowOf(row, used, mostMs) {
+function rowOf(row, used, mostMs, shareTitle) {
   const { id, region, role, parts, scoreMs, inflight, share, isChosen, isCompared, why } = row;
   const bar = el('div', { className: 'stack' });
-  if (parts) {
-    for (const [key, title] of used) {
-      if (!(parts[key] > 0)) continue;
-      const part = el('i', { className: `part-${key}`, title: `${title}: ${ms(parts[key])} ms` });
-      part.style.width = `${Math.min(100, (100 * parts[key]) / mostMs)}%`;
-      bar.append(part);
-    }
+  for (const [key, title] of parts ? used : []) {
+    if (!(parts[key] > 0)) continue;
+    const part = el('i', { className: `part-${key}`, title: `${title}: ${ms(parts[key])} ms` });
+    part.style.width = `${Math.min(100, (100 * parts[key]) / mostMs)}%`;
+    bar.append(part);
   }
-  const marks = [];
-  if (isChosen) marks.push(el('b', { className: 'mark chosen' }, '✓ chosen'));
-  else if (isCompared) marks.push(el('span', { className: 'mark' }, 'compared'));
-  const name = el(
-    'th',
-    { scope: 'row' },
-    el('span', { className: 'id', title: id }, id),
-    ...marks,
-    el('small', {}, region ?? 'no region'),
-  );
+  const mark = isChosen ? '✓ chosen' : isCompared ? 'compared' : null;
+  const number = (title, text) => el('td', { className: 'num', 'data-title': title }, text);
   return el(
     'tr',
     { className: isChosen ? 'is-chosen' : role === 'out' ? 'is-out' : '' },
-    name,
-    el('td', { title: why ?? null }, why ? `${role}: ${why}` : role),
+    el(
+      'th',
+      { scope: 'row' },
+      el('span', { className: 'id', title: id }, id),
+      mark && el('span', { className: isChosen ? 'mark chosen' : 'mark' }, mark),
+      el('small', {}, region ?? 'no region'),
+    ),
+    el('td', { className: 'role', title: why ?? null }, why ? `${role}: ${why}` : role),
     el('td', { className: 'stack-cell' }, bar),
     el('td', { className: 'num score' }, ms(scoreMs)),
-    ...used.map(([key]) => el('td', { className: 'num' }, parts && parts[key] >= 0.05 ? ms(parts[key]) : '–')),
-    el('td', { className: 'num' }, count(inflight)),
-    el('td', { className: 'num' }, percent(share)),
+    ...used.map(([key, title]) => number(title, parts && parts[key] >= 0.05 ? ms(parts[key]) : '–')),
+    number('In flight', count(inflight)),
+    number(shareTitle, percent(share)),
   );
 }

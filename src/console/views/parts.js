@@ -1,0 +1,60 @@
+// What the explaining views are put together from: cards, facts, tables that may be wider than the screen.
+
+import { el } from '../dom.js';
+
+/** A card; `aside` is said small beside its title, null = nothing. Children follow the head as they are. */
+export function card(title, aside, ...children) {
+  const head = el(
+    'div',
+    { className: 'card-head' },
+    el('h2', {}, title),
+    aside === null ? null : el('small', {}, aside),
+  );
+  return el('section', { className: 'card' }, head, ...children);
+}
+
+/** What stands in a card with room around it. */
+export function body(...children) {
+  return el('div', { className: 'card-body' }, ...children);
+}
+
+/** Names and values; those without a value are left out. */
+export function facts(all) {
+  const items = all.filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const pairs = items.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)));
+  return el('dl', { className: 'facts' }, ...pairs);
+}
+
+/**
+ * A table with a caption for those who do not see it. `titles`: `[title, class?]` each; on a phone lines become blocks and
+ * `data-title` of a cell says what it is. `rows`: elements.
+ */
+export function tableOf(className, caption, titles, rows) {
+  const head = titles.map(([title, kind = '']) => el('th', { scope: 'col', className: kind }, title));
+  return el(
+    'table',
+    { className },
+    el('caption', { className: 'visually-hidden' }, caption),
+    el('thead', {}, el('tr', {}, ...head)),
+    el('tbody', {}, ...rows),
+  );
+}
+
+/** A way to see a wide table on a narrow screen, by keyboard too. */
+export function scroller(label, ...children) {
+  return el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': label }, ...children);
+}
+
+/** First `shown` of the rows, the others on demand. Gives the button, or null when there are no others. */
+export function rest(tbody, rows, shown, words) {
+  tbody.replaceChildren(...rows.slice(0, shown));
+  if (rows.length <= shown) return null;
+  const button = el('button', { type: 'button', className: 'quiet more' }, words);
+  button.addEventListener('click', () => {
+    tbody.append(...rows.slice(shown));
+    const next = rows[shown].querySelector('a, th');
+    button.remove();
+    next?.scrollIntoView({ block: 'nearest' });
+  });
+  return button;
+}
