@@ -4,7 +4,7 @@
 import { el, setText, timeOf } from './dom.js';
 
 /** @typedef {{ name: string, colour: string, format: (value: number | null | undefined) => string, fill?: boolean }} Series */
-/** @typedef {{ title: string, unit: string, series: Series[], heightPx?: number, spanS?: number }} ChartOptions */
+/** @typedef {{ title: string, unit: string, series: Series[], heightPx?: number, spanS?: number, isFromZero?: boolean }} ChartOptions */
 
 /** A palette's colour by its name, as the page has it now. */
 export function colourOf(/** @type {string} */ name) {
@@ -17,7 +17,7 @@ export function colourOf(/** @type {string} */ name) {
  * @param {HTMLElement} root
  * @param {ChartOptions} options
  */
-export function createChart(root, { title, unit, series, heightPx = 96, spanS = 600 }) {
+export function createChart(root, { title, unit, series, heightPx = 96, spanS = 600, isFromZero = true }) {
   const values = series.map(() => el('output', { className: 'value' }, '–'));
   const legend = series.map(({ name, colour }, i) => {
     const swatch = el('i', { 'aria-hidden': 'true' });
@@ -56,7 +56,11 @@ export function createChart(root, { title, unit, series, heightPx = 96, spanS = 
   };
   const build = () => {
     plot?.destroy();
-    plot = new uPlot(optionsOf(series, plotRoot.clientWidth || 300, heightPx, spanS, tell), data, plotRoot);
+    plot = new uPlot(
+      optionsOf({ series, width: plotRoot.clientWidth || 300, height: heightPx, spanS, isFromZero }, tell),
+      data,
+      plotRoot,
+    );
   };
   const observer = new ResizeObserver(() => {
     const width = plotRoot.clientWidth;
@@ -82,14 +86,11 @@ export function createChart(root, { title, unit, series, heightPx = 96, spanS = 
 }
 
 /**
- * @param {Series[]} series
- * @param {number} width
- * @param {number} height
- * @param {number} spanS
+ * @param {{ series: Series[], width: number, height: number, spanS: number, isFromZero: boolean }} chart
  * @param {(index: number | null | undefined) => void} tell
  * @returns {uPlot.Options}
  */
-function optionsOf(series, width, height, spanS, tell) {
+function optionsOf({ series, width, height, spanS, isFromZero }, tell) {
   const ink = colourOf('--ink-2');
   const grid = { stroke: colourOf('--line'), width: 1 };
   const axis = { stroke: ink, grid, ticks: { show: false }, font: '11px system-ui, sans-serif', gap: 4 };
@@ -101,15 +102,15 @@ function optionsOf(series, width, height, spanS, tell) {
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     padding: [6, 12, 0, 0],
     scales: {
-      x: { time: true, range: (_, min, max) => [Math.min(min ?? 0, (max ?? 0) - spanS), max ?? 0] },
-      y: { range: (_, __, max) => [0, topOf(max)] },
+      x: { time: true, range: (_, min, max) => spanOf(min, max, spanS) },
+      y: { range: (_, min, max) => (isFromZero ? [0, topOf(max)] : aroundOf(min, max)) },
     },
     axes: [
       {
         ...axis,
         size: 22,
         space: 70,
-        values: (_, splits) => splits.map((at) => timeOf(new Date(1000 * at).toISOString()).slice(0, 5)),
+        values: (_, splits) => splits.map(tickOf),
       },
       { ...axis, size: 44, space: 30 },
     ],
@@ -127,6 +128,30 @@ function optionsOf(series, width, height, spanS, tell) {
   };
 }
 
+/** The newest at the right edge; at first a minute, so that a fresh page is not an empty one, in the end `spanS`. */
+function spanOf(/** @type {number | null} */ min, /** @type {number | null} */ max, /** @type {number} */ spanS) {
+  const end = max ?? 0;
+  const known = end - (min ?? end);
+  const span = SPANS_S.find((one) => one >= known) ?? spanS;
+  return /** @type {[number, number]} */ ([end - Math.min(span, spanS), end]);
+}
+
+const SPANS_S = [60, 120, 300, 600];
+
+/** A level that hardly moves is shown as that, and not as mountains. */
+function aroundOf(/** @type {number | null} */ min, /** @type {number | null} */ max) {
+  const top = max ?? 1;
+  const middle = (top + (min ?? 0)) / 2;
+  const half = Math.max(0.6 * (top - (min ?? 0)), 0.1 * middle, 0.5);
+  return /** @type {[number, number]} */ ([Math.max(0, middle - half), middle + half]);
+}
+
+/** A whole minute without its seconds. */
+function tickOf(/** @type {number} */ at) {
+  const time = timeOf(new Date(1000 * at).toISOString());
+  return time.endsWith(':00') ? time.slice(0, 5) : time;
+}
+
 /** A round number above the highest value, so that the scale does not breathe with every tick. */
 function topOf(/** @type {number | null} */ max) {
   if (max === null || !(max > 0)) return 1;
@@ -135,7 +160,7 @@ function topOf(/** @type {number | null} */ max) {
   return 20 * step;
 }
 
-const SPARK = { width: 76, height: 20, pad: 2 };
+const SPARK = { width: 60, height: 20, pad: 2 };
 
 /** A canvas for a sparkline; decoration, since the number beside it says the same. */
 export function sparkCanvas() {

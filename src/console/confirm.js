@@ -18,7 +18,7 @@ export function confirmMove(/** @type {string} */ id) {
   if (endpoint === null || document.querySelector('dialog[open]')) return;
   const isDrain = !isDrained(endpoint);
   const before = document.activeElement;
-  const outcome = el('p', { role: 'status', className: 'outcome' });
+  const outcome = el('p', { role: 'status', className: 'result' });
   const act = el('button', { type: 'button', className: isDrain ? 'danger' : 'primary' }, isDrain ? 'Drain' : 'Enable');
   const close = el('button', { type: 'button' }, 'Cancel');
   const title = el('h2', { id: 'confirm-title' }, `${isDrain ? 'Drain' : 'Enable'} ${id}?`);
@@ -27,7 +27,7 @@ export function confirmMove(/** @type {string} */ id) {
     'dialog',
     { 'aria-labelledby': 'confirm-title', className: 'confirm' },
     title,
-    el('div', { className: 'stack tight' }, isDrain ? drainText(endpoint) : enableText(endpoint), now, outcome),
+    el('div', { className: 'cards tight' }, isDrain ? drainText(endpoint) : enableText(endpoint), now, outcome),
     el('div', { className: 'actions' }, close, act),
   );
 
@@ -43,12 +43,12 @@ export function confirmMove(/** @type {string} */ id) {
   };
   act.addEventListener('click', async () => {
     act.disabled = true;
-    outcome.className = 'outcome';
+    outcome.className = 'result';
     setText(outcome, isDrain ? 'Draining …' : 'Enabling …');
     try {
       await api.post(`/api/v1/endpoints/${encodeURIComponent(id)}/${isDrain ? 'drain' : 'enable'}`);
       isDone = true;
-      outcome.className = 'outcome good';
+      outcome.className = 'result good';
       setText(
         outcome,
         isDrain
@@ -59,7 +59,7 @@ export function confirmMove(/** @type {string} */ id) {
       setText(close, 'Close');
       close.focus();
     } catch (error) {
-      outcome.className = 'outcome failed';
+      outcome.className = 'result failed';
       setText(outcome, `That did not work: ${/** @type {Error} */ (error).message}.`);
       act.disabled = false;
       setText(act, 'Try again');

@@ -135,6 +135,8 @@ const GLYPHS = /** @type {Record<string, string>} */ ({
   draining: '◐',
   unknown: '○',
   ready: '●',
+  info: '•',
+  error: '✕',
   warn: '▲',
   bad: '✕',
 });

@@ -32,7 +32,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
     'Failures',
   ]);
   const probe = el('div', {}, el('p', { className: 'quiet-text' }, '…'));
-  const about = el('dl', { className: 'facts' });
+  const about = el('dl', { className: 'props' });
   const charts = el('div', { className: 'detail-charts' });
   const events = el('ol', { className: 'brief' });
   root.append(
@@ -62,6 +62,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
     unit: 'ms',
     heightPx: 84,
     spanS: 300,
+    isFromZero: false,
     series: [{ name: 'now', colour: '--accent', format: ms }],
   });
   const score = createChart(charts, {
@@ -69,6 +70,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
     unit: 'ms, lower is better',
     heightPx: 84,
     spanS: 300,
+    isFromZero: false,
     series: [{ name: 'now', colour: '--accent', format: ms }],
   });
 
@@ -157,7 +159,7 @@ function facts(/** @type {string[]} */ names) {
   const cells = names.map(() => el('dd'));
   const list = el(
     'dl',
-    { className: 'facts numbers' },
+    { className: 'props numbers' },
     names.map((name, i) => el('div', {}, el('dt', {}, name), cells[i])),
   );
   const set = (/** @type {string[]} */ values) => {
@@ -185,7 +187,7 @@ function showProbe(root, probe) {
     ['Connect', withUnit(probe.connectMs)],
     ['First byte', withUnit(probe.firstByteMs)],
   ];
-  root.replaceChildren(el('p', {}, verdict), el('dl', { className: 'facts' }, rows.map(factOf)));
+  root.replaceChildren(el('p', {}, verdict), el('dl', { className: 'props' }, rows.map(factOf)));
 }
 
 /** @param {HTMLElement} list @param {Endpoint} e @param {any} typed as the configuration has it; null = it was found */

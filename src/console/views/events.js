@@ -116,7 +116,7 @@ function lineOf(/** @type {FermatEvent} */ event) {
         el('dd', { className: 'mono' }, typeof value === 'string' ? value : JSON.stringify(value)),
       ),
     );
-    details.append(el('dl', { className: 'facts' }, rows));
+    details.append(el('dl', { className: 'props' }, rows));
   });
   return el('li', { className: level }, details);
 }

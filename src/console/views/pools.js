@@ -8,7 +8,7 @@ import { Table } from '../table.js';
 /** @typedef {import('../table.js').Column<PoolView>} PoolColumn */
 /** @typedef {import('../table.js').Column<RouteView & { place: number }>} RouteColumn */
 
-const REGIONS_SHOWN = 3;
+const REGIONS_SHOWN = 2;
 
 /**
  * @param {HTMLElement} root
@@ -33,7 +33,7 @@ export function mount(root, { store }) {
     className: 'routes',
   });
   const noRoutes = el('p', { className: 'empty', hidden: true }, 'There are no routes.');
-  root.className += ' stack';
+  root.className += ' cards';
   root.append(
     el(
       'section',
