@@ -28,8 +28,6 @@ export interface Failure {
 
 const COMMAND_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 60_000;
-/** Who has said nothing for so long and still runs is up, too. */
-const QUIET_START_MS = 3000;
 
 const input = JSON.parse(await text(process.stdin)) as Input;
 const { folder } = input;
@@ -59,13 +57,12 @@ class Background {
 
   /** Rejects with what it said when it ended instead. */
   async up(isUp: (output: string) => boolean): Promise<void> {
-    const startedAt = performance.now();
     await until(
       () => {
         if (this.code !== null) throw new Error(`it ended with ${this.code}:\n${this.output.slice(-2000)}`);
-        return isUp(this.output) || (performance.now() - startedAt > QUIET_START_MS && this.output === '');
+        return isUp(this.output);
       },
-      'the start of what runs for ever',
+      'word of what runs for ever that it is up',
       START_TIMEOUT_MS,
     ).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.output.slice(-2000)}`);
