@@ -9,6 +9,14 @@ interface GeoFlags {
   database: string[];
 }
 
+interface GeoUpdateFlags {
+  json?: boolean;
+  to?: string;
+  edition?: string;
+  from?: string;
+  every?: string;
+}
+
 interface ProbeFlags {
   json?: boolean;
   region?: string;
@@ -58,14 +66,27 @@ export function looking(fermat: Command): void {
     );
   geoip
     .command('update')
-    .description('fetch the newest DB-IP Lite')
+    .description(
+      'fetch the newest DB-IP Lite: of the installation, or with --to a file of its own, which may be MaxMind’s too',
+    )
+    .option('--to <file>', 'an .mmdb file to bring up to date from its publisher; a running node takes it over')
+    .option('--edition <name>', 'dbip-city-lite, dbip-country-lite, GeoLite2-City, … (default: "dbip-city-lite")')
+    .option('--from <url>', 'a mirror; {edition} and {month} (2026-11) are filled in')
+    .option('--every <duration>', 'go on, and look again that often, such as 24h')
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('geoip update'))
-    .action(
-      act(async ({ json = false }: { json?: boolean }) =>
-        (await import('../../../geoip/cli.ts')).geoipUpdate({ json }),
+    .addHelpText(
+      'after',
+      '\nMaxMind: GEOIPUPDATE_ACCOUNT_ID and GEOIPUPDATE_LICENSE_KEY, as their own tool has them. Proxies: NODE_USE_ENV_PROXY=1.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'geoip update',
+        'geoip update --to dbip-city-lite.mmdb',
+        'geoip update --to /geoip/city.mmdb --every 24h',
       ),
-    );
+    )
+    .action(act(async (flags: GeoUpdateFlags) => (await import('../geoip.ts')).updating(flags)));
 
   fermat
     .command('version')
