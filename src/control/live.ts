@@ -31,6 +31,9 @@ export interface LiveSources {
   /** Where an endpoint was found; null = it is typed. */
   readonly sourceOf: (pool: string, endpoint: string) => string | null;
   readonly api: Pick<ControlApi, 'node' | 'routes' | 'fleet' | 'notReadyBecause' | 'events'>;
+  /** @default 1 s and 5 s; what is sent says 5 s all the same. */
+  readonly lookMs?: number;
+  readonly stepMs?: number;
 }
 
 interface Follower {
@@ -72,7 +75,7 @@ export class Live implements LiveApi {
 
   /** Begins to keep the history. */
   start(): void {
-    this.#stepTimer ??= setInterval(() => this.#step(), STEP_MS);
+    this.#stepTimer ??= setInterval(() => this.#step(), this.#sources.stepMs ?? STEP_MS);
   }
 
   stop(): void {
@@ -114,7 +117,7 @@ export class Live implements LiveApi {
     if (this.#lookTimer !== null) return;
     this.#decided.begin();
     this.#look();
-    this.#lookTimer = setInterval(() => this.#tick(), LOOK_MS);
+    this.#lookTimer = setInterval(() => this.#tick(), this.#sources.lookMs ?? LOOK_MS);
     this.#unsubscribe = this.#sources.api.events.subscribe((event) => this.#tell('event', JSON.stringify(event)));
   }
 

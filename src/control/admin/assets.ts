@@ -34,6 +34,8 @@ const VENDORED = {
   '/ui/vendor/uplot.css': 'uplot/dist/uPlot.min.css',
 } as const;
 
+/** Lies beside the scripts for the sake of whoever writes them. */
+const FOR_THE_EDITOR = 'tsconfig.json';
 /** Below this a coding saves nothing that matters. */
 const LEAST_BYTES = 256;
 
@@ -42,7 +44,7 @@ export async function loadAssets(directory: URL): Promise<ReadonlyMap<string, As
   const root = fileURLToPath(directory);
   const found = await readdir(root, { recursive: true, withFileTypes: true });
   const own = found
-    .filter((entry) => entry.isFile() && extname(entry.name) in TYPES)
+    .filter((entry) => entry.isFile() && extname(entry.name) in TYPES && entry.name !== FOR_THE_EDITOR)
     .map((entry) => join(entry.parentPath, entry.name))
     .map((file): [string, string] => [pathOf(relative(root, file)), file]);
   const vendored = Object.entries(VENDORED).map(([path, name]): [string, string] => [

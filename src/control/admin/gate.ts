@@ -95,12 +95,14 @@ function isByOurPage({ headers, method }: IncomingMessage): boolean {
  */
 export function challengesOf({ headers }: IncomingMessage, path: string): readonly string[] {
   const { accept = '', cookie } = headers;
-  const isPage = path.startsWith('/ui/') || (isConsole(path) && accept.includes('text/html'));
+  const isPage = isConsole(path) ? accept.includes('text/html') : path.startsWith('/ui/');
   const isAsked = headers['sec-fetch-site'] !== undefined && headers['sec-fetch-mode'] !== 'navigate';
-  const isScript = isAsked || hasCookie(cookie) || accept.startsWith('text/event-stream');
+  const isScript = isAsked || hasCookie(cookie) || SCRIPTS_TAKE.test(accept);
   return isPage || isScript ? [BEARER] : [BEARER, BASIC];
 }
 
+/** What a script of ours says that it takes; browsers say neither of what they open. */
+const SCRIPTS_TAKE = /^(text\/event-stream|application\/json)/;
 const BEARER = 'Bearer realm="fermat"';
 const BASIC = 'Basic realm="fermat", charset="UTF-8"';
 

@@ -44,7 +44,7 @@ export function addApi(on: On, api: ControlApi, events: Streams, live: Streams):
   read('/api/v1/fleet', () => api.fleet());
   on('/api/v1/explain', { GET: (c) => explained(api, c) });
   on('/api/v1/evacuation', { GET: (c) => evacuated(api, c) });
-  on('/api/v1/events', { GET: (c) => streamed(events, c) });
+  on('/api/v1/events', { GET: (c) => (isForScripts(c) ? json(api.events.recent()) : streamed(events, c)) });
   on('/api/v1/live', { GET: (c) => streamed(live, c) });
   read('/api/v1/discovery', () => api.discovery());
   for (const action of ['register', 'deregister'] as const) {
@@ -86,6 +86,12 @@ async function evacuated(api: ControlApi, c: Context<Env>): Promise<Response> {
   }
   const answer = await api.evacuation({ regions, endpoints, pool: c.req.query('pool') || null });
   return 'status' in answer ? problem(answer) : json(answer);
+}
+
+/** Who asks for JSON and nothing else gets the recent events as an array; everybody else follows them. */
+function isForScripts(c: Context<Env>): boolean {
+  const accepted = (c.req.header('accept') ?? '').toLowerCase();
+  return accepted.includes('application/json') && !accepted.includes('text/event-stream');
 }
 
 function streamed(streams: Streams, c: Context<Env>): Response {

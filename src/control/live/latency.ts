@@ -16,7 +16,16 @@ interface Look {
   readonly counts: Float64Array;
 }
 
+/** Of one lane: where what counts here lies. */
+interface Cells {
+  seen: number;
+  values: Float64Array | null;
+  readonly durations: number[];
+  readonly errors: number[];
+}
+
 export class Latency {
+  readonly #cells = new WeakMap<LaneReader, Cells>();
   /** Oldest first. */
   #looks: Look[] = [];
 
@@ -24,15 +33,33 @@ export class Latency {
   look(lanes: readonly { readonly reader: LaneReader }[], nowMs: number): void {
     const counts = new Float64Array(BUCKETS + 1);
     for (const { reader } of lanes) {
-      reader.eachCell((kind, _a, _b, c, values, at) => {
-        if (kind === CELL.DURATION) for (let i = 0; i < BUCKETS; i++) counts[i]! += values[at + i]!;
-        else if (kind === CELL.REQUESTS && (c & 0x3ff) >= 500) counts[ERRORS]! += values[at]!;
-      });
+      const { values, durations, errors } = this.#cellsOf(reader);
+      if (values === null) continue;
+      for (const at of durations) for (let i = 0; i < BUCKETS; i++) counts[i]! += values[at + i]!;
+      for (const at of errors) counts[ERRORS]! += values[at]!;
     }
     // A worker died and took its counts along: what was before says nothing any more.
     if (this.#looks.at(-1)?.counts.some((count, i) => count > counts[i]!)) this.forget();
     this.#looks.push({ atMs: nowMs, counts });
     if (this.#looks.length > LOOKS + 1) this.#looks.shift();
+  }
+
+  /** Cells are only ever added, and of thousands some tens count here: each is looked at once. */
+  #cellsOf(reader: LaneReader): Cells {
+    const known = this.#cells.get(reader) ?? { seen: 0, values: null, durations: [], errors: [] };
+    this.#cells.set(reader, known);
+    const { cells } = reader;
+    reader.eachCell(
+      (kind, _a, _b, c, values, at) => {
+        known.values = values;
+        if (kind === CELL.DURATION) known.durations.push(at);
+        else if (kind === CELL.REQUESTS && (c & 0x3ff) >= 500) known.errors.push(at);
+      },
+      known.seen,
+      cells,
+    );
+    known.seen = cells;
+    return known;
   }
 
   /** Nobody watches: what is there will be old when somebody does again. */
