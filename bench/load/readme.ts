@@ -1,5 +1,5 @@
-// Puts the figures of bench/results/load*.json between the marks in README.md and docs/benchmarks.md, so that these never
-// claim what was not measured. npm run bench:load -- readme
+// Puts the figures of bench/results/load*.json between the marks in README.md, its translation and docs/benchmarks.md, so that
+// these never claim what was not measured. npm run bench:load -- readme
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readSections, type Section } from './results.ts';
@@ -19,7 +19,7 @@ import {
   stated,
 } from './tables.ts';
 
-const README = new URL('../../README.md', import.meta.url);
+const READMES = [new URL('../../README.md', import.meta.url), new URL('../../README.zh-CN.md', import.meta.url)];
 const DOCS = new URL('../../docs/benchmarks.md', import.meta.url);
 
 const sections = readSections();
@@ -29,7 +29,7 @@ const floods = resultOf<FloodsResult>('load-floods');
 
 if (Object.keys(sections).length > 0) {
   const overview = [...paragraph(scenariosTable(sections)), ...paragraph(scaleTable(sections)), footnote(sections)];
-  put(README, 'load', [...paragraph(peersTable(sections)), ...overview]);
+  for (const readme of READMES) put(readme, 'load', [...paragraph(peersTable(sections)), ...overview]);
   put(DOCS, 'load', [
     ...overview,
     '',
@@ -37,11 +37,12 @@ if (Object.keys(sections).length > 0) {
   ]);
 }
 if (latency) {
-  put(README, 'latency', [latencyNote(latency), '', ...latencyTable(latency), '', stated(latency)]);
+  for (const readme of READMES)
+    put(readme, 'latency', [latencyNote(latency), '', ...latencyTable(latency), '', stated(latency)]);
   put(DOCS, 'latency', [...latencyTable(latency), '', latencyNote(latency), '', stated(latency)]);
 }
 if (memory) {
-  put(README, 'memory', memoryTable(memory));
+  for (const readme of READMES) put(readme, 'memory', memoryTable(memory));
   put(DOCS, 'memory', [...memoryTable(memory), '', stated(memory)]);
 }
 if (floods) put(DOCS, 'floods', [...floodsTable(floods), '', stated(floods)]);

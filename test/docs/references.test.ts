@@ -114,13 +114,15 @@ function keyPaths(): string[] {
   }
 }
 
-/** Quoted in the source: names of events look like keys. */
-function namesInSource(): Set<string> {
-  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).map((name) =>
-    join(ROOT, 'src', name),
-  );
-  const texts = files
+/** Quoted in the source, or begun there and ended by what is known when it happens: names of events look like keys. */
+function namesInSource(): { has(name: string): boolean } {
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+  const text = files
+    .map((name) => join(ROOT, 'src', name))
     .filter((file) => file.endsWith('.ts') && statSync(file).isFile())
-    .map((file) => readFileSync(file, 'utf8'));
-  return new Set(texts.flatMap((text) => [...text.matchAll(/'([a-z]+(?:\.[a-z_]+)+)'/g)].map((match) => match[1]!)));
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
+  const whole = new Set([...text.matchAll(/'([a-z]+(?:\.[a-z_]+)+)'/g)].map((match) => match[1]!));
+  const begun = [...text.matchAll(/`([a-z]+(?:\.[a-z_]+)*\.)\$\{/g)].map((match) => match[1]!);
+  return { has: (name) => whole.has(name) || begun.some((prefix) => name.startsWith(prefix)) };
 }
