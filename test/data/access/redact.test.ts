@@ -1,0 +1,53 @@
+// Secrets in query strings: which values are replaced, and that nothing else is.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { QueryRedaction } from '../../../src/data/access/redact.ts';
+
+const redaction = new QueryRedaction(['token', 'api_key', 'x-amz-signature']);
+const redact = (query: string): string => redaction.redact(query, 0, query.length);
+
+describe('the redaction of queries', () => {
+  it.each([
+    ['token=abc', 'token=***'],
+    ['a=b&token=abc&c=d', 'a=b&token=***&c=d'],
+    ['TOKEN=abc', 'TOKEN=***'],
+    ['%74oken=abc', '%74oken=***'],
+    ['X-Amz-Signature=f00&x=1', 'X-Amz-Signature=***&x=1'],
+    ['a;token=abc;b', 'a;token=***;b'],
+    ['token=a=b=c&d', 'token=***&d'],
+    ['token=a&token=b', 'token=***&token=***'],
+  ])('hides the value: %s', (query, told) => {
+    expect(redact(query)).toBe(told);
+  });
+
+  it.each([
+    '',
+    'token',
+    'token=',
+    'tokens=abc',
+    'my_token=abc',
+    'a=token=abc',
+    '=abc',
+    '%zz=1',
+    'q=token',
+    '&&==&',
+  ])('leaves alone what is no secret: %s', (query) => {
+    expect(redact(query)).toBe(query);
+  });
+
+  it('never shows a secret, wherever it stands among others', () => {
+    const other = fc.stringMatching(/^[a-z]{1,6}=[a-z0-9=]{0,8}$/).filter((text) => !text.startsWith('token='));
+    fc.assert(
+      fc.property(fc.array(other), fc.array(other), (before, after) => {
+        const told = redact([...before, 'token=SECRET', ...after].join('&'));
+        expect(told).toBe([...before, 'token=***', ...after].join('&'));
+      }),
+    );
+  });
+
+  it('of a URL takes the query alone', () => {
+    expect(redaction.redactUrl('https://a/token=x?token=y')).toBe('https://a/token=x?token=***');
+    expect(redaction.redactUrl('/token=x')).toBe('/token=x');
+  });
+});
