@@ -206,6 +206,7 @@ async function showLogout() {
 }
 
 store.on('hello', () => {
+  document.body.classList.add('told');
   showFacts();
   showHealth();
 });

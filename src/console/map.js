@@ -231,14 +231,14 @@ class WorldMap {
   #point(group) {
     const mark = group && !this.#list.isOpen() ? this.#markOf(group) : null;
     if (mark === this.#shown) return;
-    if (this.#shown) {
-      this.#shown.group.classList.remove('is-pointed');
-      this.#shown.arc.classList.remove('is-pointed');
-    }
+    const look = (one, isPointed) => {
+      one.isPointed = isPointed;
+      for (const part of [one.group, one.arc]) part.classList.toggle('is-pointed', isPointed);
+    };
+    if (this.#shown) look(this.#shown, false);
     this.#shown = mark;
     if (mark === null) return this.#tip.hide();
-    mark.group.classList.add('is-pointed');
-    mark.arc.classList.add('is-pointed');
+    look(mark, true);
     this.#tip.show(mark.place, this.#store.endpoints);
   }
 

@@ -169,6 +169,7 @@ class Store {
       hasHello ||= kind === 'hello';
       hasTick ||= kind === 'tick';
       if (kind === 'decision' || kind === 'event') told.push([kind, body]);
+      if (kind === 'event') this.#heed(body);
     }
     if (hasHello) {
       this.#retryMs = RETRY_FIRST_MS;
@@ -219,6 +220,16 @@ class Store {
     this.#remember(atMs);
     if (this.historyEndMs === 0) this.historyEndMs = atMs;
     else if (atMs - this.historyEndMs >= this.historyStepMs) this.#extend(atMs);
+  }
+
+  /** What only a hello tells: asked for when an event says that it is another now. */
+  async #heed(/** @type {FermatEvent} */ { type }) {
+    try {
+      if (type.startsWith('shedding.')) this.node = await api.get('/api/v1/node');
+      else if (type === 'redis.up' || type === 'redis.down') this.fleet = await api.get('/api/v1/fleet');
+    } catch {
+      // the next hello tells
+    }
   }
 
   #takeNumbers(/** @type {Tick['endpoints'][number]} */ numbers) {

@@ -3,7 +3,7 @@
 
 import { HEIGHT, WIDTH } from './world.js';
 
-const MAX_ZOOM = 24;
+const MAX_ZOOM = 10;
 const STEP = 1.6;
 /** Around what is fitted, pixels. */
 const PADDING_PX = 48;

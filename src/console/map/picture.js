@@ -25,7 +25,7 @@ export function createMark(place) {
     { class: isOne ? 'place' : 'place is-many', role: 'button', tabindex: -1, 'data-key': keyOf(place) },
     svg('circle', { class: 'target', r: TARGET_PX }),
   );
-  const mark = { place, arc, flow, group, shape: null, ring: [], number: null, badge: null };
+  const mark = { place, arc, flow, group, shape: null, ring: [], number: null, badge: null, isPointed: false };
   if (isOne) {
     mark.shape = group.appendChild(svg('path', { class: 'shape', 'fill-rule': 'evenodd' }));
   } else {
@@ -92,7 +92,7 @@ export function updateMark(mark, summary, totalRps) {
   const width = arcWidth(share);
   const speed = rttClass(summary.rttMs) ?? 'unknown';
   const isIdle = width === 0;
-  set(mark.arc, 'class', isIdle ? 'arc is-idle' : `arc rtt-${speed}`);
+  set(mark.arc, 'class', `arc ${isIdle ? 'is-idle' : `rtt-${speed}`}${mark.isPointed ? ' is-pointed' : ''}`);
   set(mark.arc, 'stroke-width', isIdle ? 1 : width);
   return { width, speed };
 }

@@ -2,7 +2,7 @@
 // built once; ticks change text, bars and series in place.
 
 import { createChart } from '../charts.js';
-import { ago, badge, count, countryName, duration, el, empty, ms, NONE, rate, setText } from '../dom.js';
+import { ago, badge, count, countryName, el, empty, ms, NONE, rate, setText } from '../dom.js';
 
 /** @import { Context, View } from '../types.d.ts' */
 
@@ -14,7 +14,7 @@ const ATTENTION_SHOWN = 8;
  * @param {Context} context
  * @returns {View}
  */
-export function mount(root, { store, navigate }) {
+export function mount(root, { store, api, navigate }) {
   const charts = el('div', { className: 'overview-charts' });
   const mapBody = el('div', { className: 'map-body' });
   const attention = el('ul', { className: 'attention' });
@@ -80,6 +80,14 @@ export function mount(root, { store, navigate }) {
     tick();
   };
   if (store.node !== null) hello();
+  // Edges come and go without a word: who is there now is asked when somebody begins to look.
+  api.get('/api/v1/fleet').then(
+    (told) => {
+      store.fleet = told;
+      showFleet(fleetCard, fleet, store);
+    },
+    () => {},
+  );
   const leave = [store.on('hello', hello), store.on('tick', tick)];
   return {
     unmount() {
@@ -225,7 +233,7 @@ function showFleet(cardNode, body, store) {
       el('b', {}, node.node),
       el('span', { className: 'quiet-text' }, node.region ?? NONE),
       el('span', { className: 'num quiet-text' }, node.distanceKm === null ? '' : `${count(node.distanceKm)} km`),
-      el('span', { className: 'num quiet-text' }, `heard ${duration(node.ageMs / 1000)} ago`),
+      el('span', { className: 'num quiet-text' }, `${count(node.endpoints)} endpoints`),
     ),
   );
   body.replaceChildren(
