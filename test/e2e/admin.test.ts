@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Browser } from '../support/browser.ts';
-import { simpleConfig, startFermat } from '../support/fermat.ts';
+import { type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
 import { startOrigin } from '../support/origin.ts';
 import { exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
@@ -14,6 +14,46 @@ interface Endpoint {
   readonly id: string;
   readonly state: string;
   readonly healthy: boolean;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever a frame says; each test names what it looks at.
+type Frame = any;
+
+/** A follower of /api/v1/live, and what it was told. */
+class LiveStream {
+  #text = '';
+  readonly #abort = new AbortController();
+
+  static async open(fermat: Fermat): Promise<LiveStream> {
+    const stream = new LiveStream();
+    const url = `http://127.0.0.1:${fermat.adminPort}/api/v1/live`;
+    const response = await fetch(url, { signal: stream.#abort.signal });
+    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
+    void stream.#read(response);
+    return stream;
+  }
+
+  async #read(response: Response): Promise<void> {
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body!) this.#text += decoder.decode(chunk, { stream: true });
+    } catch {
+      // It was aborted, or the node has ended.
+    }
+  }
+
+  all(event: string): Frame[] {
+    const frames = this.#text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g);
+    return [...frames].filter(([, name]) => name === event).map(([, , data]) => JSON.parse(data!));
+  }
+
+  first(event: string): Promise<Frame> {
+    return until(() => this.all(event)[0], `the first ${event}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+  }
 }
 
 describe('the admin API of a running node', () => {
@@ -68,88 +108,86 @@ describe('the admin API of a running node', () => {
   });
 });
 
-describe('the console in a browser', () => {
-  it('shows endpoints, explains a client by keyboard alone, and follows events, without a complaint', async () => {
+describe('the console of a running node', () => {
+  it('is told of everything, then of what changes, in frames of a stream', async () => {
     await using origin = await startOrigin();
     await using fermat = await startFermat(simpleConfig([origin.url, 'http://127.0.0.1:9']));
-    await using browser = await Browser.start();
-    await browser.open(`http://127.0.0.1:${fermat.adminPort}/ui/`, WIDE);
-    const textOf = (selector: string) =>
-      browser.evaluate<string>(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? ''`);
+    for (let i = 0; i < 5; i++) await exchange(fermat.port, get('/'));
+    await using live = await LiveStream.open(fermat);
+    const hello = await live.first('hello');
+    expect(hello.node).toMatchObject({ id: 'test', pid: fermat.pid });
+    expect(hello.endpoints.map(({ id }: { id: string }) => id)).toEqual(['e0', 'e1']);
+    expect(hello.states.map(([, state]: string[]) => state)).toContain('healthy');
+    expect(hello.routes).toHaveLength(1);
+    for (let i = 0; i < 20; i++) await exchange(fermat.port, get('/'));
+    // The frame of a second may hold some of them only.
+    const busy = await until(() => {
+      const rows = live.all('tick').flatMap(({ endpoints }) => endpoints as number[][]);
+      return rows.find(([index, , , , , , , , requests]) => index === 0 && requests! >= 25);
+    }, 'the requests');
+    expect(busy).toHaveLength(10);
+    const totals = await until(() => live.all('tick').find((tick) => tick.totals.p50Ms !== null)?.totals, 'totals');
+    expect(totals.requestsPerSecond).toBeGreaterThan(0);
+    expect(totals.p99Ms).toBeGreaterThanOrEqual(totals.p50Ms);
 
-    await until(async () => /e0[\s\S]*healthy/.test(await textOf('#endpoints')), 'the table of endpoints');
-    await until(async () => (await textOf('#health')) === 'ready', 'the health of the node');
-    expect(await textOf('#node')).toContain('test');
-    expect(await textOf('#routes')).toContain('main');
+    const decision = await live.first('decision');
+    expect(decision).toMatchObject({ pool: 'main', endpoint: 'e0', outcome: 'ok', status: 200 });
+    const whole = await fermat.json(`/api/v1/decisions/${decision.id}`);
+    expect(whole).toMatchObject({ id: decision.id, at: decision.at, endpoint: 'e0' });
+    expect(whole.candidates).toHaveLength(2);
+    const [pool] = await fermat.json<Record<string, unknown>[]>('/api/v1/pools');
+    expect(pool).toMatchObject({ name: 'main', endpoints: 2, whenAllDown: 'try' });
 
-    await browser.evaluate(`document.querySelector('[name=client]').focus()`);
-    await browser.type('192.0.2.7');
-    await browser.press('Enter', '\r');
-    await until(async () => /goes to e0/.test(await textOf('#verdict')), 'the explanation');
-    expect(await textOf('#candidates tr.chosen')).toMatch(/^e0\b/);
+    await fermat.admin('/api/v1/endpoints/e1/drain', { method: 'POST' });
+    const isDrained = (tick: Frame) =>
+      tick.states.some(([i, state]: [number, string]) => i === 1 && state === 'draining');
+    await until(() => live.all('tick').some(isDrained), 'the drained endpoint');
+    expect((await live.first('event')).endpoint).toBe('e1');
 
-    await fermat.admin('/api/v1/endpoints/e0/drain', { method: 'POST' });
-    await until(async () => /e0/.test(await textOf('#events li')), 'the event');
-    await until(async () => /draining/.test(await textOf('#endpoints')), 'the new state');
-
-    await browser.evaluate(`document.querySelector('[name=client]').value = 'nonsense'`);
-    await browser.press('Enter', '\r');
-    await until(async () => /expected an IP address/.test(await textOf('#verdict')), 'the refusal');
-    expect(browser.complaints.filter((text) => !text.includes('400 (Bad Request)'))).toEqual([]);
+    fermat.writeConfig(simpleConfig([origin.url]));
+    await fermat.admin('/api/v1/reload', { method: 'POST' });
+    const again = await until(
+      () => live.all('hello').find(({ endpoints }) => endpoints.length === 1),
+      'a new beginning',
+    );
+    expect(again.node.snapshotVersion).toBeGreaterThan(hello.node.snapshotVersion);
   });
 
-  it('fits a phone without scrolling sideways, and reaches every part with the Tab key', async () => {
+  it('opens to whoever types the admin token, by keyboard alone, and closes again', async () => {
     await using origin = await startOrigin();
-    await using fermat = await startFermat(simpleConfig([origin.url]));
-    await using browser = await Browser.start();
-    await browser.open(`http://127.0.0.1:${fermat.adminPort}/ui/?client=192.0.2.7`, PHONE);
-    await until(() => browser.evaluate<boolean>(`!!document.querySelector('#candidates tr.chosen')`), 'the page');
-    expect(await browser.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
-
-    await browser.evaluate('document.activeElement.blur()');
-    const reached: string[] = [];
-    for (let i = 0; i < 20; i++) {
-      await browser.press('Tab');
-      reached.push(
-        await browser.evaluate(`(({ tagName, name, firstElementChild, id, text }) =>
-        name || id || firstElementChild?.id || text || tagName)(document.activeElement)`),
-      );
-    }
-    const parts = [
-      'endpoints',
-      'client',
-      'host',
-      'path',
-      'method',
-      'candidates',
-      'routes',
-      'events',
-      'IP Geolocation by DB-IP',
-    ];
-    for (const part of parts) expect(reached).toContain(part);
-  });
-
-  it('opens with the admin token as the password the browser asks for', async () => {
-    await using origin = await startOrigin();
-    const token = 'sesame';
+    const token = 'sesame&so+on%20';
     const config = simpleConfig([origin.url], {}, { admin: { address: '127.0.0.1:0', token } });
     await using fermat = await startFermat(config);
     await using browser = await Browser.start();
-    await browser.knowPassword(token);
-    await browser.open(`http://127.0.0.1:${fermat.adminPort}/ui/`, WIDE);
-    const rows = (id: string) => browser.evaluate<number>(`document.querySelectorAll('#${id} > *').length`);
-    await until(async () => (await rows('endpoints tbody')) > 0, 'the table of endpoints');
-    await until(async () => (await rows('events')) > 0, 'the events');
-  });
+    const console = `http://127.0.0.1:${fermat.adminPort}/ui/`;
+    await browser.open(console, PHONE);
+    const text = () => browser.evaluate<string>(`document.body?.innerText ?? ''`);
+    const isFocused = () => browser.evaluate<boolean>(`document.activeElement?.id === 'token'`);
+    await until(isFocused, 'the field of the token');
+    expect(await text()).toContain('Admin token');
+    expect(await browser.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
 
-  it('says so when the node does not answer any more', async () => {
-    await using origin = await startOrigin();
-    const fermat = await startFermat(simpleConfig([origin.url]));
-    await using browser = await Browser.start();
-    await browser.open(`http://127.0.0.1:${fermat.adminPort}/ui/`, WIDE);
-    const health = () => browser.evaluate<string>(`document.querySelector('#health')?.innerText ?? ''`);
-    await until(async () => (await health()) === 'ready', 'the console');
-    await fermat.kill();
-    await until(async () => (await health()) === 'no answer from the node', 'the notice');
+    await browser.type('something else');
+    await browser.press('Enter', '\r');
+    await until(async () => (await text()).includes('That is not the token.'), 'the refusal');
+    await until(isFocused, 'the field once more');
+    await browser.type(token);
+    await browser.press('Enter', '\r');
+    await until(
+      () => browser.evaluate<boolean>(`!!document.querySelector('footer a[href="https://db-ip.com"]')`),
+      'the console',
+    );
+    const ask = (path: string, init = '{}') =>
+      browser.evaluate<number>(`fetch(${JSON.stringify(path)}, ${init}).then(({ status }) => status)`);
+    expect(await ask('/api/v1/node')).toBe(200);
+    expect(await ask('/api/v1/endpoints/e0/drain', '{ method: "POST" }')).toBe(200);
+    expect(await browser.evaluate('document.cookie')).toBe('');
+
+    // It leads back to the console, which is closed now.
+    expect(await ask('/ui/logout', '{ method: "POST" }')).toBe(401);
+    await browser.open(console, WIDE);
+    await until(async () => (await text()).includes('Admin token'), 'the login page');
+    // Of the refused token, and of what was asked without a session.
+    expect(browser.complaints.filter((complaint) => !complaint.includes('401 (Unauthorized)'))).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createSessions } from '../../../src/control/admin/session.ts';
 import { AdminRig, errorOf } from '../../support/admin.ts';
 
-const TOKEN = 'open sesame & so on';
+const TOKEN = 'open+sesame&so%20on';
 const HTML = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 const HOUR_MS = 3600_000;
 
@@ -57,7 +57,7 @@ describe('the login of the console', () => {
 
   it('says so when that is not the token, and keeps what was typed to itself', async () => {
     await using rig = await AdminRig.start(TOKEN);
-    for (const typed of ['open sesamf & so on', '', `${TOKEN} `, '<b>hunter2</b>']) {
+    for (const typed of ['open+sesamf&so%20on', 'open sesame&so on', '', `${TOKEN} `, '<b>hunter2</b>']) {
       const { status, text, headers } = await rig.login(typed);
       expect([typed, status, headers['set-cookie']]).toEqual([typed, 401, undefined]);
       expect(text).toContain('That is not the token.');
