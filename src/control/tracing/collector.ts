@@ -1,7 +1,7 @@
 // A collector, asked once: a batch by OTLP over HTTP, and what became of it. When to ask again is exporter.ts's business.
 
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { gzip, type ZlibOptions } from 'node:zlib';
 import { Agent, request } from 'undici';
 import type { CollectorConfig } from '../config/tracing.ts';
 
@@ -18,7 +18,9 @@ const COMPRESS_FROM_BYTES = 1024;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_WHY = 200;
 const IDLE_MS = 4000;
-const pack = promisify(gzip);
+/** Spans are so much alike that the quickest level leaves less than a tenth of them. */
+const PACKING = { level: 1 };
+const pack = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 
 export class Collector {
   readonly config: CollectorConfig;
@@ -47,7 +49,7 @@ export class Collector {
           'content-type': 'application/json',
           ...(isPacked ? { 'content-encoding': 'gzip' } : {}),
         },
-        body: isPacked ? await pack(plain) : plain,
+        body: isPacked ? await pack(plain, PACKING) : plain,
         dispatcher: this.#agent,
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       });

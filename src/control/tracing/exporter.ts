@@ -19,8 +19,8 @@ const LONGEST_WAIT_MS = 300_000;
 
 /** The spans of one request: they stay together. */
 interface Waiting {
-  readonly spans: readonly string[];
-  readonly chars: number;
+  readonly json: string;
+  readonly spans: number;
 }
 
 export interface Pace {
@@ -66,12 +66,11 @@ export class Exporter {
     this.#frame = frame;
   }
 
-  /** Spans of one request, as JSON. */
-  add(spans: readonly string[]): void {
-    const chars = spans.reduce((sum, span) => sum + span.length, 0);
-    this.#waiting.push({ spans, chars });
-    this.#spans += spans.length;
-    this.#chars += chars;
+  /** The spans of one request, as JSON parted by commas; and how many they are. */
+  add(json: string, spans: number): void {
+    this.#waiting.push({ json, spans });
+    this.#spans += spans;
+    this.#chars += json.length;
     this.#bound();
     if (this.#sending !== null || this.#failures > 0) return; // who sends looks again at the end
     if (this.#spans >= BATCH_SPANS) this.#begin();
@@ -107,10 +106,10 @@ export class Exporter {
   /** One batch. When it could not be taken it waits again, before all others. */
   async #send(timeoutMs: number): Promise<void> {
     const batch = this.#nextBatch();
-    const spans = batch.flatMap((one) => one.spans);
-    const text = `${this.#frame[0]}${spans.join(',')}${this.#frame[1]}`;
+    const text = `${this.#frame[0]}${batch.map(({ json }) => json).join(',')}${this.#frame[1]}`;
     const answer = await this.#collector.send(text, timeoutMs, this.#abort.signal);
-    this.#note(answer, spans.length);
+    const spans = batch.reduce((sum, one) => sum + one.spans, 0);
+    this.#note(answer, spans);
     if (answer.kind === 'retry') this.#putBack(batch);
     else this.#failures = 0;
     if (!this.#isStopping) this.#schedule(answer);
@@ -131,22 +130,22 @@ export class Exporter {
     let count = 0;
     let spans = 0;
     while (count < this.#waiting.length) {
-      const more = this.#waiting[count]!.spans.length;
+      const more = this.#waiting[count]!.spans;
       if (count > 0 && spans + more > BATCH_SPANS) break;
       spans += more;
       count++;
     }
     const batch = this.#waiting.splice(0, count);
-    for (const { chars } of batch) this.#chars -= chars;
+    for (const { json } of batch) this.#chars -= json.length;
     this.#spans -= spans;
     return batch;
   }
 
   #putBack(batch: readonly Waiting[]): void {
     this.#waiting.unshift(...batch);
-    for (const { spans, chars } of batch) {
-      this.#spans += spans.length;
-      this.#chars += chars;
+    for (const { json, spans } of batch) {
+      this.#spans += spans;
+      this.#chars += json.length;
     }
     this.#bound();
   }
@@ -154,10 +153,10 @@ export class Exporter {
   #bound(): void {
     let dropped = 0;
     while (this.#spans > MAX_SPANS || this.#chars > MAX_CHARS) {
-      const { spans, chars } = this.#waiting.shift()!;
-      this.#spans -= spans.length;
-      this.#chars -= chars;
-      dropped += spans.length;
+      const { json, spans } = this.#waiting.shift()!;
+      this.#spans -= spans;
+      this.#chars -= json.length;
+      dropped += spans;
     }
     if (dropped === 0) return;
     this.#droppedSinceTold += dropped;

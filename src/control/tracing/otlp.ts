@@ -9,8 +9,7 @@ import { NONE } from '../../core/snapshot.ts';
 import type { AttemptRecord, TraceRecord } from '../../core/trace-spans.ts';
 
 const KIND = { SERVER: 2, CLIENT: 3 } as const;
-const ERROR = { code: 2 } as const;
-const UNSET = {} as const;
+const STATUS_ERROR = '{"code":2}';
 /** Of Span.flags: it is known whether the parent is elsewhere; it is. */
 const KNOWS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
@@ -30,17 +29,15 @@ const OUTCOME_NAMES = [
   'status_5xx',
 ] as const;
 
-type Value = string | number | boolean;
-interface Attribute {
-  readonly key: string;
-  readonly value: Readonly<Record<string, Value>>;
-}
-
-/** The spans of a request as JSON texts. `wallMs`: what to add to the process-wide clock for a date. */
-export function spansOf(trace: TraceRecord, wallMs: number): string[] {
-  const told = trace.attempts.find((attempt) => attempt === answererOf(trace)) ?? null;
-  const spans = trace.attempts.map((attempt, i) => clientSpan(trace, attempt, i, attempt === told, wallMs));
-  return [serverSpan(trace, told, wallMs), ...spans];
+/** The spans of a request as JSON, parted by commas. `wallMs`: what to add to the process-wide clock for a date. */
+export function spansOf(trace: TraceRecord, wallMs: number): string {
+  const { attempts } = trace;
+  const told = answererOf(trace) ?? null;
+  let json = serverSpan(trace, told, wallMs);
+  for (let i = 0; i < attempts.length; i++) {
+    json += `,${clientSpan(trace, attempts[i]!, i, attempts[i] === told, wallMs)}`;
+  }
+  return json;
 }
 
 /** The attempt that the client's answer comes from, else the last one; undefined = there was none. */
@@ -49,43 +46,37 @@ export function answererOf({ attempts }: TraceRecord): AttemptRecord | undefined
 }
 
 function serverSpan(trace: TraceRecord, told: AttemptRecord | null, wallMs: number): string {
-  const { status, problem, route } = trace;
-  const attributes: Attribute[] = [];
-  method(attributes, trace);
-  text(attributes, 'url.scheme', trace.isTls ? 'https' : 'http');
-  text(attributes, 'url.path', said(trace.path));
-  text(attributes, 'url.query', said(trace.query));
-  text(attributes, 'server.address', said(trace.host));
-  whole(attributes, 'server.port', trace.port);
-  text(attributes, 'client.address', said(trace.client));
-  text(attributes, 'network.peer.address', trace.peer);
-  text(attributes, 'network.protocol.version', trace.version);
-  text(attributes, 'user_agent.original', said(trace.agent));
-  text(attributes, 'http.route', route);
-  if (status !== CLIENT_GONE_STATUS) whole(attributes, 'http.response.status_code', status);
-  whole(attributes, 'http.request.body.size', trace.requestBytes);
-  whole(attributes, 'http.response.body.size', trace.responseBytes);
-  text(attributes, 'error.type', serverError(trace));
-  text(attributes, 'fermat.request_id', said(trace.requestId));
-  text(attributes, 'fermat.pool', trace.pool);
-  if (trace.pool !== '') text(attributes, 'fermat.cohort', cohortName(trace.cohort));
-  if (told !== null) choice(attributes, told);
-  attributes.push({ key: 'fermat.attempts', value: { intValue: String(trace.attempts.length) } });
+  const { status, problem, route, parentId } = trace;
+  const attributes =
+    method(trace) +
+    text('url.scheme', trace.isTls ? 'https' : 'http') +
+    text('url.path', said(trace.path)) +
+    text('url.query', said(trace.query)) +
+    text('server.address', said(trace.host)) +
+    whole('server.port', trace.port) +
+    text('client.address', said(trace.client)) +
+    text('network.peer.address', trace.peer) +
+    text('network.protocol.version', trace.version) +
+    text('user_agent.original', said(trace.agent)) +
+    text('http.route', route) +
+    whole('http.response.status_code', status === CLIENT_GONE_STATUS ? 0 : status) +
+    whole('http.request.body.size', trace.requestBytes) +
+    whole('http.response.body.size', trace.responseBytes) +
+    text('error.type', serverError(trace)) +
+    text('fermat.request_id', said(trace.requestId)) +
+    text('fermat.pool', trace.pool) +
+    text('fermat.cohort', trace.pool === '' ? '' : cohortName(trace.cohort)) +
+    (told === null ? '' : choice(told)) +
+    attribute('fermat.attempts', `{"intValue":"${trace.attempts.length}"}`);
   const verb = trace.methodId === 0 ? 'HTTP' : trace.method;
-  return JSON.stringify({
-    traceId: trace.traceId,
-    spanId: trace.spanId,
-    parentSpanId: trace.parentId,
-    traceState: trace.state,
-    flags: trace.flags | KNOWS_REMOTE | (trace.parentId === '' ? 0 : IS_REMOTE),
-    name: route === '' ? verb : `${verb} ${route}`,
-    kind: KIND.SERVER,
-    startTimeUnixNano: nanos(trace.startMs + wallMs),
-    endTimeUnixNano: nanos(Math.max(trace.startMs, trace.endMs) + wallMs),
-    attributes,
-    // An answer that was cut off is none, whatever its head says.
-    status: status >= 500 || (problem !== '' && status < 400) ? ERROR : UNSET,
-  });
+  const remote = parentId === '' ? 0 : IS_REMOTE;
+  // An answer that was cut off is none, whatever its head says.
+  const isError = status >= 500 || (problem !== '' && status < 400);
+  return (
+    head(trace, trace.spanId, parentId, trace.flags | KNOWS_REMOTE | remote) +
+    `"name":${JSON.stringify(route === '' ? verb : `${verb} ${route}`)},"kind":${KIND.SERVER},` +
+    `${times(trace.startMs, trace.endMs, wallMs)}${ending(attributes, '', isError)}`
+  );
 }
 
 function serverError({ status, problem }: TraceRecord): string {
@@ -96,41 +87,31 @@ function serverError({ status, problem }: TraceRecord): string {
 
 function clientSpan(trace: TraceRecord, attempt: AttemptRecord, i: number, isTold: boolean, wallMs: number): string {
   const { host, port, status } = attempt;
-  const attributes: Attribute[] = [];
   const isSecure = attempt.scheme === 'https' || attempt.scheme === 'h2';
   const isSocket = port === 0;
-  method(attributes, trace);
-  if (!isSocket) {
-    const name = host.includes(':') ? `[${host}]` : host;
-    text(attributes, 'url.full', `${isSecure ? 'https' : 'http'}://${name}:${port}${said(trace.sentPath)}`);
-  }
-  text(attributes, 'server.address', host);
-  whole(attributes, 'server.port', port);
-  if (isSocket) text(attributes, 'network.transport', 'unix');
-  text(attributes, 'network.protocol.version', attempt.scheme.startsWith('h2') ? '2' : '1.1');
-  whole(attributes, 'http.response.status_code', status);
-  whole(attributes, 'http.request.resend_count', i);
+  const name = host.includes(':') ? `[${host}]` : host;
   const error = clientError(attempt);
-  text(attributes, 'error.type', error);
-  choice(attributes, attempt);
-  text(attributes, 'fermat.via', attempt.via);
-  text(attributes, 'fermat.outcome', OUTCOME_NAMES[attempt.outcome]);
-  if (attempt.isHedge) attributes.push({ key: 'fermat.hedge', value: { boolValue: true } });
-  attributes.push({ key: 'fermat.connection_reused', value: { boolValue: attempt.isReused } });
-  return JSON.stringify({
-    traceId: trace.traceId,
-    spanId: attempt.spanId,
-    parentSpanId: trace.spanId,
-    traceState: trace.state,
-    flags: trace.flags | KNOWS_REMOTE,
-    name: trace.methodId === 0 ? 'HTTP' : trace.method,
-    kind: KIND.CLIENT,
-    startTimeUnixNano: nanos(attempt.startMs + wallMs),
-    endTimeUnixNano: nanos(Math.max(attempt.startMs, attempt.endMs) + wallMs),
-    attributes,
-    events: eventsOf(attempt, isTold && trace.problem === '' && status > 0, wallMs),
-    status: error === '' ? UNSET : ERROR,
-  });
+  const attributes =
+    method(trace) +
+    (isSocket ? '' : text('url.full', `${isSecure ? 'https' : 'http'}://${name}:${port}${said(trace.sentPath)}`)) +
+    text('server.address', host) +
+    whole('server.port', port) +
+    text('network.transport', isSocket ? 'unix' : '') +
+    text('network.protocol.version', attempt.scheme.startsWith('h2') ? '2' : '1.1') +
+    whole('http.response.status_code', status) +
+    whole('http.request.resend_count', i) +
+    text('error.type', error) +
+    choice(attempt) +
+    text('fermat.via', attempt.via) +
+    text('fermat.outcome', OUTCOME_NAMES[attempt.outcome]!) +
+    (attempt.isHedge ? attribute('fermat.hedge', TRUE) : '') +
+    attribute('fermat.connection_reused', attempt.isReused ? TRUE : FALSE);
+  const events = eventsOf(attempt, isTold && trace.problem === '' && status > 0, wallMs);
+  return (
+    head(trace, attempt.spanId, trace.spanId, trace.flags | KNOWS_REMOTE) +
+    `"name":${JSON.stringify(trace.methodId === 0 ? 'HTTP' : trace.method)},"kind":${KIND.CLIENT},` +
+    `${times(attempt.startMs, attempt.endMs, wallMs)}${ending(attributes, events, error !== '')}`
+  );
 }
 
 /** Of an attempt that nobody waits for any more nothing went wrong. */
@@ -142,22 +123,25 @@ function clientError({ error, outcome, status }: AttemptRecord): string {
 }
 
 /** Where it went, and why there. */
-function choice(attributes: Attribute[], { endpoint, region, role, scoreMs, decision }: AttemptRecord): void {
-  text(attributes, 'fermat.endpoint', endpoint);
-  text(attributes, 'fermat.region', region ?? '');
-  if (role !== NONE) text(attributes, 'fermat.role', ROLE_NAMES[role as 0]);
-  if (Number.isFinite(scoreMs)) attributes.push({ key: 'fermat.score_ms', value: { doubleValue: scoreMs } });
-  if (decision !== 0) text(attributes, 'fermat.decision', String(decision));
+function choice({ endpoint, region, role, scoreMs, decision }: AttemptRecord): string {
+  return (
+    text('fermat.endpoint', endpoint) +
+    text('fermat.region', region ?? '') +
+    text('fermat.role', role === NONE ? '' : ROLE_NAMES[role as 0]) +
+    (Number.isFinite(scoreMs) ? attribute('fermat.score_ms', `{"doubleValue":${scoreMs}}`) : '') +
+    text('fermat.decision', decision === 0 ? '' : String(decision))
+  );
 }
 
 /** Clocks of events are a little coarser than that of the sending: what follows is never told as earlier. */
-function eventsOf(attempt: AttemptRecord, isWhole: boolean, wallMs: number): object[] {
-  const events: object[] = [];
+function eventsOf(attempt: AttemptRecord, isWhole: boolean, wallMs: number): string {
+  const endMs = Math.max(attempt.startMs, attempt.endMs);
   let lastMs = attempt.startMs;
+  let json = '';
   const add = (name: string, atMs: number): void => {
     if (atMs < 0) return;
-    lastMs = Math.min(Math.max(lastMs, atMs), Math.max(lastMs, attempt.endMs));
-    events.push({ timeUnixNano: nanos(lastMs + wallMs), name });
+    lastMs = Math.min(Math.max(lastMs, atMs), endMs);
+    json += `,{"timeUnixNano":"${nanos(lastMs + wallMs)}","name":"${name}"}`;
   };
   add('queue', attempt.queuedMs);
   add('connect.start', attempt.connectingMs);
@@ -165,21 +149,51 @@ function eventsOf(attempt: AttemptRecord, isWhole: boolean, wallMs: number): obj
   add('request.sent', attempt.sentMs);
   add('response.first_byte', attempt.firstByteMs);
   if (isWhole) add('response.last_byte', attempt.endMs);
-  return events;
+  return json;
 }
 
 /** One of the conventions' own, or `_OTHER`: any token is a method. */
-function method(attributes: Attribute[], { methodId, method }: TraceRecord): void {
-  text(attributes, 'http.request.method', methodId === 0 ? '_OTHER' : method);
-  if (methodId === 0) text(attributes, 'http.request.method_original', method);
+function method({ methodId, method }: TraceRecord): string {
+  if (methodId !== 0) return text('http.request.method', method);
+  return text('http.request.method', '_OTHER') + text('http.request.method_original', method);
 }
 
-function text(attributes: Attribute[], key: string, value: string | undefined): void {
-  if (value !== undefined && value !== '') attributes.push({ key, value: { stringValue: value } });
+// ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Put together by hand: objects for each attribute of each span would be half of the control plane's work for a trace. Lists begin
+// with a comma, which is cut off where they end.
+
+const TRUE = '{"boolValue":true}';
+const FALSE = '{"boolValue":false}';
+
+/** `value` is JSON, and `key` one of ours. */
+function attribute(key: string, value: string): string {
+  return `,{"key":"${key}","value":${value}}`;
 }
 
-function whole(attributes: Attribute[], key: string, value: number): void {
-  if (value > 0) attributes.push({ key, value: { intValue: String(value) } });
+/** '' = it has none. */
+function text(key: string, value: string): string {
+  return value === '' ? '' : `,{"key":"${key}","value":{"stringValue":${JSON.stringify(value)}}}`;
+}
+
+/** 0 = it has none. */
+function whole(key: string, value: number): string {
+  return value > 0 ? `,{"key":"${key}","value":{"intValue":"${value}"}}` : '';
+}
+
+function head({ traceId, state }: TraceRecord, spanId: string, parentId: string, flags: number): string {
+  const parent = parentId === '' ? '' : `"parentSpanId":"${parentId}",`;
+  const traceState = state === '' ? '' : `"traceState":${JSON.stringify(state)},`;
+  return `{"traceId":"${traceId}","spanId":"${spanId}",${parent}${traceState}"flags":${flags},`;
+}
+
+function times(startMs: number, endMs: number, wallMs: number): string {
+  const end = nanos(Math.max(startMs, endMs) + wallMs);
+  return `"startTimeUnixNano":"${nanos(startMs + wallMs)}","endTimeUnixNano":"${end}",`;
+}
+
+function ending(attributes: string, events: string, isError: boolean): string {
+  const status = isError ? STATUS_ERROR : '{}';
+  return `"attributes":[${attributes.slice(1)}],"events":[${events.slice(1)}],"status":${status}}`;
 }
 
 /** Bytes that came as latin1, as the text they most likely are. */

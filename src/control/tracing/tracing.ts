@@ -65,7 +65,7 @@ export class Tracing {
     const wallMs = Date.now() - nowMs();
     if (Math.abs(wallMs - this.#wallMs) > CLOCK_GRAIN_MS) this.#wallMs = wallMs;
     for (const trace of traces) {
-      this.#exporter.add(spansOf(trace, this.#wallMs));
+      this.#exporter.add(spansOf(trace, this.#wallMs), 1 + trace.attempts.length);
       this.#show(trace);
     }
   }

@@ -42,7 +42,7 @@ function newExporter(timeoutMs = 5000, isCompressed = true): Exporter {
 
 let next = 0;
 /** A request of two spans. */
-function request(): string[] {
+function request(): string {
   const traceId = (++next).toString(16).padStart(32, '0');
   const span = (n: number): string => (next * 2 + n).toString(16).padStart(16, '0');
   const startTimeUnixNano = '1700000000000000000';
@@ -50,11 +50,11 @@ function request(): string[] {
   return [
     JSON.stringify({ ...common, spanId: span(0), name: 'GET /', kind: 2 }),
     JSON.stringify({ ...common, spanId: span(1), parentSpanId: span(0), name: 'GET', kind: 3 }),
-  ];
+  ].join(',');
 }
 
 const add = (requests: number): void => {
-  for (let n = 0; n < requests; n++) exporter.add(request());
+  for (let n = 0; n < requests; n++) exporter.add(request(), 2);
 };
 const taken = (spans: number): Promise<true> =>
   until(() => counts.exported === spans, `${spans} exported`) as Promise<true>;
