@@ -14,7 +14,7 @@ COPY geoip geoip
 COPY src src
 # An executable that needs no shell, for `docker exec NAME fermat status`; then a look whether all that is needed has been copied.
 RUN mkdir -p bin && echo '#!/nodejs/bin/node' > bin/fermat && echo 'import("/fermat/src/cli.ts");' >> bin/fermat && chmod 755 bin/fermat
-RUN node src/cli.ts validate --listen :8080 --upstream http://127.0.0.1:9000
+RUN mkdir ../state && node src/cli.ts validate --listen :8080 --upstream http://127.0.0.1:9000
 
 FROM gcr.io/distroless/nodejs26-debian13
 LABEL org.opencontainers.image.title="Fermat" \
@@ -24,6 +24,8 @@ LABEL org.opencontainers.image.title="Fermat" \
 ENV NODE_ENV=production FERMAT_CONFIG=/etc/fermat/fermat.yaml PATH=/fermat/bin:/nodejs/bin:/usr/bin:/bin
 WORKDIR /fermat
 COPY --from=build /fermat /fermat
+# Where a volume may be mounted that Fermat writes to (geoip update --to /var/lib/fermat/…); a new one takes its owner from here.
+COPY --from=build --chown=65532:65532 /state /var/lib/fermat
 # By number, so that Kubernetes' runAsNonRoot can tell. 65532 is the image's own `nonroot`. Nothing under / is written to.
 USER 65532:65532
 # 8080: traffic. The admin API stays on the container's loopback unless the configuration says otherwise.

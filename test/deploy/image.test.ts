@@ -1,7 +1,7 @@
 // The container image: the Dockerfile's steps done by hand, and what they make run as a container would be run, read-only and
 // without privileges. Needs root, for mounts and users of its own.
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,6 +93,12 @@ describe('a container', () => {
     const [pid, user, capabilities, noNewPrivileges, tried] = JSON.parse(text) as unknown[];
     expect([pid, user, Number(capabilities), noNewPrivileges]).toEqual([1, 65532, 0, '1']);
     for (const code of tried as string[]) expect(['EROFS', 'EACCES']).toContain(code);
+  });
+
+  it('has one folder that is its user’s, for a volume', () => {
+    const { uid, gid } = statSync(join(image.root, 'var/lib/fermat'));
+    expect(`${uid}:${gid}`).toBe(image.settings.user);
+    expect(statSync(join(image.root, 'fermat/src')).uid).toBe(0);
   });
 
   it('serves, is healthy, shows its console, and drains on the signal to stop', async () => {

@@ -224,7 +224,12 @@ function set(settings: ImageSettings, name: string, text: string): void {
 
 function copy(text: string, stage: Stage, stages: ReadonlyMap<string, Stage>, ignore: string): void {
   const words = text.split(/\s+/);
-  const from = words[0]!.startsWith('--from=') ? words.shift()!.slice('--from='.length) : null;
+  const flags = new Map<string, string>();
+  while (words[0]!.startsWith('--')) {
+    const [flag, value] = words.shift()!.slice(2).split('=');
+    flags.set(flag!, value!);
+  }
+  const from = flags.get('from') ?? null;
   const sources = words.slice(0, -1);
   const target = words.at(-1)!;
   const origin = from === null ? REPOSITORY : stages.get(from)!.root;
@@ -238,6 +243,9 @@ function copy(text: string, stage: Stage, stages: ReadonlyMap<string, Stage>, ig
       verbatimSymlinks: true,
       filter: (at) => from !== null || isInContext(ignore, at.slice(REPOSITORY.length + 1)),
     });
+    const [user, group] = (flags.get('chown') ?? '0:0').split(':').map(Number);
+    // Of the folder alone: nothing that is copied for another user has files in it.
+    if (flags.has('chown')) chownSync(place, user!, group!);
   }
 }
 

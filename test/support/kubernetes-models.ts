@@ -139,7 +139,9 @@ const operatorKinds = z.discriminatedUnion('kind', [
     spec: z.strictObject({
       jobLabel: z.string().optional(),
       selector: z.strictObject({ matchLabels: labels }),
-      endpoints: z.array(z.strictObject({ port: z.string(), path: z.string(), interval: period })).min(1),
+      endpoints: z
+        .array(z.strictObject({ port: z.string(), path: z.string(), interval: period, honorLabels: z.boolean() }))
+        .min(1),
     }),
   }),
   z.strictObject({
