@@ -4,9 +4,10 @@
 //   npm run bench:load -- memory        what a GiB and an idle connection cost in memory (memory.ts)
 //   npm run bench:load -- floods        what HTTP/2 floods do to other clients (floods.ts)
 //   npm run bench:load -- tracing       what traces cost (tracing.ts)
+//   npm run bench:load -- access        what a line of the access log costs (access.ts)
 //   npm run bench:load -- readme        puts the figures into README.md and docs/benchmarks.md (readme.ts)
 
-const KINDS = ['latency', 'memory', 'floods', 'tracing', 'readme'];
+const KINDS = ['latency', 'memory', 'floods', 'tracing', 'access', 'readme'];
 
 const first = process.argv[2] ?? '';
 if (KINDS.includes(first)) {
