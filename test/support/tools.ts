@@ -16,6 +16,8 @@ const TOOLS: readonly { readonly commands: readonly string[]; readonly package: 
   { commands: ['haproxy'], package: 'haproxy' },
   { commands: ['faketime'], package: 'faketime' },
   { commands: ['redis-server'], package: 'redis-server' },
+  { commands: ['systemd-analyze'], package: 'systemd' },
+  { commands: ['strace'], package: 'strace' },
   { commands: ['unshare'], package: 'util-linux' },
   { commands: ['ip'], package: 'iproute2' },
   { commands: ['zsh'], package: 'zsh' },
