@@ -1,7 +1,7 @@
 // Runs the commands of one page, in its order, in the place that stage.ts has made: first what the page takes for granted, then
 // each command as a reader would paste it into one shell. Says what became of each.
 
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
@@ -40,7 +40,10 @@ const REDIS = 'exec redis-server --save "" --bind 0.0.0.0 --protected-mode no';
 
 class Background {
   readonly child: ChildProcess;
+  /** On both streams, for whoever wants to know what went wrong. */
   output = '';
+  /** On stdout: errors do not say that something is up. */
+  said = '';
   code: number | null = null;
 
   constructor(command: string) {
@@ -48,6 +51,7 @@ class Background {
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
       stream.setEncoding('utf8').on('data', (piece: string) => {
         this.output = (this.output + piece).slice(-20_000);
+        if (stream === this.child.stdout) this.said = (this.said + piece).slice(-20_000);
       });
     }
     this.child.on('close', (code, signal) => {
@@ -56,11 +60,11 @@ class Background {
   }
 
   /** Rejects with what it said when it ended instead. */
-  async up(isUp: (output: string) => boolean): Promise<void> {
+  async up(isUp: (said: string) => boolean = (said) => said !== ''): Promise<void> {
     await until(
       () => {
         if (this.code !== null) throw new Error(`it ended with ${this.code}:\n${this.output.slice(-2000)}`);
-        return isUp(this.output);
+        return isUp(this.said);
       },
       'word of what runs for ever that it is up',
       START_TIMEOUT_MS,
@@ -86,16 +90,25 @@ function inShell(command: string): string {
   return `[ ! -f ${memory.env} ] || . ${memory.env}; cd "$(cat ${memory.cwd} 2>/dev/null || pwd)"; ${command}`;
 }
 
-/** The exit code and what it said. */
-function run(command: string): { code: number | null; output: string } {
+/** The exit code and what it said. Not in the way of the origins, which are served from here. */
+async function run(command: string): Promise<{ code: number | null; output: string }> {
   const script = `${inShell(command)}\nstatus=$?; export -p > ${memory.env}; pwd > ${memory.cwd}; exit $status\n`;
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
+  const child = spawn('sh', ['-c', script], {
     cwd: folder,
     env: baseEnv,
-    encoding: 'utf8',
-    timeout: COMMAND_TIMEOUT_MS,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
-  return { code: status, output: `${stdout}${stderr}` };
+  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), COMMAND_TIMEOUT_MS);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (piece: string) => {
+      output = (output + piece).slice(-20_000);
+    });
+  }
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  clearTimeout(timer);
+  return { code, output };
 }
 
 async function prepare(stage: Stage): Promise<void> {
@@ -109,7 +122,7 @@ async function prepare(stage: Stage): Promise<void> {
   }
   for (const [name, content] of Object.entries(files)) write(name, content);
   for (const origin of origins) await listen(origin);
-  if (redis) await new Background(REDIS).up((output) => output.includes('Ready to accept'));
+  if (redis) await new Background(REDIS).up((said) => said.includes('Ready to accept'));
   if (node === 'demo') await start('fermat demo --quiet');
   else if (node !== 'none') await start(`fermat run -c ${node.config}`);
   for (let i = 0; i < requests; i++) await (await fetch('http://127.0.0.1:8080/')).text();
@@ -142,10 +155,10 @@ async function start(command: string): Promise<void> {
   const isNode = /fermat (run|demo)|npm/.test(command);
   if (isNode) await server?.end();
   const started = new Background(`exec ${command}`);
-  if (!isNode) return started.up((output) => output !== '');
+  if (!isNode) return started.up();
   server = started;
-  await started.up((output) => ADMIN.test(output));
-  const admin = ADMIN.exec(started.output)![1];
+  await started.up((said) => ADMIN.test(said));
+  const admin = ADMIN.exec(started.said)![1];
   const path = input.stage.isUnready ? '/livez' : '/readyz';
   await until(
     async () => (await fetch(`${admin}${path}`).catch(() => null))?.status === 200,
@@ -157,7 +170,7 @@ async function start(command: string): Promise<void> {
 
 async function follow(command: string): Promise<void> {
   const started = new Background(`exec ${command}`);
-  await started.up((output) => output !== '');
+  await started.up();
   await started.end();
 }
 
@@ -171,7 +184,7 @@ async function take(step: Step): Promise<string | null> {
     if (SERVERS.test(command)) await start(command);
     else if (FOLLOWERS.test(command)) await follow(command);
     else {
-      const { code, output } = run(step.command);
+      const { code, output } = await run(step.command);
       if (code !== step.exit)
         return `exit code ${code ?? 'none in time'}, expected ${step.exit}:\n${output.slice(-3000)}`;
     }
