@@ -2,6 +2,7 @@
 // what a trusted peer (127.0.0.2) asks for. The collector is a real one (test/support/otlp-receiver.ts), and so strict that a
 // malformed span fails every test.
 
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Http2Server, type IncomingHttpHeaders } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -318,6 +319,29 @@ describe('the collector', () => {
     const { tracing } = await shy.json<{ tracing: Record<string, unknown> }>('/api/v1/config');
     expect(tracing).toMatchObject({ otlp: receiver.url, headers: { authorization: '***' } });
     expect(await edge.metric('fermat_trace_spans_total', 'result="exported"')).toBeGreaterThan(0);
+  });
+
+  it('is found from a slow bucket of a histogram', async () => {
+    const headers = { accept: 'application/openmetrics-text; version=1.0.0' };
+    const { text } = await edge.admin('/metrics', { headers });
+    const ids = receiver.spans.filter(({ kind }) => kind === 'server').map(({ traceId }) => traceId);
+    const shown = [...text.matchAll(/^fermat_request_duration_seconds_bucket.* # \{trace_id="([0-9a-f]{32})"/gm)];
+    expect(shown.length).toBeGreaterThan(0);
+    for (const [, traceId] of shown) expect(ids).toContain(traceId);
+  });
+
+  it('is forgotten by a reload without it, and fields pass untouched as ever', async () => {
+    const traceparent = `00-${TRACE}-${SPAN}-01`;
+    const { tracing, ...rest } = JSON.parse(readFileSync(shy.file, 'utf8')) as Config;
+    shy.writeConfig(rest);
+    expect((await shy.admin('/api/v1/reload', { method: 'POST' })).status).toBe(200);
+    await asked(shy, ask('main', '/off', `traceparent: ${traceparent}\r\n`), TRUSTED);
+    expect(parentOf(told('/off')[0]!)).toEqual([traceparent]);
+    shy.writeConfig({ ...rest, tracing });
+    expect((await shy.admin('/api/v1/reload', { method: 'POST' })).status).toBe(200);
+    await asked(shy, ask('main', '/on', `traceparent: ${traceparent}\r\n`), TRUSTED);
+    const [, client] = await receiver.traceOf('/on');
+    expect(parentOf(told('/on')[0]!)).toEqual([named(client!)]);
   });
 
   it('may go away: requests do not notice, spans wait, and what a drain finds is given away', async () => {
