@@ -79,8 +79,10 @@ export const STAGES: Readonly<Record<string, Stage>> = {
 listeners: [{ address: "127.0.0.1:8080" }]
 pools: { shop: { discover: [{ registry: { token: the-token-of-the-pool, networks: [10.0.0.0/8] } }] } }
 routes: [{ pool: shop }]
+admin: { address: "0.0.0.0:9901", token: the-token-of-the-admin-api }
 `,
-      'server.js': "require('node:http').createServer((q, r) => r.end('app')).listen(8080, '10.0.0.8');\n",
+      'server.js':
+        "import { createServer } from 'node:http';\ncreateServer((q, r) => r.end('app')).listen(8080, '10.0.0.8');\n",
     },
   },
 };
