@@ -1,3 +1,4 @@
+// @ts-check
 // Series over time (uPlot) and sparklines (a bare canvas: a table has two in each row, and uPlot would build a hundred nodes for
 // each). Both take their colours from the page's palette, anew when the theme changes.
 

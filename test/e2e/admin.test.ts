@@ -1,14 +1,11 @@
 // The admin API and the console of the real process, the console in a real browser.
 
 import { describe, expect, it } from 'vitest';
-import { Browser } from '../support/browser.ts';
+import { startChromium, watchedPage } from '../support/chromium.ts';
 import { type Fermat, simpleConfig, startFermat } from '../support/fermat.ts';
 import { startOrigin } from '../support/origin.ts';
 import { exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
-
-const WIDE = { width: 1400, height: 900, scheme: 'dark' } as const;
-const PHONE = { width: 390, height: 800, scheme: 'light' } as const;
 
 interface Endpoint {
   readonly id: string;
@@ -158,36 +155,35 @@ describe('the console of a running node', () => {
     const token = 'sesame&so+on%20';
     const config = simpleConfig([origin.url], {}, { admin: { address: '127.0.0.1:0', token } });
     await using fermat = await startFermat(config);
-    await using browser = await Browser.start();
-    const console = `http://127.0.0.1:${fermat.adminPort}/ui/`;
-    await browser.open(console, PHONE);
-    const text = () => browser.evaluate<string>(`document.body?.innerText ?? ''`);
-    const isFocused = () => browser.evaluate<boolean>(`document.activeElement?.id === 'token'`);
+    await using browser = await startChromium();
+    const base = `http://127.0.0.1:${fermat.adminPort}`;
+    const context = await browser.newContext({ viewport: { width: 390, height: 800 } });
+    const { page, complaints, foreign } = await watchedPage(context, base);
+    await page.goto(`${base}/ui/`);
+    const field = page.getByLabel('Admin token');
+    const isFocused = () => page.evaluate<boolean>(`document.activeElement?.id === 'token'`);
     await until(isFocused, 'the field of the token');
-    expect(await text()).toContain('Admin token');
-    expect(await browser.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
 
-    await browser.type('something else');
-    await browser.press('Enter', '\r');
-    await until(async () => (await text()).includes('That is not the token.'), 'the refusal');
+    await page.keyboard.insertText('something else');
+    await page.keyboard.press('Enter');
+    await page.getByText('That is not the token.').waitFor();
     await until(isFocused, 'the field once more');
-    await browser.type(token);
-    await browser.press('Enter', '\r');
-    await until(
-      () => browser.evaluate<boolean>(`!!document.querySelector('footer a[href="https://db-ip.com"]')`),
-      'the console',
-    );
+    await page.keyboard.insertText(token);
+    await page.keyboard.press('Enter');
+    await page.locator('footer a[href="https://db-ip.com"]').waitFor();
     const ask = (path: string, init = '{}') =>
-      browser.evaluate<number>(`fetch(${JSON.stringify(path)}, ${init}).then(({ status }) => status)`);
+      page.evaluate<number>(`fetch(${JSON.stringify(path)}, ${init}).then(({ status }) => status)`);
     expect(await ask('/api/v1/node')).toBe(200);
     expect(await ask('/api/v1/endpoints/e0/drain', '{ method: "POST" }')).toBe(200);
-    expect(await browser.evaluate('document.cookie')).toBe('');
+    expect(await page.evaluate('document.cookie')).toBe('');
 
     // It leads back to the console, which is closed now.
     expect(await ask('/ui/logout', '{ method: "POST" }')).toBe(401);
-    await browser.open(console, WIDE);
-    await until(async () => (await text()).includes('Admin token'), 'the login page');
+    await page.goto(`${base}/ui/`);
+    await field.waitFor();
     // Of the refused token, and of what was asked without a session.
-    expect(browser.complaints.filter((complaint) => !complaint.includes('401 (Unauthorized)'))).toEqual([]);
+    expect(complaints.filter((complaint) => !complaint.includes('401 (Unauthorized)'))).toEqual([]);
+    expect(foreign).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+// @ts-check
 // All that is known of one endpoint, in a drawer beside the table. What is live comes from the store; the last probe and what
 // the configuration says of it are asked for when it is opened and when its state changes.
 
@@ -16,7 +17,7 @@ const EVENTS_SHOWN = 6;
  * @returns {View}
  */
 export function mountDetail(root, { store, api, rest: id }, isAsked) {
-  const close = el('a', { href: '#/endpoints', className: 'button', 'aria-label': 'Close' }, '✕');
+  const close = el('a', { href: '#/endpoints', className: 'button', 'data-close': '', 'aria-label': 'Close' }, '✕');
   const sign = badge('unknown');
   const why = el('p', { className: 'quiet-text' });
   const act = el('button', { type: 'button', onclick: () => confirmMove(id) });

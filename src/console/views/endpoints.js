@@ -1,3 +1,4 @@
+// @ts-check
 // Every endpoint in one dense table: how it is and why, how far and how fast, what it takes. Filtered by text, state and pool,
 // sorted by any column; a row opens into all that is known of it (endpoint-detail.js).
 
@@ -77,26 +78,42 @@ export function mount(root, context) {
       rows.length === all ? `${count(all)} endpoints` : `${count(rows.length)} of ${count(all)} endpoints`,
     );
   };
-  const take = (/** @type {URLSearchParams} */ query) => {
-    if (query.has('filter')) search.value = query.get('filter') ?? '';
-    if (query.has('state')) states.value = query.get('state') ?? '';
-    if (query.has('pool')) pools.value = query.get('pool') ?? '';
+  /** One that is not there (yet) stays chosen: a filter does not change by itself. */
+  let wantedPool = '';
+  const showPools = () => {
+    const names = new Set(store.pools.map(({ name }) => name));
+    if (wantedPool !== '') names.add(wantedPool);
+    pools.replaceChildren(
+      el('option', { value: '' }, 'Every pool'),
+      ...[...names].map((name) => el('option', { value: name }, name)),
+    );
+    pools.value = wantedPool;
   };
+  const take = (/** @type {URLSearchParams} */ query) => {
+    search.value = query.get('filter') ?? '';
+    states.value = query.get('state') ?? '';
+    wantedPool = query.get('pool') ?? '';
+    showPools();
+  };
+  /** The filters stand in the address: it can be kept, sent and gone back to. */
+  const hashOf = (/** @type {string} */ id) => {
+    const query = new URLSearchParams();
+    if (search.value) query.set('filter', search.value);
+    if (states.value) query.set('state', states.value);
+    if (pools.value) query.set('pool', pools.value);
+    return `#/endpoints${id && `/${encodeURIComponent(id)}`}${query.size > 0 ? `?${query}` : ''}`;
+  };
+  const goTo = (/** @type {string} */ id) => navigate(hashOf(id));
   const chosen = () => {
     filter();
-    const query = new URLSearchParams();
-    for (const [name, value] of [
-      ['filter', search.value],
-      ['state', states.value],
-      ['pool', pools.value],
-    ])
-      if (value) query.set(name ?? '', value);
-    const path = location.hash.split('?')[0] || '#/endpoints';
-    history.replaceState(null, '', query.size > 0 ? `${path}?${query}` : path);
+    history.replaceState(null, '', hashOf(open?.id ?? ''));
   };
   search.addEventListener('input', chosen);
   states.addEventListener('change', chosen);
-  pools.addEventListener('change', chosen);
+  pools.addEventListener('change', () => {
+    wantedPool = pools.value;
+    chosen();
+  });
   search.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || search.value === '') return;
     search.value = '';
@@ -119,22 +136,24 @@ export function mount(root, context) {
     if (left !== null) table.focus(`${left.id}\n${left.pool}`);
   };
   const closeByKey = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Escape' && open !== null && !document.querySelector('dialog[open]')) navigate('#/endpoints');
+    if (event.key === 'Escape' && open !== null && !document.querySelector('dialog[open]')) goTo('');
   };
   table.element.addEventListener('click', (event) => {
     const target = /** @type {Element} */ (event.target);
-    const link = target.closest('a, button') ? null : target.closest('tbody tr')?.querySelector('a');
-    if (link && !getSelection()?.toString()) link.click();
+    const link = target.closest('tbody tr')?.querySelector('a');
+    const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+    if (!link || !isPlain || target.closest('button') || getSelection()?.toString()) return;
+    event.preventDefault();
+    goTo(link.textContent);
+  });
+  drawer.addEventListener('click', (event) => {
+    if (!(/** @type {Element} */ (event.target).closest('[data-close]'))) return;
+    event.preventDefault();
+    goTo('');
   });
 
   const hello = () => {
-    const names = store.pools.map(({ name }) => name);
-    const { value } = pools;
-    pools.replaceChildren(
-      el('option', { value: '' }, 'Every pool'),
-      ...names.map((name) => el('option', { value: name }, name)),
-    );
-    pools.value = names.includes(value) ? value : '';
+    showPools();
     filter();
   };
   const tick = () => {
@@ -147,7 +166,6 @@ export function mount(root, context) {
   const redraw = () => table.redraw();
   addEventListener('keydown', closeByKey);
   addEventListener('fermat:theme', redraw);
-  hello();
   take(context.query);
   filter();
   show(context.rest, false);
@@ -155,7 +173,7 @@ export function mount(root, context) {
   return {
     update({ rest, query }) {
       take(query);
-      if (query.size > 0) filter();
+      filter();
       show(rest);
     },
     unmount() {
