@@ -46,6 +46,7 @@ const SHOP: Stage = { node: { config: 'fermat.yaml' }, origins: ORIGINS, files: 
 
 export const STAGES: Readonly<Record<string, Stage>> = {
   'README.md': SIDECAR,
+  'docs/sidecar.md': SIDECAR,
   'docs/quick-start.md': { node: 'none' },
   'docs/operating.md': SHOP,
   'docs/routing-decisions.md': {
