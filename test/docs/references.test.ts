@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { jsonSchema } from '../../src/control/config/schema.ts';
 import { docsPages, type Page, pageOf, ROOT } from '../support/docs/markdown.ts';
 import { callsIn, commandLine, wrongIn } from '../support/docs/verbs.ts';
@@ -53,7 +54,7 @@ describe('references of the documentation', () => {
   });
 
   it('name keys that the configuration has', () => {
-    const paths = keyPaths();
+    const paths = [...keyPaths(), ...chartPaths()];
     const first = new Set(paths.map((path) => path.split('.', 1)[0]!));
     const names = namesInSource();
     const unknown = pages.flatMap((page) =>
@@ -112,6 +113,16 @@ function keyPaths(): string[] {
       if (typeof inner === 'object') walk(inner, path);
     }
   }
+}
+
+/** Keys of the Helm chart's values. */
+function chartPaths(): string[] {
+  const values = parse(readFileSync(join(ROOT, 'deploy/helm/fermat/values.yaml'), 'utf8')) as unknown;
+  const pathsIn = (value: unknown, path: string): string[] =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.entries(value).flatMap(([key, inner]) => [path + key, ...pathsIn(inner, `${path}${key}.`)])
+      : [];
+  return pathsIn(values, '');
 }
 
 /** Quoted in the source, or begun there and ended by what is known when it happens: names of events look like keys. */

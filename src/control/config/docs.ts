@@ -29,7 +29,6 @@ Written by \`fermat config docs\` from the schema; change it there. \`fermat con
 - Paths of files start from the directory of the configuration.
 - IPv4-mapped IPv6 addresses are their IPv4 addresses.
 - Anchors, aliases and \`<<\` work.
-- Keys marked *so far* are checked, and refused when they ask for what is not there yet.
 - Without a file, \`--listen\` and \`--upstream\` are a whole configuration: one pool \`upstream\`, one route \`/\`; probes then take
   any status from 200 to 499 for alive.
 `;
