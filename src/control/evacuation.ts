@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { redecide } from '../core/decision.ts';
 import { distanceKm } from '../core/geo.ts';
-import type { LatLon } from '../core/snapshot.ts';
+import type { EndpointSpec, LatLon } from '../core/snapshot.ts';
 import type { Config } from './config/config.ts';
 import { Alternative } from './decisions/alternative.ts';
 import type { Entry } from './decisions/entry.ts';
@@ -13,11 +13,10 @@ import type { Recorded } from './decisions/parse.ts';
 import { recordedOf } from './decisions/recorded.ts';
 import { Residuals } from './decisions/residuals.ts';
 import { type Removal, removalOf } from './evacuation/removal.ts';
-import { CountryTally, PoolTally } from './evacuation/tally.ts';
+import { Tally } from './evacuation/tally.ts';
 import type { Evacuation, EvacuationQuery, PoolEvacuation } from './evacuation/types.ts';
 import type { PoolState } from './fleet/ranking.ts';
 import { countryOf } from './live/decided.ts';
-import { sumsOf } from './live/figures.ts';
 import type { Refusal } from './types.ts';
 
 export interface EvacuationSources {
@@ -68,72 +67,59 @@ export class Evacuations {
   async #preview(query: EvacuationQuery): Promise<Evacuation | Refusal> {
     const removal = removalOf(this.#sources.pools(), query);
     if ('status' in removal) return removal;
-    const decided = this.#decisionsOf(removal);
-    const tallies = new Map(removal.states.map(({ spec }) => [spec.name, new PoolTally()]));
-    const countries = new Map<string | null, CountryTally>();
-    await this.#decideAgain(decided, removal, tallies, countries);
-    const pools = removal.states.map((state) =>
-      tallies.get(state.spec.name)!.result(state, sumsOf(state), removal.ids),
-    );
+    const breathe = this.#pacer();
+    const residuals = new Residuals();
+    const decided: Decided[] = [];
+    const recorded = this.#recorder();
+    for (const entry of this.#firstChoicesOf(removal)) {
+      const record = recorded(entry);
+      residuals.learn(record);
+      decided.push({ entry, record });
+      await breathe();
+    }
+    const tally = new Tally(removal.states);
+    const records = decided.map(({ record }) => record);
+    const other = new Alternative(this.#sources.config(), goneOf(removal), records);
+    for (const { entry, record } of decided) {
+      // A pool that the configuration has no more.
+      if (!other.knows(record.pool)) continue;
+      const state = other.stateOf(record);
+      tally.add(record, countryOf(entry), state, redecide(state).place, residuals);
+      await breathe();
+    }
+    const pools = tally.pools(removal.ids);
     return {
       removed: [...removal.ids],
       decisions: decided.length,
       sinceIso: decided.length === 0 ? null : new Date(decided[0]!.entry.dateMs).toISOString(),
       note: noteOf(decided, pools),
       pools,
-      countries: [...countries]
-        .map(([country, tally]) => tally.result(country))
-        .sort((a, b) => b.requests - a.requests),
+      countries: tally.countries(),
     };
   }
 
-  /** First choices of these pools, oldest first: where a retry goes depends on what failed before. */
-  #decisionsOf({ states }: Removal): Decided[] {
+  /** Of these pools, oldest first, as of now: the journal goes on. Where a retry goes depends on what failed before. */
+  #firstChoicesOf({ states }: Removal): Entry[] {
     const names = new Set(states.map(({ spec }) => spec.name));
-    const edge = this.#sources.edge();
-    const decided: Decided[] = [];
+    const entries: Entry[] = [];
     for (const entry of this.#sources.newest()) {
-      if (!names.has(entry.state.pool.name) || entry.state.tried.length > 0) continue;
-      const record = recordedOf(entry, ({ location }) =>
-        edge === null || location === null ? null : distanceKm(edge, location),
-      );
-      decided.push({ entry, record });
+      if (names.has(entry.state.pool.name) && entry.state.tried.length === 0) entries.push(entry);
     }
-    return decided.sort((a, b) => a.entry.atMs - b.entry.atMs);
+    return entries.sort((a, b) => a.atMs - b.atMs);
   }
 
-  async #decideAgain(
-    decided: readonly Decided[],
-    removal: Removal,
-    tallies: ReadonlyMap<string, PoolTally>,
-    countries: Map<string | null, CountryTally>,
-  ): Promise<void> {
-    const breathe = this.#pacer();
-    const records = decided.map(({ record }) => record);
-    const residuals = new Residuals();
-    for (const record of records) {
-      residuals.learn(record);
-      await breathe();
-    }
-    const other = new Alternative(this.#sources.config(), goneOf(removal), records);
-    for (const { entry, record } of decided) {
-      // A pool that the configuration has no more has no state either; one that has just come, no decisions.
-      if (!other.knows(record.pool)) continue;
-      const { state, place, every } = record;
-      const otherState = other.stateOf(record);
-      const { place: otherPlace } = redecide(otherState);
-      const then = otherState.endpoints[otherPlace] ?? null;
-      tallies.get(record.pool)!.add(record.endpoint, then?.id ?? null, every);
-      const country = countryOf(entry);
-      const tally = countries.get(country) ?? new CountryTally();
-      countries.set(country, tally);
-      tally.requests++;
-      residuals.predict(record.pool, state, place, every, (ms, weight) => tally.before.add(ms, weight));
-      if (then !== null) {
-        residuals.predict(record.pool, otherState, otherPlace, every, (ms, weight) => tally.after.add(ms, weight));
-      }
-      await breathe();
-    }
+  /** Distances are computed once for each endpoint, not for each decision among a thousand. */
+  #recorder(): (entry: Entry) => Recorded {
+    const edge = this.#sources.edge();
+    const known = new Map<EndpointSpec, number | null>();
+    const distanceKmOf = (endpoint: EndpointSpec): number | null => {
+      let km = known.get(endpoint);
+      if (km !== undefined) return km;
+      km = edge === null || endpoint.location === null ? null : distanceKm(edge, endpoint.location);
+      known.set(endpoint, km);
+      return km;
+    };
+    return (entry) => recordedOf(entry, distanceKmOf);
   }
 
   /** To be awaited after each piece of work: gives others their turn when it is time. */

@@ -132,7 +132,7 @@ describe('the preview of an evacuation', () => {
       isEnough = true;
       await loading;
     }
-  });
+  }, 120_000);
 
   it('refuses a name that nobody has, with the one that was meant', async () => {
     await using fermat = await startFermat(config);

@@ -1,21 +1,71 @@
-// What decided again decisions add up to: shares of endpoints and regions of one pool, before and after, and times by country.
+// What decisions that were decided again add up to: shares of endpoints and regions of each pool, before and after, and times by
+// country.
 
+import type { PickState } from '../../core/decision.ts';
+import type { Recorded } from '../decisions/parse.ts';
+import type { Residuals } from '../decisions/residuals.ts';
+import type { Known } from '../fleet/known.ts';
 import type { PoolState } from '../fleet/ranking.ts';
 import { isEligible } from '../fleet/terms.ts';
-import type { PoolSums } from '../live/figures.ts';
+import { sumsOf } from '../live/figures.ts';
 import { Spread } from './spread.ts';
 import type { CountryEvacuation, EndpointLoad, Load, PoolEvacuation, RegionLoad, Times } from './types.ts';
+
+export class Tally {
+  readonly #pools: ReadonlyMap<string, PoolTally>;
+  readonly #countries = new Map<string | null, CountryTally>();
+
+  constructor(states: readonly PoolState[]) {
+    this.#pools = new Map(states.map((state) => [state.spec.name, new PoolTally(state)]));
+  }
+
+  /** One decision of these pools; `state` and `place`: as it would have been, NONE where nobody would have been left. */
+  add(record: Recorded, country: string | null, state: PickState, place: number, residuals: Residuals): void {
+    const { pool, every } = record;
+    const after = state.endpoints[place] ?? null;
+    this.#pools.get(pool)!.add(record.endpoint, after?.id ?? null, every);
+    const times = this.#countries.get(country) ?? { requests: 0, before: new Spread(), after: new Spread() };
+    this.#countries.set(country, times);
+    times.requests++;
+    residuals.predict(pool, record.state, record.place, every, (ms, weight) => times.before.add(ms, weight));
+    if (after !== null) residuals.predict(pool, state, place, every, (ms, weight) => times.after.add(ms, weight));
+  }
+
+  /** `removed`: ids. */
+  pools(removed: ReadonlySet<string>): PoolEvacuation[] {
+    return [...this.#pools.values()].map((pool) => pool.result(removed));
+  }
+
+  /** Most decisions first. */
+  countries(): CountryEvacuation[] {
+    const all = [...this.#countries].map(([country, { requests, before, after }]) => {
+      return { country, requests, ...pair(timesOf(before), timesOf(after)) };
+    });
+    return all.sort((a, b) => b.requests - a.requests);
+  }
+}
+
+/** Predicted times of the requests of one country. */
+interface CountryTally {
+  requests: number;
+  readonly before: Spread;
+  readonly after: Spread;
+}
 
 interface Weights {
   before: number;
   after: number;
 }
 
-/** Shares of one pool. */
-export class PoolTally {
+class PoolTally {
+  readonly #state: PoolState;
   readonly #byEndpoint = new Map<string, Weights>();
   #total = 0;
   #unserved = 0;
+
+  constructor(state: PoolState) {
+    this.#state = state;
+  }
 
   /** A request that stands for `weight`; `after` null = nobody would have been left. */
   add(before: string, after: string | null, weight: number): void {
@@ -25,34 +75,38 @@ export class PoolTally {
     else this.#of(after).after += weight;
   }
 
-  result({ spec, members }: PoolState, sums: PoolSums, removed: ReadonlySet<string>): PoolEvacuation {
-    const { requestsPerSecond } = sums;
+  result(removed: ReadonlySet<string>): PoolEvacuation {
+    const { requestsPerSecond } = sumsOf(this.#state);
     const total = this.#total;
     const loadOf = (weight: number): Load => {
       const share = total === 0 ? 0 : weight / total;
       return { share: rounded(share, 1e4), requestsPerSecond: rounded(share * requestsPerSecond, 10) };
     };
-    const direct = members.filter((k) => k.spec.via === undefined);
-    const capacityOf = (k: (typeof direct)[number]) =>
-      removed.has(k.spec.id) || !isEligible(k) ? 0 : k.spec.capacity || null;
+    const loadsOf = ({ before, after }: Weights) => pair(loadOf(before), loadOf(after));
+    const capacityOf = (k: Known) => (removed.has(k.spec.id) || !isEligible(k) ? 0 : k.spec.capacity || null);
+    const direct = this.#state.members.filter((k) => k.spec.via === undefined);
     const endpoints = direct.map((k): EndpointLoad => {
-      const { before, after } = this.#of(k.spec.id);
       const { id, region } = k.spec;
-      return { id, region, ...pair(loadOf(before), loadOf(after)), capacity: capacityOf(k) };
+      return { id, region, ...loadsOf(this.#of(id)), capacity: capacityOf(k) };
     });
-    const regions = [...new Set(direct.map((k) => k.spec.region))].map((region): RegionLoad => {
-      const inside = direct.filter((k) => k.spec.region === region);
-      const sum = (weight: (of: Weights) => number) => inside.reduce((all, k) => all + weight(this.#of(k.spec.id)), 0);
-      const capacities = inside.map(capacityOf);
-      const capacity = capacities.includes(null) ? null : capacities.reduce<number>((all, one) => all + (one ?? 0), 0);
-      return { region, ...pair(loadOf(sum((of) => of.before)), loadOf(sum((of) => of.after))), capacity };
+    const regions = [...Map.groupBy(direct, (k) => k.spec.region)].map(([region, inside]): RegionLoad => {
+      const sum = { before: 0, after: 0 };
+      let capacity: number | null = 0;
+      for (const k of inside) {
+        const { before, after } = this.#of(k.spec.id);
+        sum.before += before;
+        sum.after += after;
+        const own = capacityOf(k);
+        capacity = capacity === null || own === null ? null : capacity + own;
+      }
+      return { region, ...loadsOf(sum), capacity };
     });
     return {
-      pool: spec.name,
+      pool: this.#state.spec.name,
       requestsPerSecond: rounded(requestsPerSecond, 10),
       unserved: total === 0 ? 0 : rounded(this.#unserved / total, 1e4),
-      regions: regions.sort((a, b) => b.now.share - a.now.share || b.then.share - a.then.share),
-      endpoints: endpoints.sort((a, b) => b.now.share - a.now.share || b.then.share - a.then.share),
+      regions: regions.sort(mostFirst),
+      endpoints: endpoints.sort(mostFirst),
     };
   }
 
@@ -63,15 +117,8 @@ export class PoolTally {
   }
 }
 
-/** Predicted times of the requests of one country. */
-export class CountryTally {
-  readonly before = new Spread();
-  readonly after = new Spread();
-  requests = 0;
-
-  result(country: string | null): CountryEvacuation {
-    return { country, requests: this.requests, ...pair(timesOf(this.before), timesOf(this.after)) };
-  }
+function mostFirst(a: RegionLoad, b: RegionLoad): number {
+  return b.now.share - a.now.share || b.then.share - a.then.share;
 }
 
 function pair<T>(now: T, then: T): { readonly now: T; readonly then: T } {
