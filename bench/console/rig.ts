@@ -20,10 +20,11 @@ export interface RigOptions {
   /** Requests per second. */
   readonly rate: number;
   /** Where the proxy runs; null = anywhere. */
-  readonly core: number | null;
+  readonly core: number | string | null;
   /** Left out = clients in some thirty countries. */
   readonly clients?: readonly ClientPlan[];
-  readonly redis?: string;
+  /** Origins that are there already, at this port of every endpoint's address; left out = as far away as their regions. */
+  readonly originPort?: number;
 }
 
 export class Rig implements AsyncDisposable {
@@ -54,14 +55,20 @@ export class Rig implements AsyncDisposable {
   static async start(options: RigOptions): Promise<Rig> {
     const plans = endpoints(options.endpoints, options.isSound);
     const folder = mkdtempSync(join(tmpdir(), 'fermat-console-'));
-    const origins = child('./origins.ts');
-    const { port } = await asked<{ port: number }>(origins, plans);
+    const children: ChildProcess[] = [];
+    let port = options.originPort ?? 0;
+    if (port === 0) {
+      const origins = child('./origins.ts');
+      children.push(origins);
+      ({ port } = await asked<{ port: number }>(origins, plans));
+    }
     const file = join(folder, 'fermat.yaml');
-    writeFileSync(file, JSON.stringify(configOf(plans, port, options.redis ?? null))); // JSON is YAML
+    writeFileSync(file, JSON.stringify(configOf(plans, port))); // JSON is YAML
     const proxy = start(options.core, LAUNCHER, ['run', '-c', file]);
     const ports = await portsOf(proxy);
     const clients = child('./clients.ts');
-    const rig = new Rig(plans, proxy, ports, [origins, clients], folder);
+    children.push(clients);
+    const rig = new Rig(plans, proxy, ports, children, folder);
     await until(async () => (await fetch(`${rig.admin}/readyz`)).ok, 'readiness', proxy);
     const { rate, clients: who = CLIENTS } = options;
     clients.send({ port: rig.port, rate, connections: CONNECTIONS, clients: who } satisfies ClientsOrder);
@@ -80,7 +87,7 @@ export class Rig implements AsyncDisposable {
 
   /** Requests that the clients have had answered since the start. */
   count(): Promise<ClientsCount> {
-    return asked(this.#children[1]!, 'count');
+    return asked(this.#children.at(-1)!, 'count');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

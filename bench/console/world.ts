@@ -73,7 +73,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The configuration of the rig's proxy. */
-export function configOf(plans: readonly EndpointPlan[], port: number, redis: string | null): object {
+export function configOf(plans: readonly EndpointPlan[], port: number): object {
   const pool = (name: string, policy: string) => ({
     endpoints: plans
       .filter((plan) => plan.pool === name)
@@ -99,7 +99,6 @@ export function configOf(plans: readonly EndpointPlan[], port: number, redis: st
     ],
     admin: { address: '127.0.0.1:0' },
     shutdown: { drainDelay: '0s', timeout: '1s' },
-    ...(redis === null ? {} : { state: { redis } }),
   };
 }
 
