@@ -48,6 +48,9 @@ export const STAGES: Readonly<Record<string, Stage>> = {
   'README.md': SIDECAR,
   'docs/sidecar.md': SIDECAR,
   'docs/quick-start.md': { node: 'none' },
+  'docs/sidecar.md': SIDECAR,
+  'docs/geoip.md': { node: 'none' },
+  'docs/dns.md': SHOP,
   'docs/operating.md': SHOP,
   'docs/routing-decisions.md': {
     ...SHOP,
