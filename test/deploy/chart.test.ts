@@ -226,6 +226,15 @@ describe('values', () => {
     expect(refusal('config.admin.token=secret')).toContain('/config/admin');
   });
 
+  it('lead to notes that name what was installed', () => {
+    const { code, stdout } = helm('install', 'edge', CHART, '--dry-run=client', '--namespace', 'edge');
+    expect(code).toBe(0);
+    const notes = stdout.slice(stdout.indexOf('NOTES:'));
+    expect(notes).toContain(`rollout status deployment/${workload('default').metadata.name}`);
+    expect(notes).toContain(`get secret ${one('default', 'Secret').metadata.name} `);
+    expect(notes).not.toMatch(/<no value>|<nil>/);
+  });
+
   it('are all described: a value that the schema lacks would be refused', () => {
     const values = parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')) as Record<string, unknown>;
     const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as { properties: object };

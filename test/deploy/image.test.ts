@@ -13,6 +13,7 @@ import { freePort } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
 const BUILD_TIMEOUT_MS = 300_000;
+const RUN_TIMEOUT_MS = 90_000;
 const MOST_MIB = 200;
 const REPOSITORY = join(import.meta.dirname, '../..');
 
@@ -101,37 +102,41 @@ describe('a container', () => {
     expect(statSync(join(image.root, 'fermat/src')).uid).toBe(0);
   });
 
-  it('serves, is healthy, shows its console, and drains on the signal to stop', async () => {
-    const { entrypoint, command, healthcheck, stopSignal } = image.settings;
-    const child = image.spawn([...entrypoint, ...command], mounts());
-    let said = '';
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text));
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
-    const ended = new Promise<number | null>((done) => child.on('close', done));
-    try {
-      await until(() => {
-        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${said}`);
-        return said.includes('listening');
-      }, 'the listener');
-      await until(async () => (await image.run(healthcheck, mounts())).code === 0, 'health');
-      const { status, body } = await exchange(port, get('/hello'));
-      expect([status, String(body)]).toEqual([200, 'ok']);
+  it(
+    'serves, is healthy, shows its console, and drains on the signal to stop',
+    async () => {
+      const { entrypoint, command, healthcheck, stopSignal } = image.settings;
+      const child = image.spawn([...entrypoint, ...command], mounts());
+      let said = '';
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text));
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const ended = new Promise<number | null>((done) => child.on('close', done));
+      try {
+        await until(() => {
+          if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${said}`);
+          return said.includes('listening');
+        }, 'the listener');
+        await until(async () => (await image.run(healthcheck, mounts())).code === 0, 'health');
+        const { status, body } = await exchange(port, get('/hello'));
+        expect([status, String(body)]).toEqual([200, 'ok']);
 
-      await consoleIsThere();
+        await consoleIsThere();
 
-      const { code, text } = await image.run(['/fermat/bin/fermat', 'status', '--json'], mounts());
-      expect([code, text]).toEqual([0, expect.stringContaining(origin.url)]);
+        const { code, text } = await image.run(['/fermat/bin/fermat', 'status', '--json'], mounts());
+        expect([code, text]).toEqual([0, expect.stringContaining(origin.url)]);
 
-      process.kill(insideOf(child)!, stopSignal as NodeJS.Signals);
-      expect(await ended, said).toBe(0);
-      expect((await image.run(healthcheck, mounts())).code).toBe(1);
-    } catch (error) {
-      throw new Error(`${error}; it said:\n${said}`);
-    } finally {
-      killInside(child);
-      await ended;
-    }
-  });
+        process.kill(insideOf(child)!, stopSignal as NodeJS.Signals);
+        expect(await ended, said).toBe(0);
+        expect((await image.run(healthcheck, mounts())).code).toBe(1);
+      } catch (error) {
+        throw new Error(`${error}; it said:\n${said}`);
+      } finally {
+        killInside(child);
+        await ended;
+      }
+    },
+    RUN_TIMEOUT_MS,
+  );
 });
 
 /** The page, and every script and style that it names. */

@@ -25,7 +25,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DownloadOptions, downloadGeo } from '../../geoip/download.ts';
 import { unpack } from '../../geoip/unpack.ts';
 import { geoipUpdate } from '../../geoip/update.ts';
-import { BIN, runFermat } from '../support/fermat.ts';
+import { BIN, runFermat, simpleConfig, startFermat } from '../support/fermat.ts';
+import { startOrigin } from '../support/origin.ts';
 import { freePort } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
@@ -62,8 +63,8 @@ afterEach(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-const serve = (body: Uint8Array, lastModified = PUBLISHED) => {
-  answer = (_, response) => response.setHeader('last-modified', lastModified).end(body);
+const serve = (body: Uint8Array) => {
+  answer = (_, response) => response.setHeader('last-modified', PUBLISHED).end(body);
 };
 const from = () => `${base}/{edition}-{month}.mmdb.gz`;
 const download = (more: Partial<DownloadOptions> = {}) =>
@@ -271,6 +272,25 @@ describe('unpacking', () => {
       { numRuns: 60 },
     );
   });
+});
+
+describe('a running node', () => {
+  test('that began without the file takes it over when it has come, without being told', async () => {
+    await using origin = await startOrigin();
+    await using fermat = await startFermat(
+      simpleConfig([origin.url], {}, { geoip: { databases: [to] }, trustedProxies: ['127.0.0.1'] }),
+    );
+    const placeOf = async () =>
+      (
+        await fermat.json<{ cohort: { country: string | null; city: string | null } }>(
+          '/api/v1/explain?client=81.2.69.160',
+        )
+      ).cohort;
+    expect(await placeOf()).toMatchObject({ country: null, city: null });
+    serve(gzipSync(CITY));
+    await download();
+    await until(async () => (await placeOf()).city === 'London', 'the city');
+  }, 60_000);
 });
 
 describe('fermat geoip update --to', () => {
