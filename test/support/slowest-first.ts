@@ -9,6 +9,7 @@ const SLOW_S: Readonly<Record<string, number>> = {
   'test/e2e/hot-restart.test.ts': 60,
   'test/e2e/discovery-register.test.ts': 50,
   'test/e2e/discovery-sources.test.ts': 50,
+  'test/docs/commands.test.ts': 45,
   'test/e2e/dns.test.ts': 40,
   'test/e2e/faults-endpoint.test.ts': 35,
   'test/e2e/grpc-endpoints.test.ts': 35,
