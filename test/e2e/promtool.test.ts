@@ -1,21 +1,11 @@
 // What Prometheus itself thinks of /metrics: promtool of the real Prometheus, on the real process after real traffic.
 
-import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { simpleConfig, startFermat } from '../support/fermat.ts';
 import { startOrigin } from '../support/origin.ts';
+import { complaintsOf } from '../support/prometheus.ts';
 import { exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
-
-/** What promtool has to say; '' when it is content. Its exit code is 0 even for some complaints. */
-function complaintsOf(exposition: string): string {
-  const { stdout, stderr, status, error } = spawnSync('promtool', ['check', 'metrics'], {
-    input: exposition,
-    encoding: 'utf8',
-  });
-  if (error) throw error;
-  return stdout + stderr + (status === 0 ? '' : `exit code ${status}`);
-}
 
 describe('promtool check metrics', () => {
   it('complains of what is wrong, so that its silence means something', () => {
