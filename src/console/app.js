@@ -67,7 +67,7 @@ async function navigate() {
     const isCurrent = link.getAttribute('data-view') === name;
     if (isCurrent) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
-    if (isCurrent && !isFirst) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    if (isCurrent) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
   shown = { name, view: mount(root, context) };
   if (isFirst) return;
@@ -200,10 +200,10 @@ function nextTheme() {
   dispatchEvent(new Event('fermat:theme'));
 }
 
-/** The cookie of a session is not for scripts: whether there is one, only a node with a token knows. */
+/** The cookie of a session is not for scripts: whether there is one, the node says. */
 async function showLogout() {
-  const config = await api.get('/api/v1/config').catch(() => null);
-  $('#logout').hidden = !config?.admin?.token;
+  const told = await api.get('/api/v1/session').catch(() => null);
+  $('#logout').hidden = !told?.session;
 }
 
 store.on('hello', () => {

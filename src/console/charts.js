@@ -113,7 +113,7 @@ function optionsOf({ series, width, height, spanS, isFromZero }, tell) {
         space: 70,
         values: (_, splits) => splits.map(tickOf),
       },
-      { ...axis, size: 44, space: 30 },
+      { ...axis, size: 44, space: 22 },
     ],
     series: [
       {},
@@ -178,9 +178,9 @@ export function sparkCanvas() {
  * @param {HTMLCanvasElement} canvas
  * @param {readonly (number | null)[]} points
  * @param {string} colour
- * @param {number} kept how many points are the whole width
+ * @param {number} kept how many points are the whole width; of fewer at first it is less
  */
-export function drawSpark(canvas, points, colour, kept = 60) {
+export function drawSpark(canvas, points, colour, kept = Math.max(points.length, 20)) {
   const context = canvas.getContext('2d');
   if (context === null) return;
   context.clearRect(0, 0, canvas.width, canvas.height);

@@ -4,23 +4,17 @@
 // `fermat:update`: what an update costs can be seen in any browser's profiler.
 
 import * as api from './api.js';
+import { Stream } from './stream.js';
 
 /** @import { Decision, Endpoint, FermatEvent, FleetView, Hello, NodeView, PoolView, RouteView, Tick, Totals, TotalsHistory } from './types.d.ts' */
 /** @typedef {'hello' | 'tick' | 'decision' | 'event' | 'connection'} Kind */
-/** @typedef {'connecting' | 'live' | 'lost' | 'paused'} Connection */
+/** @typedef {import('./stream.js').Connection} Connection */
 
-const STREAM = '/api/v1/live';
 /** Ten minutes of ticks. */
 const TOTALS_KEPT = 600;
 const DECISIONS_KEPT = 200;
 const EVENTS_KEPT = 300;
 const HISTORY_KEPT = 60;
-/** A tick comes every second: a stream that is silent for so long is dead. */
-const SILENCE_MS = 10_000;
-const RETRY_FIRST_MS = 1_000;
-const RETRY_MOST_MS = 15_000;
-/** Nobody looks at a hidden tab: after this it costs the node nothing. */
-const HIDDEN_MS = 60_000;
 const MEASURE = 'fermat:update';
 
 class Store {
@@ -37,8 +31,6 @@ class Store {
   /** Newest first. @type {Decision[]} */ decisions = [];
   /** Newest first. @type {FermatEvent[]} */ events = [];
   /** @type {Connection} */ connection = 'connecting';
-  /** When the next attempt is made, on performance.now(); while `connection` is lost. */
-  retryAtMs = 0;
   /** Between two points of an endpoint's history. ms */
   historyStepMs = 5_000;
   /** Of the last point of the histories; 0 = none yet. ms since 1970 */
@@ -47,13 +39,12 @@ class Store {
 
   /** @type {Record<Kind, Set<(payload?: any) => void>>} */
   #listeners = { hello: new Set(), tick: new Set(), decision: new Set(), event: new Set(), connection: new Set() };
-  /** @type {EventSource | null} */ #source = null;
   /** @type {{ kind: string, data: string }[]} */ #frames = [];
   #frameRequest = 0;
-  #retryMs = RETRY_FIRST_MS;
-  #retryTimer = 0;
-  #silenceTimer = 0;
-  #hiddenTimer = 0;
+  #stream = new Stream({
+    take: (kind, data) => this.#take(kind, data),
+    tell: (connection) => this.#tell(connection),
+  });
   #measures = 0;
   /** Of histories, over all endpoints and hellos. */
   #version = 0;
@@ -71,84 +62,24 @@ class Store {
 
   /** Opens the stream, for as long as the page is there. */
   start() {
-    document.addEventListener('visibilitychange', () => this.#watchVisibility());
-    addEventListener('pagehide', () => this.#close());
-    addEventListener('pageshow', (event) => event.persisted && this.#open());
-    this.#open();
+    this.#stream.start();
   }
 
-  /** Tries at once instead of when its time has come. */
-  reconnect() {
-    this.#open();
+  get retryAtMs() {
+    return this.#stream.retryAtMs;
   }
 
   endpointById(/** @type {string} */ id) {
     return this.endpoints.find((endpoint) => endpoint.id === id) ?? null;
   }
 
-  #open() {
-    this.#close();
-    this.#tell('connecting');
-    const source = new EventSource(STREAM);
-    this.#source = source;
-    for (const kind of ['hello', 'tick', 'decision', 'event']) {
-      source.addEventListener(kind, (event) => this.#take(kind, event.data));
-    }
-    source.onerror = () => this.#lost();
-    this.#listen();
-  }
-
-  #close() {
-    this.#source?.close();
-    this.#source = null;
-    this.#frames.length = 0;
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#silenceTimer);
-  }
-
-  #listen() {
-    clearTimeout(this.#silenceTimer);
-    this.#silenceTimer = window.setTimeout(() => this.#lost(), SILENCE_MS);
-  }
-
-  /** An EventSource would come back by itself, but does not say when, and not at all after a refusal. */
-  #lost() {
-    this.#close();
-    const waitMs = this.#retryMs * (0.8 + 0.4 * Math.random());
-    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MOST_MS);
-    this.retryAtMs = performance.now() + waitMs;
-    this.#retryTimer = window.setTimeout(() => this.#again(), waitMs);
-    this.#tell('lost');
-  }
-
-  /** A stream does not say why it was refused; an answer does, and sends to the login page when a session is missing. */
-  async #again() {
-    this.#tell('connecting');
-    try {
-      await api.get('/api/v1/node');
-      this.#open();
-    } catch (error) {
-      if (/** @type {api.ApiError} */ (error).status !== 401) this.#lost();
-    }
-  }
-
-  #watchVisibility() {
-    clearTimeout(this.#hiddenTimer);
-    if (document.visibilityState === 'hidden') {
-      this.#hiddenTimer = window.setTimeout(() => {
-        this.#close();
-        this.#tell('paused');
-      }, HIDDEN_MS);
-    } else if (this.connection === 'paused') this.#open();
-  }
-
   #tell(/** @type {Connection} */ connection) {
     this.connection = connection;
+    if (connection !== 'live') this.#frames.length = 0;
     this.#dispatch('connection');
   }
 
   #take(/** @type {string} */ kind, /** @type {string} */ data) {
-    this.#listen();
     this.#frames.push({ kind, data });
     if (this.#frameRequest === 0) this.#frameRequest = requestAnimationFrame(() => this.#update());
   }
@@ -173,9 +104,8 @@ class Store {
       if (kind === 'event') this.#heed(body);
     }
     if (hasHello) {
-      this.#retryMs = RETRY_FIRST_MS;
       this.#dispatch('hello');
-      if (this.connection !== 'live') this.#tell('live');
+      this.#stream.isGreeted();
     } else if (hasTick) this.#dispatch('tick');
     // A hello has told its own.
     if (!hasHello) for (const [kind, body] of told) this.#dispatch(kind, body);

@@ -4,6 +4,7 @@
 
 import { createChart } from '../charts.js';
 import { ago, badge, count, countryName, el, empty, ms, NONE, rate, setText } from '../dom.js';
+import { createRegions } from './regions.js';
 
 /** @import { Context, View } from '../types.d.ts' */
 
@@ -18,6 +19,7 @@ const ATTENTION_SHOWN = 8;
 export function mount(root, { store, api, navigate }) {
   const charts = el('div', { className: 'overview-charts' });
   const mapBody = el('div', { className: 'map-body' });
+  const places = el('div');
   const attention = el('ul', { className: 'attention' });
   const attentionCount = el('small');
   const countries = el('ol', { className: 'countries' });
@@ -28,7 +30,12 @@ export function mount(root, { store, api, navigate }) {
     el(
       'div',
       { className: 'overview-main' },
-      el('section', { className: 'card map-card', 'aria-label': 'Map' }, mapBody),
+      el(
+        'div',
+        { className: 'overview-side' },
+        el('section', { className: 'card map-card', 'aria-label': 'Map' }, mapBody),
+        places,
+      ),
       el(
         'div',
         { className: 'overview-side' },
@@ -66,6 +73,7 @@ export function mount(root, { store, api, navigate }) {
     series: [{ name: 'now', colour: '--accent', format: count, fill: true }],
   });
 
+  const regions = createRegions(places, store);
   const map = embedMap(mapBody, store, navigate);
   const tick = () => {
     const { at, requestsPerSecond, errorsPerSecond, inflight: open, p50Ms, p99Ms } = store.totalsHistory;
@@ -74,6 +82,7 @@ export function mount(root, { store, api, navigate }) {
     inflight.draw([at, open]);
     showAttention(attention, attentionCount, store);
     showCountries(countries, store.countries);
+    regions.update();
     map.update();
   };
   const hello = () => {
@@ -94,6 +103,7 @@ export function mount(root, { store, api, navigate }) {
     unmount() {
       for (const end of leave) end();
       for (const chart of [perSecond, latency, inflight]) chart.destroy();
+      regions.destroy();
       map.destroy();
       root.replaceChildren();
     },
@@ -239,6 +249,8 @@ function showFleet(cardNode, body, store) {
   );
   body.replaceChildren(
     el('p', {}, redis),
-    nodes.length ? el('ul', { className: 'nodes' }, nodes) : empty('No other edge has been heard of.'),
+    nodes.length
+      ? el('ul', { className: 'nodes' }, nodes)
+      : el('p', { className: 'quiet-text' }, 'No other edge has been heard of.'),
   );
 }
