@@ -39,6 +39,17 @@ describe('references of the documentation', () => {
     expect(broken).toEqual([]);
   });
 
+  it('name files and folders of the repository that exist', () => {
+    const lost = pages.flatMap((page) =>
+      page.codes.flatMap(({ text, line }) =>
+        pathsIn(text)
+          .filter((path) => !['', 'src', 'test', 'docs'].some((folder) => existsSync(join(ROOT, folder, path))))
+          .map((path) => `${page.path}:${line}: ${path}`),
+      ),
+    );
+    expect(lost).toEqual([]);
+  });
+
   it('name verbs and flags that fermat has', async () => {
     const fermat = await commandLine();
     const wrong = pages.flatMap((page) => {
@@ -81,6 +92,15 @@ describe('references of the documentation', () => {
     }
   });
 });
+
+/** `control/{a,b}.ts` → control/a.ts, control/b.ts; none for what is no path of ours. */
+function pathsIn(code: string): string[] {
+  const isOurs = /^(src|core|wire|data|control|geoip|bench|test|deploy|tools|docs)\/[\w./{},-]*$/.test(code);
+  if (!isOurs || code.includes('*')) return [];
+  const braces = /^(.*)\{(.*)\}(.*)$/.exec(code);
+  if (braces === null) return [code];
+  return braces[2]!.split(',').map((part) => `${braces[1]}${part}${braces[3]}`);
+}
 
 const FILE = /\.(ts|js|md|json|yaml|yml|pem|key|sh|txt|css|mmdb|svg|png|service|conf|cfg)$/;
 /** Functions of Node. */
