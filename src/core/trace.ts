@@ -138,10 +138,11 @@ export class SpanAllowance {
 
   /** Whether there is room for another trace; if so, `spans` of it are spent. */
   take(spans: number, perSecond: number, nowMs: number): boolean {
+    const most = Math.max(1, perSecond); // a worker's share may be less than one
     if (perSecond !== this.#perSecond) {
       this.#perSecond = perSecond;
-      this.#left = perSecond;
-    } else this.#left = Math.min(perSecond, this.#left + ((nowMs - this.#atMs) / 1000) * perSecond);
+      this.#left = most;
+    } else this.#left = Math.min(most, this.#left + ((nowMs - this.#atMs) / 1000) * perSecond);
     this.#atMs = nowMs;
     if (this.#left < 1) return false;
     this.#left -= spans;

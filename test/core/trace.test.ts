@@ -182,6 +182,12 @@ describe('the allowance of spans', () => {
     expect(taken(60_000)).toBe(50);
   });
 
+  it('of less than one a second lets one through now and then', () => {
+    const allowance = new SpanAllowance();
+    const at = [0, 1, 8, 9, 10, 20].filter((s) => allowance.take(2, 0.25, s * 1000));
+    expect(at).toEqual([0, 8, 20]);
+  });
+
   it('is paid back by a trace that became larger than was thought', () => {
     const allowance = new SpanAllowance();
     expect(allowance.take(2, 10, 0)).toBe(true);
