@@ -23,6 +23,8 @@ const blocks = docsPages().flatMap(({ blocks }) =>
 const isOthers = ({ info }: Block) => info.words.some((word) => OTHERS.includes(word));
 const ours = blocks.filter((block) => !isOthers(block) && isFermats(treesOf(block)[0]));
 const others = blocks.filter((block) => !ours.includes(block));
+/** Values of the Helm chart hold a configuration. */
+const charts = others.filter(({ info }) => info.words.includes('helm'));
 const whole = ours.filter((block) => isWhole(treesOf(block)[0] as Record<string, unknown>));
 
 /** The documents of a block. Throws with its place when it cannot be read. */
@@ -76,6 +78,19 @@ describe('configurations of the documentation', () => {
     });
     expect(problems).toEqual([]);
     expect(ours.length).toBeGreaterThan(0);
+  });
+
+  it('are valid inside of values of the Helm chart', () => {
+    for (const block of charts) {
+      const { config } = treesOf(block)[0] as { config: Record<string, unknown> };
+      const file = join(folder, `chart-${block.line}.yaml`);
+      writeFileSync(file, stringify(withFiles(isWhole(config) ? config : completed(config), folder, pki)));
+      const loaded = loadConfig(file, {}, environmentFor(block.text));
+      expect({ place: placeOf(block), problems: loaded.ok ? [] : loaded.problems }).toEqual({
+        place: placeOf(block),
+        problems: [],
+      });
+    }
   });
 
   it('are valid for the command, too', async () => {
