@@ -36,6 +36,7 @@ function exchangeOf(path: string, agent: string): Exchange {
     bodyBytes: 0,
     attempts: 1,
     hedged: 0,
+    trace: null,
     noted: null,
   };
   return { ...of, down: { peer } } as unknown as Exchange;

@@ -53,7 +53,7 @@ export function exchangeOf(asked: Asked = {}): Exchange {
   const peer = { address: asked.address ?? '198.51.100.7', isTrusted: false, tls: null, ...asked.peer };
   const of = {
     ...{ head, route, pool: route.pool, books, plan: { requestIdOf: () => asked.requestId ?? 'id-1' } },
-    ...{ down: { peer }, bodyBytes: 0, attempts: 1, hedged: 0, noted: null },
+    ...{ down: { peer }, bodyBytes: 0, attempts: 1, hedged: 0, noted: null, trace: null },
     ...asked.exchange,
   };
   return of as unknown as Exchange;

@@ -55,7 +55,10 @@ export class JsonLines {
   line(ex: Exchange, noted: Noted, wallMs: number, totalMs: number, isDrawn: boolean): string {
     const { books, head } = ex;
     const who = whoOf(ex, noted); // before what the fields say: both look whether they are new
-    if (!noted.hasSaid(head)) noted.keepSaid(head, this.#said(head, ex.down.peer) + this.#end);
+    if (!noted.hasSaid(head)) {
+      noted.keepSaid(head, this.#said(head, ex.down.peer) + this.#end);
+      noted.traced = tracePiece(found.traceparent < 0 ? '' : head.value(found.traceparent));
+    }
     const said = isDrawn ? noted.said.slice(0, -this.#end.length) + this.#drawnEnd : noted.said;
     const overheadMs = ex.bodyBytes === 0 ? Math.max(0, totalMs - books.endpointMs) : -1;
     return (
@@ -68,6 +71,7 @@ export class JsonLines {
       OVERHEAD.of(overheadMs) +
       wayOf(ex, noted) +
       (ex.attempts === 0 ? ',"phases":null' : phasesOf(ex, totalMs)) +
+      (ex.trace === null ? noted.traced : `,"traceId":"${ex.trace.traceId}"`) +
       said
     );
   }
@@ -79,7 +83,7 @@ export class JsonLines {
       `${this.#unnamed.iso(wallMs)},"client":${jsonName(peer?.address || null)},"country":null,"asn":null` +
       `,"protocol":null,"scheme":${jsonName(scheme)},"method":null,"host":null,"path":null,"query":null` +
       `${endingPiece(problem.status, ENDING.REFUSED, problem)}0,"bytesOut":0${DURATION.of(-1)}${OVERHEAD.of(-1)}` +
-      `${NO_ROUTE}${NO_ENDPOINT}${attemptsPiece(0, false)},"phases":null,"userAgent":null,"referer":null,"traceId":null` +
+      `${NO_ROUTE}${NO_ENDPOINT}${attemptsPiece(0, false)},"phases":null,"traceId":null,"userAgent":null,"referer":null` +
       (isDrawn ? this.#drawnEnd : this.#end)
     );
   }
@@ -115,11 +119,9 @@ export class JsonLines {
   /** What the client's fields say, and its handshake. */
   #said(head: RequestHead, { tls }: Peer): string {
     find(head);
-    const { agent, referer, traceparent } = found;
+    const { agent, referer } = found;
     let text = `,"userAgent":${agent < 0 ? 'null' : `"${jsonText(head.value(agent))}"`}`;
     text += `,"referer":${referer < 0 ? 'null' : `"${jsonText(this.#redaction.redactUrl(head.value(referer)))}"`}`;
-    const trace = traceparent < 0 ? null : TRACE_ID.exec(head.value(traceparent));
-    text += trace === null ? ',"traceId":null' : `,"traceId":"${trace[1]}"`;
     if (tls !== null) text += `,"tls":{"version":${jsonName(tls.version)},"sni":${jsonName(tls.sni)}}`;
     if (this.#spec.headers.length === 0) return text;
     let fields = '';
@@ -208,6 +210,12 @@ function phasesOf({ books }: Exchange, totalMs: number): string {
   const waitMs = firstByteMs < 0 || sentMs < 0 ? -1 : Math.max(0, firstByteMs - sentMs);
   const answered = connectMs < 0 ? FIRST_BYTE_REUSED.of(waitMs) : CONNECT.of(connectMs) + FIRST_BYTE.of(waitMs);
   return QUEUE.of(Math.max(0, queueMs)) + answered + TOTAL.of(Math.max(0, endMs - attemptMs));
+}
+
+/** Of the trace that the client's request is part of. */
+function tracePiece(traceparent: string): string {
+  const id = TRACE_ID.exec(traceparent);
+  return id === null ? ',"traceId":null' : `,"traceId":"${id[1]}"`;
 }
 
 function endingPiece(status: number, ending: Ending, problem: Problem | null): string {

@@ -34,6 +34,7 @@ export class Noted {
   way = '';
   text = '\0';
   said = '';
+  traced = '';
 
   forget(epoch: number): void {
     this.epoch = epoch;
