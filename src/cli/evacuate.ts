@@ -1,7 +1,7 @@
 // `evacuate`: what would happen if a region were drained, from recorded decisions that the node decides again without it. Shows
 // the load of the regions that remain and what clients of each country would wait; --apply drains, endpoint by endpoint.
 
-import type { Evacuation } from '../control/evacuation.ts';
+import type { Evacuation } from '../control/evacuation/types.ts';
 import { AdminClient, type AdminFlags } from './client.ts';
 import { CliError, complain, EXIT, type ExitCode, print, printJson } from './exit.ts';
 import { type Column, msText, plain, roomOf, styled, tableOf } from './table.ts';
