@@ -51,6 +51,11 @@ export const STAGES: Readonly<Record<string, Stage>> = {
   'docs/geoip.md': { node: 'none' },
   'docs/dns.md': SHOP,
   'docs/operating.md': SHOP,
+  'docs/logs.md': {
+    ...SHOP,
+    requests: 50,
+    files: { 'fermat.yaml': nodeOf('shop', '', 'logging: { access: json, accessLog: { file: access.log } }\n') },
+  },
   'docs/routing-decisions.md': {
     ...SHOP,
     requests: 50,
