@@ -100,6 +100,7 @@ export const ELSEWHERE: readonly { readonly command: RegExp; readonly by: string
   { command: /^npm ci\b/, by: '.ci/run' },
   { command: /^npm (run )?test\b/, by: '.ci/run' },
   { command: /^npm run (check|format)\b/, by: '.ci/run' },
+  { command: /^npm start +# the demo$/, by: 'README.md, which starts it, too' },
   { command: /^npm run (faults|soak)\b/, by: 'test/faults' },
   { command: /^npm run fuzz\b/, by: 'test/wire, whose properties it shares; minutes long' },
   { command: /^npm run bench:(load|micro|route|fleet)\b/, by: 'test/bench and test/route; minutes long' },
