@@ -19,6 +19,7 @@ const TOOLS: readonly { readonly commands: readonly string[]; readonly package: 
   { commands: ['systemd-analyze'], package: 'systemd' },
   { commands: ['strace'], package: 'strace' },
   { commands: ['unshare'], package: 'util-linux' },
+  { commands: ['jq'], package: 'jq' },
   { commands: ['ip'], package: 'iproute2' },
   { commands: ['zsh'], package: 'zsh' },
   { commands: ['fish'], package: 'fish' },
