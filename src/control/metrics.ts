@@ -9,9 +9,10 @@ import { CELL_CAPS } from '../core/cells.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import type { Outcome } from '../core/sample.ts';
 import type { SourceView } from './discovery/watched.ts';
+import type { EndpointGauges } from './fleet/views.ts';
 import type { DirectoryView } from './locality/localities.ts';
-import { Caps } from './metrics/caps.ts';
 import { type AccessLogCounts, addAccessLogFamilies } from './metrics/access-log.ts';
+import { Caps } from './metrics/caps.ts';
 import { addDiscoveryFamilies } from './metrics/discovery.ts';
 import { type ExemplarFamily, Exemplars } from './metrics/exemplars.ts';
 import { expose, writeMetric } from './metrics/expose.ts';
@@ -30,12 +31,12 @@ import { type Labels, Totals } from './metrics/totals.ts';
 import { TracingFamilies } from './metrics/tracing.ts';
 import type { Names } from './numbers.ts';
 import type { PeerView } from './overlay/peers.ts';
-import type { EndpointView, EventLog } from './types.ts';
+import type { EventLog } from './types.ts';
 
 export interface MetricsSources extends NodeSources {
   readonly names: () => Names;
   readonly accessLog?: () => AccessLogCounts;
-  readonly endpoints: () => readonly EndpointView[];
+  readonly endpoints: () => readonly EndpointGauges[];
   readonly redis: () => RedisSource;
   /** Other nodes that are heard of. */
   readonly nodes: () => number;
@@ -59,7 +60,7 @@ export class Metrics {
   readonly inheritance: Inheritance;
   #awaited: Promise<void> | null = null;
   /** As of the scrape under way, so that its gauges agree. */
-  #endpoints: readonly EndpointView[] = [];
+  #endpoints: readonly EndpointGauges[] = [];
   /** Scrapes under way; whoever comes meanwhile gets the same one. */
   readonly #scrapes = new Map<Format, Promise<Buffer<ArrayBuffer>>>();
 

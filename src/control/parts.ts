@@ -11,6 +11,7 @@ import { Discovery } from './discovery/discovery.ts';
 import { Registrations } from './discovery/registrations.ts';
 import { Evacuations } from './evacuation.ts';
 import { createExplain } from './explain.ts';
+import { endpointGauges } from './fleet/views.ts';
 import { Fleet } from './fleet.ts';
 import type { GeoDb } from './geodb.ts';
 import { Limits } from './limits/limits.ts';
@@ -210,7 +211,7 @@ export class Parts {
       lanes: () => this.supervisor.lanes(),
       accessLog: () => this.accessLogs.counts(),
       names: () => this.running.compiled.names,
-      endpoints: () => this.fleet.endpoints(),
+      endpoints: () => this.fleet.pools.flatMap(endpointGauges),
       geo: () => this.running.geo.info(),
       listeners: () => this.running.snapshot.listeners,
       version,

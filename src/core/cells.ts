@@ -85,6 +85,11 @@ export function codeOf(status: number): number {
   return CODES[status] ?? 0;
 }
 
+/** Whether a code of `codeOf` is a 5xx. */
+export function isServerError(code: number): boolean {
+  return code >= 500 || code === 5;
+}
+
 /** IANA's registry, and what nginx, IIS, Cloudflare and AWS made customary. */
 const KNOWN_CODES: readonly (readonly [from: number, to: number])[] = [
   [100, 104],

@@ -1,7 +1,7 @@
 // What clients get, over the last seconds: how many requests, how many failed, and how long they took. By differences of what
 // the workers count for the metrics anyway, so that nobody counts anything twice; looked at only while somebody watches.
 
-import { CELL, DURATION_BUCKETS_S } from '../../core/cells.ts';
+import { CELL, DURATION_BUCKETS_S, isServerError } from '../../core/cells.ts';
 import type { LaneReader } from '../../core/lane-reader.ts';
 
 /** Times are those of the last ten looks, rates those of the last five: a look is a second. */
@@ -53,7 +53,7 @@ export class Latency {
       (kind, _a, _b, c, values, at) => {
         known.values = values;
         if (kind === CELL.DURATION) known.durations.push(at);
-        else if (kind === CELL.REQUESTS && (c & 0x3ff) >= 500) known.errors.push(at);
+        else if (kind === CELL.REQUESTS && isServerError(c & 0x3ff)) known.errors.push(at);
       },
       known.seen,
       cells,

@@ -3,7 +3,7 @@
 import type { Registry } from 'prom-client';
 import type { LaneReader } from '../../core/lane-reader.ts';
 import type { ListenerSpec } from '../../core/snapshot.ts';
-import type { EndpointView } from '../types.ts';
+import type { EndpointGauges } from '../fleet/views.ts';
 import { expiriesOf } from './expiries.ts';
 import { expose, exposeLines, type Sample } from './expose.ts';
 import { labelText } from './page.ts';
@@ -16,12 +16,12 @@ export interface NodeSources {
   readonly listeners: () => readonly Pick<ListenerSpec, 'name' | 'tls'>[];
 }
 
-export function addEndpointGauges(registry: Registry, endpoints: () => readonly EndpointView[]): void {
+export function addEndpointGauges(registry: Registry, endpoints: () => readonly EndpointGauges[]): void {
   const gauge = (
     name: string,
     help: string,
-    read: (endpoint: EndpointView) => number | null,
-    more: (endpoint: EndpointView) => Labels = () => NO_LABELS,
+    read: (endpoint: EndpointGauges) => number | null,
+    more: (endpoint: EndpointGauges) => Labels = () => NO_LABELS,
   ) =>
     exposeLines(registry, { name, help, type: 'gauge' }, async (page) => {
       for (const endpoint of endpoints()) {

@@ -14,7 +14,7 @@ export const CONTENT_TYPES = {
 } as const satisfies Record<Format, string>;
 
 /** A scrape lets other work in when it has run this long. ms; what is done between two looks comes on top. */
-const SLICE_MS = 2;
+const SLICE_MS = 1;
 /** Lines between two looks at the clock. */
 const LOOK_LINES = 128;
 const CHUNK_CHARS = 64 * 1024;
