@@ -10,12 +10,14 @@ export interface OriginPlan {
   /** Round trip to the edge and back, and the mean of its server's work. ms */
   readonly rttMs: number;
   readonly serverMs: number;
-  /** Answers probes and requests well; `sick`: probes with 503; `failing`: requests with 500; `dead`: nobody listens. */
+  /** Answers probes and requests well; `sick`: probes with 503 after a while; `failing`: requests with 500; `dead`: nobody listens. */
   readonly health: 'well' | 'sick' | 'failing' | 'dead';
 }
 
 /** Longer than the proxy's pool keeps a connection. */
 const KEEP_ALIVE_MS = 65_000;
+/** So long a sick one seems well: its way is known by then. */
+const INCUBATION_MS = 15_000;
 const BODY = JSON.stringify({ ok: true, note: 'about 130 bytes of JSON, as an API would say'.padEnd(100, '.') });
 
 async function serve(plans: readonly OriginPlan[]): Promise<number> {
@@ -37,7 +39,7 @@ async function serve(plans: readonly OriginPlan[]): Promise<number> {
 
 function answer(req: IncomingMessage, res: ServerResponse, { rttMs, serverMs, health }: OriginPlan): void {
   const isProbe = req.url === '/health';
-  const isBad = isProbe ? health === 'sick' : health === 'failing';
+  const isBad = isProbe ? health === 'sick' && performance.now() > INCUBATION_MS : health === 'failing';
   // Exponential, as servers with a little queue are.
   const workMs = isProbe ? 0.2 : -Math.log(1 - Math.random()) * serverMs;
   req.resume();

@@ -1,8 +1,9 @@
+// @ts-check
 // The map of the overview: this edge and the others, every endpoint with its state, what is sent where and how long the way
 // is, and whose clients ask. Built when the fleet or the size changes, altered in place by every tick. One tab stop: arrow
 // keys walk over the places from west to east, Enter chooses.
 
-import { el, svg } from './dom.js';
+import { el, setText, svg } from './dom.js';
 import { set } from './map/attribute.js';
 import { createFrame } from './map/frame.js';
 import { createLand } from './map/land.js';
@@ -20,14 +21,23 @@ import {
 import { keyOf, placesOf } from './map/places.js';
 import { project } from './map/projection.js';
 import { createList, createTip } from './map/tip.js';
-import { HEIGHT, WIDTH } from './map/world.js';
+
+/** @import { Endpoint } from './types.d.ts' */
+/** @import { Place } from './map/places.js' */
+/** @import { Mark } from './map/picture.js' */
+/** @typedef {typeof import('./store.js').store} Store */
+/** @typedef {[x: number, y: number]} At units of the map's grid */
 
 const MIN_HEIGHT_PX = 230;
-const MAX_HEIGHT_PX = 560;
+const MAX_HEIGHT_PX = 600;
+/** Of its width: a little higher than the world is, for the bows that rise above it. */
+const ASPECT = 0.53;
+const STEPS = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 });
 
 /**
- * `onSelect(index)`: an endpoint was chosen; null = the choice was taken back. The caller calls `update` after every tick,
- * inside its animation frame.
+ * `onSelect(index)`: an endpoint was chosen. The caller calls `update` after every tick, inside its animation frame.
+ * @param {HTMLElement} root
+ * @param {{ store: Store, onSelect: (index: number) => void }} options
  */
 export function createMap(root, { store, onSelect }) {
   const map = new WorldMap(root, store, onSelect);
@@ -37,47 +47,46 @@ export function createMap(root, { store, onSelect }) {
 class WorldMap {
   #store;
   #onSelect;
-  #box;
-  #surface;
+  #surface = svg('svg', { class: 'map-surface', role: 'group', 'aria-label': 'Map of this edge and its endpoints' });
+  #box = el('div', { className: 'map' }, this.#surface);
   #land = createLand();
   #legend = createLegend();
   #arcs = svg('g', { class: 'arcs', 'aria-hidden': 'true' });
   #edges = svg('g', { class: 'edges' });
   #group = svg('g', { class: 'places', role: 'group', 'aria-label': 'Endpoints; arrow keys walk over them' });
   #home = homeMark();
-  #frame;
-  #tip;
+  #tip = createTip(this.#box);
+  #frame = createFrame(this.#surface, () => this.#lay());
   #list;
   #owner = new AbortController();
-  #watchers = [];
+  /** @type {{ disconnect(): void }[]} */ #watchers = [];
   #off;
-  /** Of the built picture. */
-  #endpoints = null;
-  #points = [];
-  #marks = [];
-  #current = 0;
-  #shown = null;
+  /** What the picture was built of. @type {Endpoint[] | null} */ #endpoints = null;
+  /** @type {{ index: number, at: At }[]} */ #points = [];
+  /** @type {{ group: SVGGElement, at: At }[]} */ #others = [];
+  /** @type {At | null} */ #homeAt = null;
+  /** @type {Mark[]} */ #marks = [];
+  /** Which of them Tab comes to. */ #current = 0;
+  /** Which of them the tip is of. @type {Mark | null} */ #shown = null;
 
+  /**
+   * @param {HTMLElement} root
+   * @param {Store} store
+   * @param {(index: number) => void} onSelect
+   */
   constructor(root, store, onSelect) {
     this.#store = store;
     this.#onSelect = onSelect;
-    this.#surface = svg('svg', {
-      class: 'map-surface',
-      role: 'group',
-      'aria-label': 'Map of this edge and its endpoints',
-    });
     this.#surface.append(this.#land.group, this.#arcs, this.#edges, this.#home, this.#group);
-    this.#box = el('div', { className: 'map' }, this.#surface);
-    this.#tip = createTip(this.#box);
     this.#list = createList(this.#box, {
       onSelect: (index) => this.#onSelect(index),
       onClose: () => this.#focusCurrent(),
-      onZoom: (place) => this.#zoomTo(place),
+      onZoom: (place) => this.#frame.to(place.x, place.y, 2.5),
     });
-    this.#frame = createFrame(this.#surface, () => this.#lay());
     this.#box.append(this.#buttons());
     root.append(this.#box, this.#legend.root);
     this.#listen();
+    this.#watch();
     this.#off = store.on('hello', () => this.#build());
     this.#build();
   }
@@ -97,37 +106,38 @@ class WorldMap {
   }
 
   #buttons() {
-    const button = (label, text, run) =>
-      el('button', { type: 'button', title: label, 'aria-label': label, onclick: run }, text);
-    return el(
-      'div',
-      { className: 'map-zoom' },
-      button('Zoom in', '+', () => this.#frame.in()),
-      button('Zoom out', '−', () => this.#frame.out()),
-      button('Show the whole fleet', '⤢', () => this.#frame.showAll()),
+    const all = /** @type {[label: string, sign: string, run: () => void][]} */ ([
+      ['Zoom in', '+', () => this.#frame.in()],
+      ['Zoom out', '−', () => this.#frame.out()],
+      ['Show the whole fleet', '⤢', () => this.#frame.showAll()],
+    ]);
+    const buttons = all.map(([label, sign, onclick]) =>
+      el('button', { type: 'button', title: label, 'aria-label': label, onclick }, sign),
     );
+    return el('div', { className: 'map-zoom' }, buttons);
   }
 
   #listen() {
     const { signal } = this.#owner;
-    const placeAt = (event) => event.target.closest?.('.place') ?? null;
-    this.#group.addEventListener('pointerover', (event) => this.#point(placeAt(event)), { signal });
+    this.#group.addEventListener('pointerover', (event) => this.#point(this.#markAt(event)), { signal });
     this.#group.addEventListener('pointerout', () => this.#point(null), { signal });
-    this.#group.addEventListener('focusin', (event) => this.#point(placeAt(event)), { signal });
+    this.#group.addEventListener('focusin', (event) => this.#point(this.#markAt(event)), { signal });
     this.#group.addEventListener('focusout', () => this.#point(null), { signal });
-    this.#group.addEventListener('click', (event) => this.#choose(placeAt(event)), { signal });
+    this.#group.addEventListener('click', (event) => this.#choose(this.#markAt(event)), { signal });
     this.#group.addEventListener('keydown', (event) => this.#key(event), { signal });
-    document.addEventListener(
-      'pointerdown',
-      (event) => {
-        if (this.#list.isOpen() && !this.#list.contains(event.target)) this.#list.close();
-      },
-      { signal },
-    );
+    const elsewhere = (/** @type {Event} */ { target }) => {
+      if (this.#list.isOpen() && target instanceof Node && !this.#list.contains(target)) this.#list.close();
+    };
+    document.addEventListener('pointerdown', elsewhere, { signal });
+  }
+
+  #watch() {
     const sizes = new ResizeObserver(() => this.#resize());
     sizes.observe(this.#box);
     // Bows that nobody sees need not move.
-    const sight = new IntersectionObserver(([entry]) => this.#box.classList.toggle('is-away', !entry.isIntersecting));
+    const sight = new IntersectionObserver(([entry]) => {
+      this.#box.classList.toggle('is-away', entry?.isIntersecting === false);
+    });
     sight.observe(this.#box);
     this.#watchers.push(sizes, sight);
   }
@@ -136,52 +146,52 @@ class WorldMap {
   #build() {
     const { endpoints, node, fleet } = this.#store;
     this.#endpoints = endpoints;
-    this.#points = endpoints
-      .filter(({ location }) => location !== null)
-      .map(({ index, location }) => ({ index, at: project(location.latDeg, location.lonDeg) }));
-    this.#edges.replaceChildren();
-    for (const other of fleet?.nodes ?? []) {
-      if (other.location === null) continue;
-      const mark = otherMark(other);
-      mark.at = project(other.location.latDeg, other.location.lonDeg);
-      this.#edges.append(mark);
-    }
-    this.#home.at = node?.location ? project(node.location.latDeg, node.location.lonDeg) : null;
-    this.#home.lastChild.textContent = `this edge, ${node?.id ?? ''}${node?.region ? ` in ${node.region}` : ''}`;
+    this.#points = endpoints.flatMap(({ index, location }) =>
+      location === null ? [] : [{ index, at: project(location.latDeg, location.lonDeg) }],
+    );
+    this.#others = (fleet?.nodes ?? []).flatMap((other) =>
+      other.location === null
+        ? []
+        : [{ group: otherMark(other), at: project(other.location.latDeg, other.location.lonDeg) }],
+    );
+    this.#edges.replaceChildren(...this.#others.map(({ group }) => group));
+    this.#homeAt = node?.location ? project(node.location.latDeg, node.location.lonDeg) : null;
+    const title = this.#home.querySelector('title');
+    if (title && node) setText(title, `this edge, ${node.id}${node.region ? ` in ${node.region}` : ''}`);
     this.#resize();
   }
 
   #resize() {
     const width = this.#box.clientWidth;
     if (width === 0) return;
-    const height = Math.round(Math.min(Math.max((width * HEIGHT) / WIDTH, MIN_HEIGHT_PX), MAX_HEIGHT_PX));
+    const height = Math.round(Math.min(Math.max(width * ASPECT, MIN_HEIGHT_PX), MAX_HEIGHT_PX));
     this.#surface.style.height = `${height}px`;
-    const ats = [...this.#points, this.#home].map(({ at }) => at).filter(Boolean);
-    this.#frame.resize(width, height, ats);
+    const ats = this.#points.map(({ at }) => at);
+    this.#frame.resize(width, height, this.#homeAt ? [...ats, this.#homeAt] : ats);
   }
 
   /** Puts everything where the view has it; places are found anew, since what overlaps is another. */
   #lay() {
     const { k, x, y } = this.#frame.view;
-    const toScreen = ([ux, uy]) => ({ x: x + k * ux, y: y + k * uy });
-    this.#land.group.setAttribute('transform', `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${k.toFixed(5)})`);
-    const home = this.#home.at ? toScreen(this.#home.at) : null;
-    this.#home.style.display = home ? '' : 'none';
-    if (home) this.#home.setAttribute('transform', `translate(${home.x.toFixed(1)} ${home.y.toFixed(1)})`);
-    for (const mark of this.#edges.children) {
-      const at = toScreen(mark.at);
-      mark.setAttribute('transform', `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`);
-    }
-    const places = placesOf(this.#points.map(({ index, at }) => ({ index, ...toScreen(at) })));
-    this.#keep(places);
+    const toScreen = (/** @type {At} */ [ux, uy]) => ({ x: x + k * ux, y: y + k * uy });
+    const move = (/** @type {SVGElement} */ node, /** @type {At} */ at) => {
+      const point = toScreen(at);
+      set(node, 'transform', `translate(${point.x.toFixed(1)} ${point.y.toFixed(1)})`);
+    };
+    set(this.#land.group, 'transform', `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${k.toFixed(5)})`);
+    this.#home.style.display = this.#homeAt ? '' : 'none';
+    if (this.#homeAt) move(this.#home, this.#homeAt);
+    for (const { group, at } of this.#others) move(group, at);
+    this.#keep(placesOf(this.#points.map(({ index, at }) => ({ index, ...toScreen(at) }))));
+    const home = this.#homeAt && toScreen(this.#homeAt);
     for (const mark of this.#marks) placeMark(mark, home);
     this.#refresh();
   }
 
   /** Marks of places that are still there stay, with their focus. */
-  #keep(places) {
+  #keep(/** @type {Place[]} */ places) {
     const old = new Map(this.#marks.map((mark) => [keyOf(mark.place), mark]));
-    const focused = this.#group.contains(document.activeElement);
+    const hadFocus = this.#group.contains(document.activeElement);
     this.#marks = places.map((place) => {
       const mark = old.get(keyOf(place));
       if (!mark) return createMark(place);
@@ -189,95 +199,94 @@ class WorldMap {
       old.delete(keyOf(place));
       return mark;
     });
-    for (const mark of old.values()) for (const part of [mark.arc, mark.flow, mark.group]) part.remove();
-    for (const mark of this.#marks) {
-      if (mark.group.isConnected) continue;
-      this.#arcs.append(mark.arc, mark.flow);
-      this.#group.append(mark.group);
+    for (const { arc, flow, group } of old.values()) for (const part of [arc, flow, group]) part.remove();
+    for (const { arc, flow, group } of this.#marks) {
+      if (group.isConnected) continue;
+      this.#arcs.append(arc, flow);
+      this.#group.append(group);
     }
-    this.#current = Math.min(this.#current, Math.max(0, this.#marks.length - 1));
-    this.#marks.forEach(({ group }, i) => {
-      set(group, 'tabindex', i === this.#current ? 0 : -1);
-    });
-    if (focused && !this.#group.contains(document.activeElement)) this.#focusCurrent();
+    this.#walkTo(Math.min(this.#current, Math.max(0, this.#marks.length - 1)), false);
+    if (hadFocus && !this.#group.contains(document.activeElement)) this.#focusCurrent();
     this.#point(null);
   }
 
   #refresh() {
-    const { endpoints, countries, fleet } = this.#store;
+    const { endpoints, countries } = this.#store;
+    /** @type {Record<string, number>} */
     const counts = {};
     let total = 0;
     for (const e of endpoints) {
       counts[e.state] = (counts[e.state] ?? 0) + 1;
       total += e.rps;
     }
-    const looks = this.#marks.map((mark) => {
-      mark.summary = summaryOf(mark.place, endpoints);
-      return updateMark(mark, mark.summary, total);
+    const drawn = this.#marks.map((mark) => {
+      const summary = summaryOf(mark.place, endpoints);
+      set(mark.group, 'aria-label', labelOf(mark.place, summary, endpoints));
+      return { mark, look: updateMark(mark, summary, total) };
     });
-    moveFlows(this.#marks, looks);
-    for (const mark of this.#marks) set(mark.group, 'aria-label', labelOf(mark.place, mark.summary, endpoints));
-    const elsewhereRps = this.#land.tint(countries);
-    const placeless = endpoints.length - this.#points.length;
-    const hasOthers = (fleet?.nodes ?? []).some(({ location }) => location !== null);
-    this.#legend.update({ counts, placeless, elsewhereRps, hasOthers, hasHome: this.#home.at !== null });
+    moveFlows(drawn);
+    this.#legend.update({
+      counts,
+      placeless: endpoints.length - this.#points.length,
+      elsewhereRps: this.#land.tint(countries),
+      hasOthers: this.#others.length > 0,
+      hasHome: this.#homeAt !== null,
+    });
     if (this.#shown) this.#tip.show(this.#shown.place, endpoints);
   }
 
-  #markOf(group) {
+  #markAt(/** @type {Event} */ { target }) {
+    const group = target instanceof Element ? target.closest('.place') : null;
     return this.#marks.find((mark) => mark.group === group) ?? null;
   }
 
-  #point(group) {
-    const mark = group && !this.#list.isOpen() ? this.#markOf(group) : null;
-    if (mark === this.#shown) return;
-    const look = (one, isPointed) => {
+  /** Shows what is pointed at or focused; null = nothing is. */
+  #point(/** @type {Mark | null} */ mark) {
+    const next = this.#list.isOpen() ? null : mark;
+    if (next === this.#shown) return;
+    const look = (/** @type {Mark} */ one, /** @type {boolean} */ isPointed) => {
       one.isPointed = isPointed;
       for (const part of [one.group, one.arc]) part.classList.toggle('is-pointed', isPointed);
     };
     if (this.#shown) look(this.#shown, false);
-    this.#shown = mark;
-    if (mark === null) return this.#tip.hide();
-    look(mark, true);
-    this.#tip.show(mark.place, this.#store.endpoints);
+    this.#shown = next;
+    if (next === null) return this.#tip.hide();
+    look(next, true);
+    this.#tip.show(next.place, this.#store.endpoints);
   }
 
-  #choose(group) {
-    const mark = group && this.#markOf(group);
-    if (!mark) return;
+  #choose(/** @type {Mark | null} */ mark) {
+    if (mark === null) return;
     this.#walkTo(this.#marks.indexOf(mark), false);
-    if (mark.place.members.length === 1) return this.#onSelect(mark.place.members[0]);
+    const [first, second] = mark.place.members;
+    if (second === undefined) return this.#onSelect(first ?? 0);
     this.#point(null);
     this.#list.open(mark.place, this.#store.endpoints);
   }
 
-  #key(event) {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  #key(/** @type {KeyboardEvent} */ event) {
+    const step = STEPS[event.key];
     const last = this.#marks.length - 1;
     if (step) this.#walkTo(Math.min(last, Math.max(0, this.#current + step)), true);
     else if (event.key === 'Home') this.#walkTo(0, true);
     else if (event.key === 'End') this.#walkTo(last, true);
-    else if (event.key === 'Enter' || event.key === ' ') this.#choose(event.target.closest('.place'));
+    else if (event.key === 'Enter' || event.key === ' ') this.#choose(this.#markAt(event));
     else if (event.key === '+') this.#frame.in();
     else if (event.key === '-') this.#frame.out();
     else return;
     event.preventDefault();
   }
 
-  #walkTo(at, focuses) {
-    if (this.#marks.length === 0) return;
-    this.#marks[this.#current]?.group.setAttribute('tabindex', '-1');
+  /** Makes it the one that Tab comes to. */
+  #walkTo(/** @type {number} */ at, /** @type {boolean} */ focuses) {
     this.#current = at;
-    this.#marks[at].group.setAttribute('tabindex', '0');
-    if (focuses) this.#marks[at].group.focus();
+    this.#marks.forEach(({ group }, i) => {
+      set(group, 'tabindex', i === at ? 0 : -1);
+    });
+    if (focuses) this.#focusCurrent();
   }
 
   #focusCurrent() {
     this.#marks[this.#current]?.group.focus();
-  }
-
-  #zoomTo(place) {
-    this.#list.close();
-    this.#frame.to(place.x, place.y, 2.5);
   }
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // The way from the edge to an endpoint, as a line: how it bends, how wide it is, and which of five speeds it has. Pure.
 
 /** Upper ends of the classes of RTT, ms; the last has none. */
@@ -8,19 +9,23 @@ const MAX_WIDTH_PX = 9;
 const BEND = 0.2;
 
 /** 0…4, the quicker the lower; null = not known. */
-export function rttClass(ms) {
+export function rttClass(/** @type {number | null | undefined} */ ms) {
   if (ms === null || ms === undefined) return null;
   const i = RTT_STEPS_MS.findIndex((step) => ms < step);
   return i < 0 ? RTT_STEPS_MS.length : i;
 }
 
 /** By area, as widths are read; 0 of no requests at all. Pixels, in steps of a quarter so that noise changes nothing. */
-export function arcWidth(share) {
+export function arcWidth(/** @type {number} */ share) {
   if (!(share > 0)) return 0;
   return Math.round(4 * (MIN_WIDTH_PX + (MAX_WIDTH_PX - MIN_WIDTH_PX) * Math.sqrt(Math.min(share, 1)))) / 4;
 }
 
-/** Path of a bow from one point to another, always lifted towards the top. */
+/**
+ * Path of a bow from one point to another, always lifted towards the top.
+ * @param {{ x: number, y: number }} from
+ * @param {{ x: number, y: number }} to
+ */
 export function arcPath(from, to) {
   const dx = to.x - from.x;
   const dy = to.y - from.y;
@@ -28,6 +33,6 @@ export function arcPath(from, to) {
   const side = dx >= 0 ? 1 : -1;
   const cx = (from.x + to.x) / 2 + side * dy * BEND;
   const cy = (from.y + to.y) / 2 - side * dx * BEND;
-  const at = (value) => Math.round(value * 10) / 10;
+  const at = (/** @type {number} */ value) => Math.round(value * 10) / 10;
   return `M${at(from.x)} ${at(from.y)}Q${at(cx)} ${at(cy)} ${at(to.x)} ${at(to.y)}`;
 }

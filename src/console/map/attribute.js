@@ -1,3 +1,4 @@
+// @ts-check
 // Attributes changed in place. An attribute that is set to what it is already costs style and layout again, so it is compared.
 
 /**

@@ -1,3 +1,4 @@
+// @ts-check
 // What part of the world is seen: pixels per unit and where the unit grid begins. Zooming by buttons, double click, pinch or
 // Ctrl and the wheel (the bare wheel scrolls the page), moving by dragging; a picture that nobody moved shows the whole fleet.
 
@@ -11,10 +12,18 @@ const PADDING_PX = 48;
 const WORTH = 1.25;
 const CLICK_PX = 4;
 
-/** `onChange` is called after every change of the view. The caller tells the size. */
+/** @typedef {{ k: number, x: number, y: number, width: number, height: number }} Seen pixels per unit; where the grid begins; pixels */
+
+/**
+ * `onChange` is called after every change of the view. The caller tells the size.
+ * @param {SVGSVGElement} surface
+ * @param {() => void} onChange
+ */
 export function createFrame(surface, onChange) {
+  /** @type {Seen} */
   const view = { k: 1, x: 0, y: 0, width: 0, height: 0 };
   let isMoved = false;
+  /** @type {[x: number, y: number][]} */
   let fitted = [];
 
   const least = () => Math.min(view.width / WIDTH, view.height / HEIGHT);
@@ -28,7 +37,7 @@ export function createFrame(surface, onChange) {
     surface.classList.toggle('is-zoomed', view.k > least() * 1.01);
     onChange();
   };
-  const zoom = (factor, x = view.width / 2, y = view.height / 2) => {
+  const zoom = (/** @type {number} */ factor, x = view.width / 2, y = view.height / 2) => {
     const before = view.k;
     view.k = Math.min(Math.max(before * factor, least()), least() * MAX_ZOOM);
     view.x = x - ((x - view.x) * view.k) / before;
@@ -75,13 +84,18 @@ export function createFrame(surface, onChange) {
     in: () => zoom(STEP),
     out: () => zoom(1 / STEP),
     showAll,
-    /** Zooms to a point until it is `factor` times as big. */
-    to: (x, y, factor) => {
+    /** Zooms to a point of the screen until it is `factor` times as big. */
+    to: (/** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ factor) => {
       view.x += view.width / 2 - x;
       view.y += view.height / 2 - y;
       zoom(factor);
     },
-    /** `points` in units: what has to be seen unless somebody moved. */
+    /**
+     * `points` in units: what has to be seen unless somebody moved.
+     * @param {number} width
+     * @param {number} height
+     * @param {[x: number, y: number][]} points
+     */
     resize(width, height, points) {
       fitted = points;
       const changed = view.width !== width || view.height !== height;
@@ -94,12 +108,22 @@ export function createFrame(surface, onChange) {
   };
 }
 
-/** Keeps the land in sight: centred when it is smaller than the picture, else without a gap at either side. */
+/**
+ * Keeps the land in sight: centred when it is smaller than the picture, else without a gap at either side.
+ * @param {number} offset
+ * @param {number} size
+ * @param {number} content
+ */
 function within(offset, size, content) {
   if (content <= size) return (size - content) / 2;
   return Math.min(0, Math.max(size - content, offset));
 }
 
+/**
+ * @param {[x: number, y: number][]} points
+ * @param {Seen} view
+ * @param {number} least
+ */
 function fitOf(points, { width, height }, least) {
   const world = { k: least, x: 0, y: 0 };
   if (points.length === 0 || width === 0) return world;
@@ -115,8 +139,14 @@ function fitOf(points, { width, height }, least) {
   return { k, x: width / 2 - (k * (left + right)) / 2, y: height / 2 - (k * (top + bottom)) / 2 };
 }
 
-/** A pointer that is down and moves; a click that hardly moved stays a click. */
+/**
+ * A pointer that is down and moves; a click that hardly moved stays a click.
+ * @param {SVGSVGElement} surface
+ * @param {AbortSignal} signal
+ * @param {(dx: number, dy: number) => void} onMove pixels
+ */
 function dragging(surface, signal, onMove) {
+  /** @type {PointerEvent | null} */
   let last = null;
   let path = 0;
   surface.addEventListener(
@@ -142,5 +172,9 @@ function dragging(surface, signal, onMove) {
     },
     { signal },
   );
-  for (const name of ['pointerup', 'pointercancel']) surface.addEventListener(name, () => (last = null), { signal });
+  const end = () => {
+    last = null;
+  };
+  surface.addEventListener('pointerup', end, { signal });
+  surface.addEventListener('pointercancel', end, { signal });
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // What the signs of the map mean, and what it could not show: endpoints without a place, requests from countries too small
 // for its scale.
 
@@ -31,10 +32,19 @@ export function createLegend() {
   );
   return {
     root,
+    /**
+     * @param {object} facts
+     * @param {Record<string, number>} facts.counts of endpoints, by state
+     * @param {number} facts.placeless endpoints without a place
+     * @param {number} facts.elsewhereRps requests/s from where the map has no land
+     * @param {boolean} facts.hasOthers other edges are on the map
+     * @param {boolean} facts.hasHome this edge is
+     */
     update({ counts, placeless, elsewhereRps, hasOthers, hasHome }) {
       for (const [state, number] of states) {
         setText(number, count(counts[state] ?? 0));
-        number.parentElement.hidden = !(counts[state] > 0) && state !== 'healthy';
+        const line = number.parentElement;
+        if (line) line.hidden = !counts[state] && state !== 'healthy';
       }
       otherEdges.hidden = !hasOthers;
       const notes = [];
@@ -49,10 +59,19 @@ export function createLegend() {
   };
 }
 
+/**
+ * @param {string} text
+ * @param {Element} picture
+ * @param {HTMLElement | null} number
+ */
 function item(text, picture, number = null) {
   return el('li', {}, picture, number, text);
 }
 
+/**
+ * @param {string} path
+ * @param {string} className
+ */
 function sign(path, className) {
   return svg(
     'svg',

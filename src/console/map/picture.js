@@ -1,3 +1,4 @@
+// @ts-check
 // What is drawn of the fleet: a glyph for an endpoint that stands alone, a ring of states with a number where several stand
 // together, a bow from the edge to each. Elements are made when places change and then only altered: a tick of 300 endpoints
 // is some hundred comparisons.
@@ -15,8 +16,33 @@ const TARGET_PX = 13;
 /** So many bows move, the widest; more would be unrest and cost battery. */
 const MOVING = 12;
 
-/** Elements of one place, and what was last said of it. */
-export function createMark(place) {
+/** @import { Endpoint, FleetView } from '../types.d.ts' */
+/** @import { Place } from './places.js' */
+
+/**
+ * Sums over a place's endpoints.
+ * @typedef {object} Summary
+ * @property {number} rps
+ * @property {number} inflight
+ * @property {number | null} rttMs mean of what is known, by requests where there are any
+ * @property {Record<string, number>} counts of endpoints, by state
+ * @property {import('../types.d.ts').State} worst
+ */
+
+/**
+ * Elements of one place, and what was last said of it.
+ * @typedef {object} Mark
+ * @property {Place} place
+ * @property {SVGPathElement} arc
+ * @property {SVGPathElement} flow
+ * @property {SVGGElement} group
+ * @property {{ shape: SVGPathElement } | { ring: SVGCircleElement[], number: SVGTextElement, badge: SVGPathElement }} signs of one endpoint, or of several
+ * @property {Summary | null} summary
+ * @property {boolean} isPointed
+ */
+
+/** @returns {Mark} */
+export function createMark(/** @type {Place} */ place) {
   const arc = svg('path', { class: 'arc' });
   const flow = svg('path', { class: 'flow' });
   const isOne = place.members.length === 1;
@@ -25,21 +51,26 @@ export function createMark(place) {
     { class: isOne ? 'place' : 'place is-many', role: 'button', tabindex: -1, 'data-key': keyOf(place) },
     svg('circle', { class: 'target', r: TARGET_PX }),
   );
-  const mark = { place, arc, flow, group, shape: null, ring: [], number: null, badge: null, isPointed: false };
+  const add = (/** @type {SVGElement} */ part) => group.appendChild(part);
+  const common = { place, arc, flow, group, summary: null, isPointed: false };
   if (isOne) {
-    mark.shape = group.appendChild(svg('path', { class: 'shape', 'fill-rule': 'evenodd' }));
-  } else {
-    group.append(svg('circle', { class: 'plate', r: RING_PX + 2.5 }));
-    mark.ring = STATES.map((state) =>
-      group.appendChild(svg('circle', { class: `part is-${state}`, r: RING_PX, pathLength: 100 })),
-    );
-    mark.number = group.appendChild(svg('text', { class: 'number' }));
-    mark.badge = group.appendChild(svg('path', { class: 'badge-shape', 'fill-rule': 'evenodd' }));
+    const shape = svg('path', { class: 'shape', 'fill-rule': 'evenodd' });
+    add(shape);
+    return { ...common, signs: { shape } };
   }
-  return mark;
+  add(svg('circle', { class: 'plate', r: RING_PX + 2.5 }));
+  const ring = STATES.map((state) => svg('circle', { class: `part is-${state}`, r: RING_PX, pathLength: 100 }));
+  const number = svg('text', { class: 'number' });
+  const badge = svg('path', { class: 'badge-shape', 'fill-rule': 'evenodd' });
+  for (const part of [...ring, number, badge]) add(part);
+  return { ...common, signs: { ring, number, badge } };
 }
 
-/** Where it is and where its bow begins; `home` null = there is no bow, since nobody knows from where. */
+/**
+ * Where it is and where its bow begins; `home` null = there is no bow, since nobody knows from where.
+ * @param {Mark} mark
+ * @param {{ x: number, y: number } | null} home
+ */
 export function placeMark(mark, home) {
   const { x, y } = mark.place;
   set(mark.group, 'transform', `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
@@ -48,13 +79,18 @@ export function placeMark(mark, home) {
   set(mark.flow, 'd', path);
 }
 
-/** Sums over a place's endpoints. `rttMs` is the mean of what is known, by requests where there are any. */
+/**
+ * @param {Place} place
+ * @param {Endpoint[]} endpoints
+ */
 export function summaryOf(place, endpoints) {
+  /** @type {Summary} */
   const sum = { rps: 0, inflight: 0, rttMs: null, counts: {}, worst: 'healthy' };
   let weight = 0;
   let weighted = 0;
   for (const index of place.members) {
     const e = endpoints[index];
+    if (!e) continue;
     sum.rps += e.rps;
     sum.inflight += e.inflight;
     sum.counts[e.state] = (sum.counts[e.state] ?? 0) + 1;
@@ -63,32 +99,26 @@ export function summaryOf(place, endpoints) {
     weighted += (e.rps + 1e-6) * e.networkMs;
   }
   if (weight > 0) sum.rttMs = weighted / weight;
-  sum.worst = STATES.find((state) => sum.counts[state] > 0) ?? 'unknown';
+  sum.worst = STATES.find((state) => sum.counts[state]) ?? 'unknown';
   return sum;
 }
 
-/** Brings a mark up to date; `totalRps` is what the edge sends to all of them. */
+/** @typedef {{ width: number, speed: number | 'unknown' }} Look of a bow: pixels, and its class of RTT */
+
+/**
+ * Brings a mark up to date; `totalRps` is what the edge sends to all of them.
+ * @param {Mark} mark
+ * @param {Summary} summary
+ * @param {number} totalRps
+ * @returns {Look}
+ */
 export function updateMark(mark, summary, totalRps) {
-  const { place, shape, ring, number, badge } = mark;
-  const size = place.members.length;
-  if (shape) {
-    set(shape, 'd', GLYPHS[summary.worst]);
-    set(shape, 'class', `shape is-${summary.worst}`);
-  } else {
-    let done = 0;
-    STATES.forEach((state, i) => {
-      const length = (100 * (summary.counts[state] ?? 0)) / size;
-      set(ring[i], 'stroke-dasharray', length > 0 ? `${length.toFixed(2)} 100` : '0 100');
-      set(ring[i], 'stroke-dashoffset', (-done).toFixed(2));
-      done += length;
-    });
-    setText(number, String(size));
-    const isSound = summary.worst === 'healthy';
-    set(badge, 'd', isSound ? null : GLYPHS[summary.worst]);
-    set(badge, 'class', `badge-shape is-${summary.worst}`);
-  }
+  mark.summary = summary;
+  if ('shape' in mark.signs) {
+    set(mark.signs.shape, 'd', GLYPHS[summary.worst]);
+    set(mark.signs.shape, 'class', `shape is-${summary.worst}`);
+  } else updateRing(mark.signs, mark.place.members.length, summary);
   const share = totalRps > 0 ? summary.rps / totalRps : 0;
-  mark.share = share;
   const width = arcWidth(share);
   const speed = rttClass(summary.rttMs) ?? 'unknown';
   const isIdle = width === 0;
@@ -97,20 +127,43 @@ export function updateMark(mark, summary, totalRps) {
   return { width, speed };
 }
 
-/** Lets the widest bows move, the rest stand. */
-export function moveFlows(marks, looks) {
-  const order = [...marks.keys()].sort((a, b) => looks[b].width - looks[a].width);
-  order.forEach((at, rank) => {
-    const { flow } = marks[at];
-    const { width, speed } = looks[at];
-    const moves = rank < MOVING && width > 0;
-    set(flow, 'class', moves ? `flow rtt-${speed}` : 'flow is-still');
-    if (moves) set(flow, 'stroke-width', Math.max(1.2, Math.round(width) / 2));
+/**
+ * @param {{ ring: SVGCircleElement[], number: SVGTextElement, badge: SVGPathElement }} signs
+ * @param {number} size endpoints
+ * @param {Summary} summary
+ */
+function updateRing({ ring, number, badge }, size, { counts, worst }) {
+  let done = 0;
+  ring.forEach((part, i) => {
+    const length = (100 * (counts[STATES[i] ?? ''] ?? 0)) / size;
+    set(part, 'stroke-dasharray', length > 0 ? `${length.toFixed(2)} 100` : '0 100');
+    set(part, 'stroke-dashoffset', (-done).toFixed(2));
+    done += length;
   });
+  setText(number, String(size));
+  set(badge, 'd', worst === 'healthy' ? null : GLYPHS[worst]);
+  set(badge, 'class', `badge-shape is-${worst}`);
 }
 
-/** One line of an endpoint, as the tip and the list say it. */
-export function linesOf(e) {
+/**
+ * Lets the widest bows move, the rest stand.
+ * @param {{ mark: Mark, look: Look }[]} drawn
+ */
+export function moveFlows(drawn) {
+  drawn
+    .toSorted((a, b) => b.look.width - a.look.width)
+    .forEach(({ mark: { flow }, look: { width, speed } }, rank) => {
+      const moves = rank < MOVING && width > 0;
+      set(flow, 'class', moves ? `flow rtt-${speed}` : 'flow is-still');
+      if (moves) set(flow, 'stroke-width', Math.max(1.2, Math.round(width) / 2));
+    });
+}
+
+/**
+ * What the tip and the label say of an endpoint.
+ * @returns {[name: string, value: string][]}
+ */
+export function linesOf(/** @type {Endpoint} */ e) {
   return [
     ['state', `${e.state}${e.why ? `: ${e.why}` : ''}`],
     ['place', e.region ?? 'no region'],
@@ -122,17 +175,22 @@ export function linesOf(e) {
   ];
 }
 
-/** The same as a sentence, for a screen reader. */
+/**
+ * A place as a sentence, for a screen reader.
+ * @param {Place} place
+ * @param {Summary} summary
+ * @param {Endpoint[]} endpoints
+ */
 export function labelOf(place, summary, endpoints) {
-  if (place.members.length > 1) {
-    const states = STATES.filter((state) => summary.counts[state]).map((state) => `${summary.counts[state]} ${state}`);
-    const where = endpoints[place.members[0]].region ?? endpoints[place.members[0]].id;
-    return `${place.members.length} endpoints around ${where}: ${states.join(', ')}, ${rate(summary.rps)} requests per second, network ${ms(summary.rttMs)} ms`;
+  const e = endpoints[place.members[0] ?? -1];
+  if (!e) return '';
+  if (place.members.length === 1) {
+    const lines = linesOf(e).map(([name, value]) => `${name} ${value}`);
+    return `${e.id}: ${lines.join(', ')}`;
   }
-  const e = endpoints[place.members[0]];
-  return `${e.id}: ${linesOf(e)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')}`;
+  const states = STATES.filter((state) => summary.counts[state]).map((state) => `${summary.counts[state]} ${state}`);
+  const numbers = `${rate(summary.rps)} requests per second, network ${ms(summary.rttMs)} ms`;
+  return `${place.members.length} endpoints around ${e.region ?? e.id}: ${states.join(', ')}, ${numbers}`;
 }
 
 export function homeMark() {
@@ -145,7 +203,7 @@ export function homeMark() {
   );
 }
 
-export function otherMark(node) {
+export function otherMark(/** @type {FleetView['nodes'][number]} */ node) {
   const title = `edge ${node.node}${node.region ? `, ${node.region}` : ''}`;
   return svg('g', { class: 'other-edge' }, svg('path', { d: OTHER_EDGE }), svg('title', {}, title));
 }

@@ -1,5 +1,8 @@
+// @ts-check
 // Which endpoints stand together: those that would overlap on the screen are one place. Pure; found anew when the picture is
 // zoomed, resized or the fleet changes, never for a tick.
+
+/** @typedef {{ x: number, y: number, members: number[] }} Place pixels; indices of endpoints, ascending */
 
 /** Centres closer than this, pixels, would cover one another. */
 const REACH_PX = 22;
@@ -7,8 +10,11 @@ const REACH_PX = 22;
 /**
  * Groups points `{ index, x, y }` (pixels) into places `{ x, y, members }`, west to east. The biggest heap takes its
  * neighbours first, so that where many are the middle stays the middle. O(n²) of distinct points in the worst case.
+ * @param {{ index: number, x: number, y: number }[]} points
+ * @returns {Place[]}
  */
 export function placesOf(points, reachPx = REACH_PX) {
+  /** @type {Map<string, Place>} */
   const spots = new Map();
   for (const { index, x, y } of points) {
     const key = `${Math.round(x)},${Math.round(y)}`;
@@ -16,6 +22,7 @@ export function placesOf(points, reachPx = REACH_PX) {
     if (spot) spot.members.push(index);
     else spots.set(key, { x, y, members: [index] });
   }
+  /** @type {Place[]} */
   const places = [];
   for (const spot of [...spots.values()].sort((a, b) => b.members.length - a.members.length)) {
     const near = places.find((place) => Math.hypot(place.x - spot.x, place.y - spot.y) < reachPx);
@@ -27,6 +34,6 @@ export function placesOf(points, reachPx = REACH_PX) {
 }
 
 /** What a place stands for; keeps its element through a change of zoom. */
-export function keyOf(place) {
+export function keyOf(/** @type {Place} */ place) {
   return place.members.join(' ');
 }

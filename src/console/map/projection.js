@@ -1,3 +1,4 @@
+// @ts-check
 // Where a place lies on the map: Equal Earth (Šavrič, Patterson, Jenny 2018, "The Equal Earth map projection", eq. 7 to 10),
 // with the very parameters that the land was drawn with. d3 is not needed in the browser; a test holds the two together.
 
@@ -10,7 +11,12 @@ const A4 = 0.003796;
 const M = Math.sqrt(3) / 2;
 const RADIANS = Math.PI / 180;
 
-/** Units of the map's own grid (0…WIDTH, 0…HEIGHT) as [x, y]; any finite degrees. */
+/**
+ * Units of the map's own grid (0…WIDTH, 0…HEIGHT); any finite degrees.
+ * @param {number} latDeg
+ * @param {number} lonDeg
+ * @returns {[x: number, y: number]}
+ */
 export function project(latDeg, lonDeg) {
   const lambda = ((((lonDeg - PROJECTION.lonDeg + 180) % 360) + 360) % 360) * RADIANS - Math.PI;
   const l = Math.asin(M * Math.sin(latDeg * RADIANS));

@@ -1,3 +1,4 @@
+// @ts-check
 // What the map says of a place: a tip while it is pointed at or focused, and a list to choose from where several endpoints
 // stand together. The tip is a picture of what the place's label says to a screen reader, so it is hidden from that.
 
@@ -5,22 +6,30 @@ import { el, ms, percent, rate } from '../dom.js';
 import { glyph, STATES } from './glyphs.js';
 import { linesOf } from './picture.js';
 
+/** @import { Endpoint } from '../types.d.ts' */
+/** @import { Place } from './places.js' */
+
 const GAP_PX = 14;
 const TIP_MOST = 6;
 
-/** Worst first, then the busiest. */
-function ordered(members, endpoints) {
+/**
+ * Worst first, then the busiest.
+ * @param {Place} place
+ * @param {Endpoint[]} endpoints
+ */
+function ordered({ members }, endpoints) {
   return members
-    .map((index) => endpoints[index])
+    .flatMap((index) => endpoints[index] ?? [])
     .sort((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || b.rps - a.rps || a.id.localeCompare(b.id));
 }
 
-export function createTip(root) {
+export function createTip(/** @type {HTMLElement} */ root) {
   const box = el('div', { className: 'map-tip', hidden: true, 'aria-hidden': 'true' });
   root.append(box);
   return {
-    show(place, endpoints) {
-      box.replaceChildren(...(place.members.length === 1 ? oneOf(place, endpoints) : manyOf(place, endpoints)));
+    show(/** @type {Place} */ place, /** @type {Endpoint[]} */ endpoints) {
+      const all = ordered(place, endpoints);
+      box.replaceChildren(...(all.length === 1 ? all.flatMap(oneOf) : manyOf(all)));
       box.hidden = false;
       put(box, root, place);
     },
@@ -30,14 +39,14 @@ export function createTip(root) {
   };
 }
 
-function oneOf(place, endpoints) {
-  const e = endpoints[place.members[0]];
+/** @returns {HTMLElement[]} */
+function oneOf(/** @type {Endpoint} */ e) {
   const facts = linesOf(e).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)));
   return [el('strong', {}, glyph(e.state), e.id), el('dl', {}, ...facts)];
 }
 
-function manyOf(place, endpoints) {
-  const all = ordered(place.members, endpoints);
+/** @returns {HTMLElement[]} */
+function manyOf(/** @type {Endpoint[]} */ all) {
   const rows = all
     .slice(0, TIP_MOST)
     .map((e) =>
@@ -59,7 +68,12 @@ function manyOf(place, endpoints) {
   ];
 }
 
-/** Beside the place, on the side that has room. */
+/**
+ * Beside the place, on the side that has room.
+ * @param {HTMLElement} box
+ * @param {HTMLElement} root
+ * @param {Place} place
+ */
 function put(box, root, { x, y }) {
   const { clientWidth, clientHeight } = root;
   const { offsetWidth, offsetHeight } = box;
@@ -68,7 +82,11 @@ function put(box, root, { x, y }) {
   box.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
 }
 
-/** A panel with a button for each endpoint of a place. `onSelect(index)`, `onClose()` when it was left without a choice. */
+/**
+ * A panel with a button for each endpoint of a place. `onClose` when it was left without a choice.
+ * @param {HTMLElement} root
+ * @param {{ onSelect: (index: number) => void, onClose: () => void, onZoom: (place: Place) => void }} handlers
+ */
 export function createList(root, { onSelect, onClose, onZoom }) {
   const box = el('div', {
     className: 'map-list',
@@ -82,20 +100,25 @@ export function createList(root, { onSelect, onClose, onZoom }) {
     box.hidden = true;
     onClose();
   };
+  const zoom = (/** @type {Place} */ place) => {
+    close();
+    onZoom(place);
+  };
   box.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') {
       event.stopPropagation();
       close();
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       event.preventDefault();
-      const buttons = [...box.querySelectorAll('li button')];
-      const at = buttons.indexOf(document.activeElement) + (event.key === 'ArrowDown' ? 1 : -1);
+      const buttons = /** @type {HTMLElement[]} */ ([...box.querySelectorAll('li button')]);
+      const at =
+        buttons.indexOf(/** @type {HTMLElement} */ (document.activeElement)) + (event.key === 'ArrowDown' ? 1 : -1);
       buttons[(at + buttons.length) % buttons.length]?.focus();
     }
   });
   return {
-    open(place, endpoints) {
-      const rows = ordered(place.members, endpoints).map((e) =>
+    open(/** @type {Place} */ place, /** @type {Endpoint[]} */ endpoints) {
+      const rows = ordered(place, endpoints).map((e) =>
         el(
           'li',
           {},
@@ -114,16 +137,16 @@ export function createList(root, { onSelect, onClose, onZoom }) {
         'div',
         { className: 'map-list-head' },
         el('strong', {}, `${rows.length} endpoints here`),
-        onZoom === null ? null : el('button', { type: 'button', onclick: () => onZoom(place) }, 'Zoom in'),
+        el('button', { type: 'button', onclick: () => zoom(place) }, 'Zoom in'),
         el('button', { type: 'button', 'aria-label': 'Close', onclick: close }, '×'),
       );
       box.replaceChildren(head, el('ul', {}, ...rows));
       box.hidden = false;
       put(box, root, place);
-      box.querySelector('li button')?.focus();
+      /** @type {HTMLElement | null} */ (box.querySelector('li button'))?.focus();
     },
     close,
     isOpen: () => !box.hidden,
-    contains: (node) => box.contains(node),
+    contains: (/** @type {Node} */ node) => box.contains(node),
   };
 }
