@@ -1,11 +1,12 @@
-// A trace over two edges: the request enters at one, which has no direct path to the endpoint, and is sent on by the other. The
-// second edge samples nothing of its own, and believes the first.
+// Traces beyond one process: over two edges, where the request enters at one that has no direct path to the endpoint, and is sent
+// on by the other, which samples nothing of its own and believes the first; and over a hot restart.
 
 import { expect, it } from 'vitest';
-import { type Config, poolOf, startFermat } from '../support/fermat.ts';
+import { type Config, poolOf, simpleConfig, startFermat } from '../support/fermat.ts';
 import { startOrigin } from '../support/origin.ts';
 import { type ReceivedSpan, startReceiver } from '../support/otlp-receiver.ts';
 import { exchange, get } from '../support/raw.ts';
+import { askAnew, endAll, hotRestart, isAlive } from '../support/succession.ts';
 import { until } from '../support/until.ts';
 
 const SECRET = 'a secret that all edges know';
@@ -49,3 +50,30 @@ it('the spans of the second edge hang below the attempt of the first, and the en
   expect(told).toEqual([`00-${path[3]!.traceId}-${path[3]!.spanId}-01`]);
   expect([receiver.faults, origin.faults]).toEqual([[], []]);
 });
+
+it('a hot restart loses no span: the process that goes gives away what it has, and its successor counts on', async () => {
+  await using receiver = await startReceiver();
+  await using origin = await startOrigin();
+  const tracing = { otlp: receiver.url, sample: 1 };
+  const fermat = await startFermat(simpleConfig([origin.url], {}, { tracing }));
+  try {
+    receiver.reply = () => ({ status: 503, headers: { 'retry-after': '3600' } });
+    await exchange(fermat.port, get('/before'));
+    await until(() => fermat.events.some(({ type }) => type === 'tracing.down'), 'the event');
+    await hotRestart(fermat);
+    receiver.batches.length = 0; // what was refused
+    receiver.reply = () => ({});
+    await exchange(fermat.port, get('/after'));
+    await until(() => !isAlive(fermat.pid), 'the end of the one that was replaced');
+    const [, after] = [await receiver.traceOf('/before'), await receiver.traceOf('/after')];
+    expect(after.length).toBe(2);
+    expect(receiver.spans.length).toBe(4);
+    await until(async () => {
+      const { text } = await askAnew(fermat, '/metrics');
+      return text.includes('fermat_trace_spans_total{result="exported"} 4\n');
+    }, 'the successor to count all four');
+    expect(receiver.faults).toEqual([]);
+  } finally {
+    await endAll(fermat);
+  }
+}, 60_000);
