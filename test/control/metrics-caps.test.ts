@@ -1,13 +1,19 @@
 // How large the exposition can get, whoever tries; and what a scrape of a large one does to the thread that probes.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createEventLog } from '../../src/control/events.ts';
 import { CONTROL_CAPS } from '../../src/control/metrics/caps.ts';
+import { FAMILIES } from '../../src/control/metrics/families.ts';
 import { Metrics, type MetricsSources } from '../../src/control/metrics.ts';
 import type { FermatEvent } from '../../src/control/types.ts';
-import { CELL, CELL_CAPS, codeOf, DURATION_BUCKETS_S, METHODS } from '../../src/core/cells.ts';
+import { CELL, CELL_CAPS, codeOf, DURATION_BUCKETS_S, fineCapOf, METHODS } from '../../src/core/cells.ts';
+import type { LaneWriter } from '../../src/core/lane-writer.ts';
 import { OUTCOME } from '../../src/core/sample.ts';
+import { MAX_SLOTS } from '../../src/core/snapshot.ts';
 import { endpointView, NAMES, newWorker, samplesOf, sourcesOf } from '../support/exposition.ts';
+import { ROOT } from '../support/metrics-page.ts';
 
 const named = (what: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${what}-${i}`);
 
@@ -108,16 +114,53 @@ describe('series of what workers count', () => {
     expect(sumOf(samples, 'fermat_selections_total')).toBe(12_000);
   });
 
-  it('are no more than a stated number of lines in all', () => {
-    const histogramLines = DURATION_BUCKETS_S.length + 3;
-    const lines = Object.entries(CELL_CAPS).reduce((sum, [kind, cap]) => {
-      const isHistogram = [CELL.DURATION, CELL.FIRST_BYTE, CELL.CONNECT].includes(Number(kind) as 2 | 4 | 5);
-      return sum + cap * (isHistogram ? histogramLines : 1);
+  it('go on being told of as `other` after a hot restart, and what the process before had told is not told again', async () => {
+    const names = { ...NAMES, endpoints: named('endpoint', 6000) };
+    const filled = (writer: LaneWriter): void => {
+      for (let i = 0; i < 6000; i++) writer.count(CELL.SELECTIONS, 0, i, 0);
+    };
+    const [old, young] = [newWorker(0), newWorker(0)];
+    filled(old.writer);
+    const before = rig({ lanes: () => [old], names: () => names });
+    const overflow = (samples: Map<string, number>) => sumOf(samples, 'fermat_metrics_overflow_total');
+    const told = overflow(await before.read());
+    expect(told).toBe(6000 - fineCapOf(CELL.SELECTIONS));
+    const after = rig({ lanes: () => [young], names: () => names });
+    after.metrics.inheritance.take(await before.metrics.inheritance.counted());
+    expect(overflow(await after.read())).toBe(told);
+    filled(young.writer);
+    const samples = await after.read();
+    expect(overflow(samples)).toBe(2 * told);
+    expect(sumOf(samples, 'fermat_selections_total')).toBe(12_000);
+    expect(seriesOf(samples, 'fermat_selections_total').length).toBeLessThanOrEqual(CELL_CAPS[CELL.SELECTIONS]);
+  });
+});
+
+describe('the caps of docs/metrics.md', () => {
+  const stated = new Map(
+    [
+      ...readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8').matchAll(/^\| (`fermat_[^|]*) \| ([\d,]+)[^|]* \|$/gm),
+    ].flatMap(([, families, cap]) =>
+      [...families!.matchAll(/`(fermat_\w+)`/g)].map(
+        ([, family]) => [family!, Number(cap!.replaceAll(',', ''))] as const,
+      ),
+    ),
+  );
+
+  it('are those of the code, for every family that can grow', () => {
+    const lanes = FAMILIES.filter(({ kind }) => CELL_CAPS[kind] > 16).map(({ name, kind }) => [name, CELL_CAPS[kind]]);
+    const all = Object.fromEntries([...lanes, ...Object.entries(CONTROL_CAPS)]);
+    expect(Object.fromEntries(stated)).toEqual(all);
+  });
+
+  it('make no more lines in all than is said there', () => {
+    const histogram = DURATION_BUCKETS_S.length + 3;
+    const lines = [...stated].reduce((sum, [name, cap]) => {
+      const isHistogram = name.startsWith('fermat_') && name.endsWith('_seconds');
+      return sum + cap * (isHistogram ? histogram : 1);
     }, 0);
-    const control =
-      Object.values(CONTROL_CAPS).reduce((sum, cap) => sum + cap, 0) + 15 * CONTROL_CAPS.fermat_regret_seconds;
-    const gauges = 5 * 4096;
-    expect(lines + control + gauges).toBeLessThan(190_000); // docs/metrics.md
+    const gauges = 5 * MAX_SLOTS;
+    expect(lines + gauges).toBeLessThan(190_000);
   });
 });
 

@@ -62,6 +62,8 @@ describe('the format of /metrics', () => {
     const families = familiesOf(openText);
     const shortened = plain.map(({ name, type }) => (type === 'counter' ? name.replace(/_total$/, '') : name));
     expect(families.map(({ name }) => name)).toEqual(shortened);
+    // Else OpenMetrics would not take it for one.
+    for (const { name, type } of plain) expect(name.endsWith('_total'), name).toBe(type === 'counter');
     const own = (all: Map<string, number>) => [...all].filter(([name]) => name.startsWith('fermat_'));
     expect(own(samplesOf(openText))).toEqual(own(samplesOf(text)));
     expect(text).not.toMatch(/# EOF|# UNIT/);

@@ -33,7 +33,7 @@ export interface Series {
   /** The part of `folded` that the process before counted, as it was last heard. */
   inherited: Float64Array | null;
   /** Takes what had no room for a series of its own. */
-  readonly isOverflow: boolean;
+  isOverflow: boolean;
 }
 
 type LabelsOf = (kind: number, a: number, b: number, c: number) => Labels;
@@ -154,6 +154,7 @@ export class Totals {
     this.#byKind.set(key, ofKind);
     const text = textOf(labels);
     const series = ofKind.get(text) ?? newSeries(kind, labels, text, isOther);
+    series.isOverflow ||= isOther; // maybe it was inherited, by its labels alone
     ofKind.set(text, series);
     return series;
   }
