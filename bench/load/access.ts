@@ -24,7 +24,7 @@ const HEADERS = {
 };
 const FIRST_WARM_UP_S = 4;
 const WARM_UP_S = 0.5;
-/** Until everything that was gathered is written. */
+/** When the file has not grown for so long, everything that was gathered is written. */
 const SETTLE_MS = 300;
 const LIMIT_US = 1.5;
 
@@ -110,15 +110,22 @@ function generate({ port }: Entrant, forSeconds: number) {
   return wrk.run({ ...demand, base: `http://localhost:${port}`, seconds: forSeconds, core: loadCore });
 }
 
+async function settled({ log }: Entrant): Promise<void> {
+  for (let size = -1; size !== statSync(log).size; ) {
+    size = statSync(log).size;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  }
+}
+
 async function measure(entrant: Entrant, mode: Mode, round: number): Promise<Window> {
   await turn(entrant, mode);
   await generate(entrant, Math.max(WARM_UP_S, 1));
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  await settled(entrant);
   truncateSync(entrant.log);
   const tree = treeOf(entrant.running.pid);
   const before = cpuMs(tree);
   const { requests, errors, p99Ms } = await generate(entrant, seconds);
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS)); // what is still to be written is part of it
+  await settled(entrant); // what is still to be written is part of it
   const cpuUs = ((cpuMs(tree) - before) * 1000) / requests;
   if (errors > 0) throw new Error(`${errors} errors`);
   const lines =

@@ -13,7 +13,7 @@ import type { Peer } from './sides.ts';
 
 /** Lines wait here for so long at most, or until they are so many chars. */
 const FLUSH_MS = 40;
-const FLUSH_CHARS = 8 * 1024;
+const FLUSH_CHARS = 16 * 1024;
 
 export class AccessLog {
   isOn = false;
@@ -30,9 +30,10 @@ export class AccessLog {
   #epoch = 0;
   #batch = '';
   #lines = 0;
-  #timer: NodeJS.Timeout | null = null;
+  /** A flush is due. */
+  #isTimed = false;
   readonly #onTime = (): void => {
-    this.#timer = null;
+    this.#isTimed = false;
     this.flush();
   };
 
@@ -84,9 +85,8 @@ export class AccessLog {
     );
   }
 
+  /** Hands over what was gathered. The timer runs on: one for each batch would cost more than a batch of nothing now and then. */
   flush(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
     if (this.#lines === 0) return;
     const batch = this.#batch;
     const lines = this.#lines;
@@ -105,6 +105,9 @@ export class AccessLog {
     this.#batch += line;
     this.#lines++;
     if (this.#batch.length >= FLUSH_CHARS) this.flush();
-    else this.#timer ??= setTimeout(this.#onTime, FLUSH_MS);
+    else if (!this.#isTimed) {
+      this.#isTimed = true;
+      setTimeout(this.#onTime, FLUSH_MS);
+    }
   }
 }
