@@ -144,6 +144,8 @@ let countdown = 0;
 function showConnection() {
   clearInterval(countdown);
   const { connection } = store;
+  // Said once a change, not once a second of the countdown.
+  if (connection !== 'connecting') setText($('#announce'), connection === 'live' ? 'Live' : `Connection ${connection}`);
   document.body.classList.toggle('stale', connection !== 'live');
   if (connection === 'live') state('#connection', 'ready', 'live');
   else if (connection === 'connecting') state('#connection', 'unknown', 'connecting');

@@ -21,7 +21,7 @@ import { el } from './dom.js';
 const WHOLE = 150;
 /** Rows beyond the edges of what is in sight, so that scrolling does not show holes. */
 const MARGIN = 15;
-/** Rows do not trade places under the reader's eyes more often. ms */
+/** Rows do not trade places under the reader's eyes more often, and not at all under the hand. ms */
 const RESORT_MS = 3_000;
 
 /** @template R */
@@ -90,7 +90,7 @@ export class Table {
   /** The rows are the same objects, and what they say has changed; `isChanged` spares the others. */
   refresh(/** @type {(row: R) => boolean} */ isChanged) {
     const now = performance.now();
-    if (now - this.#sortedAtMs >= RESORT_MS) {
+    if (now - this.#sortedAtMs >= RESORT_MS && !this.#body.matches(':hover, :focus-within')) {
       const before = this.rows.slice();
       this.#order();
       if (before.some((row, i) => row !== this.rows[i])) this.#render();
@@ -163,7 +163,7 @@ export class Table {
       this.#last = length;
       return;
     }
-    const top = this.#above.getBoundingClientRect().top;
+    const top = /** @type {HTMLElement} */ (this.element.tHead).getBoundingClientRect().bottom;
     const first = Math.floor(-top / this.#rowPx) - MARGIN;
     this.#first = Math.max(0, Math.min(first, length - 1));
     this.#last = Math.min(length, Math.ceil((innerHeight - top) / this.#rowPx) + MARGIN);

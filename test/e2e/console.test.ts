@@ -5,12 +5,14 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startChromium, type Watched, watchedPage } from '../support/chromium.ts';
 import { poorContrast } from '../support/contrast.ts';
-import { type Config, type Fermat, startFermat, withDefaults } from '../support/fermat.ts';
+import { type Config, type Fermat, poolOf, startFermat, withDefaults } from '../support/fermat.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { exchange } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'open-sesame';
+/** More than the table keeps in the document. */
+const MANY = 300;
 const WIDE = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
 
@@ -293,10 +295,50 @@ describe('the connection', () => {
     const again = config();
     again.node = { id: 'edge-again' };
     again.admin = { address: `127.0.0.1:${adminPort}`, token: TOKEN };
+    again.pools = { ...(again.pools as Config), many: poolOf(Array(MANY).fill(origins[3]!.url), {}, 'many-') };
     fermat = await startFermat(withDefaults(again));
     await live();
     await page.locator('#facts', { hasText: 'edge-again' }).waitFor();
-    await row('shop-1').locator('.badge.healthy').waitFor();
+    await page.getByText(`${MANY + 4} endpoints`).waitFor();
+    await row('many-0').locator('.badge.healthy').waitFor();
+  });
+
+  it('shows of hundreds of rows those that are in sight, wherever that is', async () => {
+    await page.getByRole('button', { name: 'Endpoint', exact: true }).click();
+    const last = row('shop-3');
+    const first = row('many-0');
+    const isFirst =
+      (await page.getByRole('columnheader', { name: 'Endpoint' }).getAttribute('aria-sort')) === 'ascending';
+    const [top, bottom] = isFirst ? [first, last] : [last, first];
+    await top.waitFor();
+    expect((await rows()).length).toBeLessThan(100);
+    expect(await bottom.count()).toBe(0);
+    await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
+    await bottom.waitFor();
+    expect(await top.count()).toBe(0);
+    await page.locator('.brand').focus();
+    await page.keyboard.press('/');
+    await page.keyboard.type('many-299');
+    await until(async () => (await rows()).join() === 'many-299', 'the filtered row');
+  });
+
+  it('rests while nobody looks, and goes on when somebody does', async () => {
+    await page.clock.install();
+    await open('#/');
+    await page.reload();
+    await live();
+    const see = (state: string) =>
+      page.evaluate(
+        `Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true });
+         document.dispatchEvent(new Event('visibilitychange'))`,
+      );
+    await see('hidden');
+    await page.clock.fastForward(50_000);
+    expect(await page.locator('#connection').innerText()).not.toContain('paused');
+    await page.clock.fastForward(11_000);
+    await page.locator('#connection', { hasText: 'paused' }).waitFor();
+    await see('visible');
+    await live();
   });
 
   it('ends with the session: who logs out sees the login, and the API is shut', async () => {

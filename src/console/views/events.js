@@ -33,7 +33,7 @@ export function mount(root, { store, query }) {
     el('option', { value: '3' }, 'Errors'),
   ]);
   const pause = el('button', { type: 'button', 'aria-pressed': 'false' }, 'Pause');
-  const tally = el('span', { className: 'quiet-text', role: 'status' });
+  const tally = el('span', { className: 'quiet-text' });
   const list = el('ol', { className: 'events', role: 'log', 'aria-live': 'off', 'aria-label': 'Events' });
   const none = el('p', { className: 'empty' }, 'Nothing yet.');
   root.append(
