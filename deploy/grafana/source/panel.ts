@@ -56,7 +56,7 @@ export interface Panel {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-export const DATASOURCE = { type: 'prometheus', uid: '${datasource}' } as const;
+export const DATASOURCE = { type: 'prometheus', uid: '$datasource' } as const;
 const COLUMNS = 24;
 const PLAIN: readonly Step[] = [{ color: 'green', value: null }];
 

@@ -274,7 +274,8 @@ export const ENDPOINTS: Row = {
     }),
     series({
       title: 'Changes of state',
-      about: 'By the new state and who brought it about: probe, outlier (its requests), operator.',
+      about:
+        'By the new state and what brought it about: probe, operator, time (an ejection is over), or what its requests met (connect, reset, timeout, status, ratio, success-rate).',
       unit: 'short',
       isBars: true,
       queries: [
