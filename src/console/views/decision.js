@@ -1,3 +1,4 @@
+// @ts-check
 // One decision, opened: why the request went there in words, then every candidate with its terms, what happened, and what a
 // better choice would have saved. The record is what the pick saw, to the bit; docs/routing-decisions.md has its fields.
 
@@ -5,15 +6,26 @@ import { count, countryName, el, empty, ms, percent, timeOf } from '../dom.js';
 import { body, card, facts } from './parts.js';
 import { partsOfRecord, termsTable } from './terms.js';
 
+/** @import { Context, Decision } from '../types.d.ts' */
+/** @import { DecisionRecord } from '../../control/decisions/record.ts' */
+/** @typedef {import('../api.js').ApiError} ApiError */
+/** @typedef {Decision | undefined} Told what the stream told of it, if it still has it: the client's country */
+
 /** Settled soon, as a rule. */
 const AGAIN_MS = 2000;
 const AGAIN_MOST = 15;
 
-/** Shows decision `id` in `root`; gives what ends it. */
+/**
+ * Shows decision `id` in `root`; gives what ends it.
+ * @param {HTMLElement} root
+ * @param {Pick<Context, 'api' | 'store'>} context
+ * @param {string} id
+ */
 export function openDecision(root, { api, store }, id) {
   const box = el('div', { className: 'decision' }, empty('Loading the decision …'));
   root.append(el('p', { className: 'back' }, el('a', { href: '#/decisions' }, '← All decisions')), box);
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   let isOver = false;
   let asked = 0;
   const load = async () => {
@@ -23,7 +35,7 @@ export function openDecision(root, { api, store }, id) {
       box.replaceChildren(...contentOf(record, store));
       if (record.outcome === 'pending' && ++asked < AGAIN_MOST) timer = setTimeout(load, AGAIN_MS);
     } catch (error) {
-      if (!isOver) box.replaceChildren(failureOf(error, id));
+      if (!isOver) box.replaceChildren(failureOf(/** @type {ApiError} */ (error), id));
     }
   };
   load();
@@ -33,11 +45,19 @@ export function openDecision(root, { api, store }, id) {
   };
 }
 
+/**
+ * @param {ApiError} error
+ * @param {string} id
+ */
 function failureOf(error, id) {
   if (error.status !== 404) return el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${error.message}`);
   return empty(`Decision ${id} is gone: the node keeps the newest 1,024 only, and none from before its last start.`);
 }
 
+/**
+ * @param {DecisionRecord} record
+ * @param {Context['store']} store
+ */
 function contentOf(record, store) {
   const rows = rowsOf(record);
   const told = store.decisions.find(({ id }) => id === record.id);
@@ -54,8 +74,9 @@ function contentOf(record, store) {
 }
 
 /** The chosen first, then who was compared, the rest as ranked. */
-function rowsOf({ candidates, endpoint, drawn, replay }) {
-  const rank = ({ id }) => (id === endpoint ? 0 : drawn.includes(id) ? 1 : 2);
+function rowsOf(/** @type {DecisionRecord} */ { candidates, endpoint, drawn, replay }) {
+  const eligible = replay.head.eligible ?? candidates.length;
+  const rank = (/** @type {{ id: string }} */ { id }) => (id === endpoint ? 0 : drawn.includes(id) ? 1 : 2);
   return candidates
     .map((c, at) => ({ c, at }))
     .sort((a, b) => rank(a.c) - rank(b.c) || a.at - b.at)
@@ -63,13 +84,7 @@ function rowsOf({ candidates, endpoint, drawn, replay }) {
       id: c.id,
       region: regionText(c),
       role: c.role,
-      why: c.isDraining
-        ? 'draining'
-        : at >= replay.head.eligible
-          ? 'not eligible'
-          : c.isCold
-            ? 'not heard of yet'
-            : null,
+      why: c.isDraining ? 'draining' : at >= eligible ? 'not eligible' : c.isCold ? 'not heard of yet' : null,
       parts: partsOfRecord(c),
       scoreMs: c.liveMs,
       inflight: c.inflight,
@@ -79,12 +94,17 @@ function rowsOf({ candidates, endpoint, drawn, replay }) {
     }));
 }
 
+/** @param {{ region: string | null, distanceKm: number | null }} candidate */
 function regionText({ region, distanceKm }) {
   const far = distanceKm === null ? '' : `${count(distanceKm)} km`;
   return [region, far].filter(Boolean).join(' · ') || 'no region';
 }
 
-/** In plain words; names are set apart, so that they can be found in the table. */
+/**
+ * In plain words; names are set apart, so that they can be found in the table.
+ * @param {DecisionRecord} record
+ * @param {Told} told
+ */
 function sentenceOf(record, told) {
   const { endpoint, region, route, pool, candidates, predictedMs, outcome } = record;
   const from = told?.country ? ` from ${countryName(told.country)}` : '';
@@ -108,7 +128,7 @@ function sentenceOf(record, told) {
   );
 }
 
-const REASONS = {
+const REASONS = /** @type {Record<string, (record: DecisionRecord) => string>} */ ({
   'only one left': () => 'the only one that was left to ask',
   'least live score of the drawn': ({ drawn }) => `the quickest of the ${drawn.length} that chance drew to be compared`,
   'overflow better than the band': () =>
@@ -125,24 +145,28 @@ const REASONS = {
     `to find out how it does: ${percent(settings.exploreRatio)} of requests go to one that is not the best`,
   panic: () => 'although it is not healthy: too few are, and it does answer',
   trial: () => 'as a trial: none answers, and each may show once a second whether it is back',
-};
+});
 
-function reasonOf(record) {
+function reasonOf(/** @type {DecisionRecord} */ record) {
   return REASONS[record.reason]?.(record) ?? record.reason;
 }
 
-function endOf({ outcome, status, firstByteMs, totalMs, connectMs }) {
+function endOf(/** @type {DecisionRecord} */ { outcome, status, firstByteMs, totalMs, connectMs }) {
   const took = firstByteMs ?? totalMs ?? connectMs;
   const time = took === null ? '' : ` after ${ms(took)} ms`;
   if (outcome === 'ok') return `It answered ${status ?? ''}${time}.`;
   return `It ended in ${outcome.replaceAll('_', ' ')}${status ? ` (${status})` : ''}${time}.`;
 }
 
-function regretOf({ best, endpoint, regretMs, bestMs }) {
+function regretOf(/** @type {DecisionRecord} */ { best, endpoint, regretMs, bestMs }) {
   if (best === endpoint || regretMs < 0.05) return ' No candidate was expected to be quicker.';
   return ` ${best} was expected to be ${ms(regretMs)} ms quicker (${ms(bestMs)} ms): that is the regret.`;
 }
 
+/**
+ * @param {DecisionRecord} record
+ * @param {Told} told
+ */
 function factsOf(record, told) {
   return facts([
     ['client', told ? countryName(told.country) : null],
@@ -158,11 +182,11 @@ function factsOf(record, told) {
 }
 
 /** Phases on one scale with what was expected. */
-function happenedOf(record) {
+function happenedOf(/** @type {DecisionRecord} */ record) {
   const { outcome, status, connectMs, firstByteMs, totalMs, predictedMs, bytes, stalledMs } = record;
   if (outcome === 'pending') return el('p', { className: 'quiet-text' }, 'Under way; this page asks again.');
   const mostMs = Math.max(predictedMs, totalMs ?? 0, firstByteMs ?? 0, connectMs ?? 0, 0.1);
-  const line = (title, value, kind) => {
+  const line = (/** @type {string} */ title, /** @type {number | null} */ value, /** @type {string} */ kind) => {
     if (value === null) return null;
     const bar = el('i', { className: kind });
     bar.style.width = `${(100 * value) / mostMs}%`;
@@ -190,7 +214,7 @@ function happenedOf(record) {
   );
 }
 
-function rule({ settings }) {
+function rule(/** @type {DecisionRecord} */ { settings }) {
   const { bandRatio, bandMs, policy, exploreRatio } = settings;
   if (policy !== 'fastest') return el('p', { className: 'quiet-text' }, `Policy ${policy}. Times in ms.`);
   return el(

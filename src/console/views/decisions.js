@@ -1,9 +1,12 @@
+// @ts-check
 // The live stream of decisions: where requests go, one by one, as the node tells of them (some ten a second; all of them are
 // in /metrics). Filters are kept while the page is there and said in the hash; each line opens into its terms.
 
 import { badge, count, countryName, el, ms, setText, timeOf } from '../dom.js';
 import { openDecision } from './decision.js';
 import { scroller, tableOf } from './parts.js';
+
+/** @import { Context, Decision, View } from '../types.d.ts' */
 
 const ROWS = 200;
 const TITLES = [
@@ -28,12 +31,18 @@ const ALL_POOLS = ['', 'Every pool'];
 /** What comes back from a decision that was opened. */
 const kept = { q: '', pool: '', outcome: '' };
 
+/**
+ * @param {HTMLElement} root
+ * @param {Context} context
+ * @returns {View}
+ */
 export function mount(root, context) {
   if (context.rest) return { unmount: openDecision(root, context, context.rest) };
   const { query } = context;
-  for (const name of ['q', 'pool', 'outcome']) kept[name] = query.get(name) ?? (query.size > 0 ? '' : kept[name]);
+  for (const name of /** @type {const} */ (['q', 'pool', 'outcome']))
+    kept[name] = query.get(name) ?? (query.size > 0 ? '' : kept[name]);
   // Links from elsewhere name what they are about.
-  for (const name of ['endpoint', 'country']) if (query.has(name)) kept.q = query.get(name);
+  for (const name of ['endpoint', 'country']) kept.q = query.get(name) ?? kept.q;
   const stream = new Stream(root, context);
   return { unmount: () => stream.end() };
 }
@@ -42,7 +51,7 @@ class Stream {
   #store;
   #navigate;
   #table = tableOf('stream', 'Decisions, newest first', TITLES, []);
-  #body = this.#table.tBodies[0];
+  #body = /** @type {HTMLTableSectionElement} */ (this.#table.tBodies[0]);
   #tally = el('span', { className: 'quiet-text', role: 'status' });
   #pause = el('button', { type: 'button', 'aria-pressed': 'false' }, 'Pause');
   #pool = select('Pool', (pool) => this.#filter({ pool }));
@@ -50,6 +59,10 @@ class Stream {
   #missed = 0;
   #offs;
 
+  /**
+   * @param {HTMLElement} root
+   * @param {Context} context
+   */
   constructor(root, { store, navigate }) {
     this.#store = store;
     this.#navigate = navigate;
@@ -74,7 +87,10 @@ class Stream {
     );
     this.#body.addEventListener('click', (event) => this.#click(event));
     this.#body.addEventListener('keydown', (event) => walk(event));
-    this.#offs = [store.on('decision', (decision) => this.#take(decision)), store.on('hello', () => this.#hello())];
+    this.#offs = [
+      store.on('decision', (/** @type {Decision} */ decision) => this.#take(decision)),
+      store.on('hello', () => this.#hello()),
+    ];
     this.#hello();
   }
 
@@ -87,7 +103,7 @@ class Stream {
     if (!this.#isPaused) this.#render();
   }
 
-  #filter(change) {
+  #filter(/** @type {Partial<typeof kept>} */ change) {
     Object.assign(kept, change);
     const query = new URLSearchParams(Object.entries(kept).filter(([, value]) => value));
     history.replaceState(null, '', query.size > 0 ? `#/decisions?${query}` : '#/decisions');
@@ -103,13 +119,13 @@ class Stream {
     else this.#render();
   }
 
-  #take(decision) {
+  #take(/** @type {Decision} */ decision) {
     if (!fits(decision)) return;
     if (this.#isPaused) this.#missed++;
     else {
-      this.#body.querySelector('.empty')?.closest('tr').remove();
+      this.#body.querySelector('.empty')?.closest('tr')?.remove();
       this.#body.prepend(rowOf(decision));
-      if (this.#body.rows.length > ROWS) this.#body.lastElementChild.remove();
+      if (this.#body.rows.length > ROWS) this.#body.lastElementChild?.remove();
     }
     this.#tell();
   }
@@ -130,31 +146,40 @@ class Stream {
     setText(this.#tally, this.#isPaused ? `paused, ${count(this.#missed)} new` : `${count(shown)} of the last`);
   }
 
-  #click(event) {
-    if (event.target.closest('a') || !getSelection().isCollapsed) return;
-    const id = event.target.closest('tr')?.dataset.id;
+  #click(/** @type {MouseEvent} */ { target }) {
+    if (!(target instanceof Element) || target.closest('a') || getSelection()?.isCollapsed === false) return;
+    const id = target.closest('tr')?.dataset.id;
     if (id) this.#navigate(`#/decisions/${encodeURIComponent(id)}`);
   }
 }
 
+/**
+ * @param {string} title
+ * @param {(value: string) => void} onChange
+ */
 function select(title, onChange) {
   const input = el('select', { 'aria-label': title });
   input.addEventListener('change', () => onChange(input.value));
   return input;
 }
 
-/** A choice that is no longer there stays one, so that a filter does not change by itself. */
+/**
+ * A choice that is no longer there stays one, so that a filter does not change by itself.
+ * @param {HTMLSelectElement} input
+ * @param {string[][]} options key and text
+ * @param {string} chosen
+ */
 function fill(input, options, chosen) {
   const all = chosen && !options.some(([key]) => key === chosen) ? [...options, [chosen, chosen]] : options;
   input.replaceChildren(...all.map(([key, text]) => el('option', { value: key }, text)));
   input.value = chosen;
 }
 
-function isSettled(outcome) {
+function isSettled(/** @type {string | null} */ outcome) {
   return outcome !== null && outcome !== 'pending';
 }
 
-function fits({ pool, outcome, endpoint, region, country, route, role }) {
+function fits(/** @type {Decision} */ { pool, outcome, endpoint, region, country, route, role }) {
   if (kept.pool && pool !== kept.pool) return false;
   if (kept.outcome === 'ok' && outcome !== 'ok') return false;
   if (kept.outcome === 'failed' && (outcome === 'ok' || !isSettled(outcome))) return false;
@@ -166,11 +191,11 @@ function fits({ pool, outcome, endpoint, region, country, route, role }) {
   return words.every((word) => text.includes(word));
 }
 
-function rowOf(d) {
+function rowOf(/** @type {Decision} */ d) {
   const href = `#/decisions/${encodeURIComponent(d.id)}`;
   const kind = !isSettled(d.outcome) ? 'unknown' : d.outcome === 'ok' ? 'healthy' : 'unhealthy';
   const words = isSettled(d.outcome)
-    ? `${d.outcome.replaceAll('_', ' ')}${d.status ? ` ${d.status}` : ''}`
+    ? `${d.outcome?.replaceAll('_', ' ')}${d.status ? ` ${d.status}` : ''}`
     : 'under way';
   const row = el(
     'tr',
@@ -191,9 +216,10 @@ function rowOf(d) {
 }
 
 /** ↑ and ↓ from line to line. */
-function walk(event) {
-  const step = { ArrowDown: 'nextElementSibling', ArrowUp: 'previousElementSibling' }[event.key];
-  const link = step && event.target.closest('tr')?.[step]?.querySelector('a');
+function walk(/** @type {KeyboardEvent} */ event) {
+  const row = event.target instanceof Element ? event.target.closest('tr') : null;
+  const next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+  const link = next?.querySelector('a');
   if (!link) return;
   event.preventDefault();
   link.focus();

@@ -1,3 +1,4 @@
+// @ts-check
 // What would happen if a region, or some endpoints, were emptied: load of every other region, times by country, and whether
 // anybody would be left without an answer. The node decides its recorded decisions again without them; here it is shown,
 // and done: draining is one click and a confirmation away, and so is the way back.
@@ -8,9 +9,16 @@ import { confirmMove, moveAll } from './move.js';
 import { body, card } from './parts.js';
 import { previewOf } from './preview.js';
 
+/** @import { Context, Endpoint, View } from '../types.d.ts' */
+
 const PAUSE_MS = 250;
 const NOWHERE = '(no region)';
 
+/**
+ * @param {HTMLElement} root
+ * @param {Context} context
+ * @returns {View}
+ */
 export function mount(root, context) {
   const view = new Evacuation(root, context);
   return {
@@ -22,8 +30,8 @@ export function mount(root, context) {
 class Evacuation {
   #store;
   #api;
-  #regions = new Set();
-  #endpoints = new Set();
+  /** @type {Set<string>} */ #regions = new Set();
+  /** Ids. @type {Set<string>} */ #endpoints = new Set();
   #filter = el('input', {
     type: 'search',
     placeholder: 'Filter: region, endpoint',
@@ -37,12 +45,19 @@ class Evacuation {
   #actions = el('div', { className: 'actions' });
   #progress = el('div', { className: 'progress', role: 'status' });
   #turn = 0;
-  #timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #offs;
-  /** Region → what a tick changes in its line. */
+  /**
+   * By region: what a tick changes in its line.
+   * @type {Map<string, { endpoints: Endpoint[], numbers: HTMLElement, bar: HTMLElement, boxes: { e: Endpoint, sign: HTMLElement }[] }>}
+   */
   #lines = new Map();
   #isMoving = false;
 
+  /**
+   * @param {HTMLElement} root
+   * @param {Context} context
+   */
   constructor(root, { store, api, query }) {
     this.#store = store;
     this.#api = api;
@@ -72,13 +87,13 @@ class Evacuation {
     for (const off of this.#offs) off();
   }
 
-  take(query) {
+  take(/** @type {URLSearchParams} */ query) {
     this.#read(query);
     this.#build();
     this.#ask(0);
   }
 
-  #read(query) {
+  #read(/** @type {URLSearchParams} */ query) {
     this.#regions = new Set(query.getAll('region'));
     this.#endpoints = new Set(query.getAll('endpoint'));
   }
@@ -92,12 +107,16 @@ class Evacuation {
     const byRegion = Map.groupBy(this.#store.endpoints, ({ region }) => region ?? NOWHERE);
     const order = [...byRegion.keys()].sort();
     this.#lines.clear();
-    this.#list.replaceChildren(...order.map((region) => this.#region(region, byRegion.get(region))));
+    this.#list.replaceChildren(...order.map((region) => this.#region(region, byRegion.get(region) ?? [])));
     if (order.length === 0) this.#list.append(el('li', { className: 'empty' }, 'This node has no endpoints.'));
     this.#hide();
     this.#refresh();
   }
 
+  /**
+   * @param {string} region
+   * @param {Endpoint[]} endpoints
+   */
   #region(region, endpoints) {
     const whole = el('input', { type: 'checkbox', checked: this.#regions.has(region), disabled: region === NOWHERE });
     const numbers = el('small');
@@ -141,7 +160,8 @@ class Evacuation {
 
   #hide() {
     const wanted = this.#filter.value.trim().toLowerCase();
-    for (const item of this.#list.children) item.hidden = wanted !== '' && !(item.dataset.text ?? '').includes(wanted);
+    for (const item of /** @type {Iterable<HTMLElement>} */ (/** @type {unknown} */ (this.#list.children)))
+      item.hidden = wanted !== '' && !(item.dataset.text ?? '').includes(wanted);
   }
 
   #refresh() {
@@ -160,6 +180,11 @@ class Evacuation {
     this.#showActions();
   }
 
+  /**
+   * @param {Set<string>} set
+   * @param {string} name
+   * @param {boolean} isIn
+   */
   #toggle(set, name, isIn) {
     if (isIn) set.add(name);
     else set.delete(name);
@@ -175,7 +200,7 @@ class Evacuation {
     return query;
   }
 
-  #ask(afterMs) {
+  #ask(/** @type {number} */ afterMs) {
     clearTimeout(this.#timer);
     const mine = ++this.#turn;
     this.#showActions();
@@ -193,7 +218,7 @@ class Evacuation {
         const again = () => this.#ask(0);
         content = previewOf(await this.#api.get(`/api/v1/evacuation?${query}`), again);
       } catch (error) {
-        content = [el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${error.message}`)];
+        content = [el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${/** @type {Error} */ (error).message}`)];
       }
       if (mine !== this.#turn) return;
       this.#result.removeAttribute('aria-busy');
@@ -209,8 +234,7 @@ class Evacuation {
     const key = `${chosen.length} ${serving.map(({ id }) => id).join()} ${draining.map(({ id }) => id).join()} ${this.#isMoving}`;
     if (this.#actions.dataset.key === key) return;
     this.#actions.dataset.key = key;
-    const words = (n, verb, more = '') =>
-      `${verb} ${n === 1 ? `this endpoint${more}` : `these ${count(n)} endpoints${more}`}`;
+    const words = serving.length === 1 ? 'this endpoint' : `these ${count(serving.length)} endpoints`;
     const parts = [];
     if (chosen.length === 0) parts.push(el('p', { className: 'quiet-text' }, 'Nothing is chosen.'));
     else if (serving.length === 0)
@@ -225,7 +249,7 @@ class Evacuation {
             disabled: this.#isMoving,
             onclick: () => this.#move('drain', serving),
           },
-          words(serving.length, 'Drain'),
+          `Drain ${words}`,
         ),
       );
     if (draining.length > 0) {
@@ -251,6 +275,10 @@ class Evacuation {
     this.#actions.replaceChildren(...parts);
   }
 
+  /**
+   * @param {'drain' | 'enable'} verb
+   * @param {Endpoint[]} endpoints
+   */
   async #move(verb, endpoints) {
     if (!(await confirmMove(verb, endpoints))) return;
     this.#isMoving = true;

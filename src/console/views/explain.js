@@ -1,3 +1,4 @@
+// @ts-check
 // What would happen to a request, without sending it: the verdict in words, where the client is and where it would be sent,
 // and every candidate with its terms. The question is in the hash, so an answer can be passed on as a link.
 
@@ -7,15 +8,24 @@ import { smallMap } from '../map/small.js';
 import { body, card, facts } from './parts.js';
 import { partsOfCandidate, termsTable } from './terms.js';
 
-/** Name, title, placeholder, width in the form. */
-const FIELDS = [
+/** @import { Context, View } from '../types.d.ts' */
+/** @import { Explanation } from '../../control/types.ts' */
+/** @typedef {import('../api.js').ApiError} ApiError */
+/** @typedef {[name: string, title: string, placeholder: string, width: string]} Field */
+
+const FIELDS = /** @type {Field[]} */ ([
   ['client', 'Client address', '203.0.113.7 or 2001:db8::7', 'wide'],
   ['host', 'Host', 'any', 'wide'],
   ['path', 'Path', '/', 'wide'],
   ['method', 'Method', 'GET', 'narrow'],
   ['key', 'Key of its data', 'none', 'wide'],
-];
+]);
 
+/**
+ * @param {HTMLElement} root
+ * @param {Context} context
+ * @returns {View}
+ */
 export function mount(root, context) {
   const view = new Explain(root, context);
   return {
@@ -26,12 +36,16 @@ export function mount(root, context) {
 
 class Explain {
   #context;
-  #inputs = new Map();
-  #problems = new Map();
+  /** @type {Map<string, HTMLInputElement>} */ #inputs = new Map();
+  /** @type {Map<string, HTMLElement>} */ #problems = new Map();
   #answer = el('div', { className: 'answer', 'aria-live': 'polite' });
   #button = el('button', { className: 'primary' }, 'Explain');
   #turn = 0;
 
+  /**
+   * @param {HTMLElement} root
+   * @param {Context} context
+   */
   constructor(root, context) {
     this.#context = context;
     const form = el(
@@ -53,16 +67,16 @@ class Explain {
   }
 
   /** What the hash asks is asked. */
-  take(query) {
+  take(/** @type {URLSearchParams} */ query) {
     for (const [name, input] of this.#inputs) input.value = query.get(name) ?? '';
-    if (query.get('client')) return this.#load(query);
+    if (query.get('client')) return void this.#load(query);
     this.#answer.replaceChildren(
       empty('Name a client’s address to see where its request would go, and why. Nothing is sent to any endpoint.'),
     );
-    this.#inputs.get('client').focus({ preventScroll: true });
+    this.#inputs.get('client')?.focus({ preventScroll: true });
   }
 
-  #field([name, title, placeholder, width]) {
+  #field(/** @type {Field} */ [name, title, placeholder, width]) {
     const input = el('input', {
       name,
       placeholder,
@@ -87,7 +101,7 @@ class Explain {
     else this.#context.navigate(hash);
   }
 
-  async #load(query) {
+  async #load(/** @type {URLSearchParams} */ query) {
     const mine = ++this.#turn;
     this.#clear();
     this.#button.disabled = true;
@@ -97,9 +111,10 @@ class Explain {
     } catch (error) {
       if (mine !== this.#turn) return;
       // `path: expected to begin with "/"`: a problem of a field names it first.
-      const [, name, text] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
-      if (error.status === 400 && this.#inputs.has(name)) this.#refuse(name, text);
-      else this.#answer.replaceChildren(el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${error.message}`));
+      const { status, message } = /** @type {ApiError} */ (error);
+      const [, name = '', text = ''] = /^(\w+): (.*)$/s.exec(message) ?? [];
+      if (status === 400 && this.#inputs.has(name)) this.#refuse(name, text);
+      else this.#answer.replaceChildren(el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${message}`));
     } finally {
       if (mine === this.#turn) this.#button.disabled = false;
     }
@@ -108,14 +123,15 @@ class Explain {
   #clear() {
     for (const [name, problem] of this.#problems) {
       problem.hidden = true;
-      this.#inputs.get(name).removeAttribute('aria-invalid');
+      this.#inputs.get(name)?.removeAttribute('aria-invalid');
     }
   }
 
-  #refuse(name, text) {
+  #refuse(/** @type {string} */ name, /** @type {string} */ text) {
     this.#clear();
     const input = this.#inputs.get(name);
     const problem = this.#problems.get(name);
+    if (!input || !problem) return;
     problem.textContent = `✕ ${text}`;
     problem.hidden = false;
     input.setAttribute('aria-invalid', 'true');
@@ -124,6 +140,11 @@ class Explain {
   }
 }
 
+/**
+ * @param {Explanation} answer
+ * @param {URLSearchParams} query
+ * @param {Context['store']} store
+ */
 function contentOf(answer, query, store) {
   const picture = pictureOf(answer, store);
   const words = el('div', {}, sentenceOf(answer, query), factsOf(answer));
@@ -148,12 +169,16 @@ function contentOf(answer, query, store) {
   ];
 }
 
+/**
+ * @param {Explanation} answer
+ * @param {URLSearchParams} query
+ */
 function sentenceOf({ cohort, route, pool, policy, chosen, candidates, note, mode }, query) {
   const who = [cohort.city, cohort.country ? countryName(cohort.country) : null].filter(Boolean).join(', ');
   const winner = candidates.find(({ id }) => id === chosen);
   const parts = [
     'A request of ',
-    el('b', {}, query.get('client')),
+    el('b', {}, query.get('client') ?? ''),
     ` (${who || 'a place that GeoIP does not know'}) takes route `,
     el('b', {}, route),
   ];
@@ -168,11 +193,14 @@ function sentenceOf({ cohort, route, pool, policy, chosen, candidates, note, mod
   return el('p', { className: 'sentence' }, ...parts);
 }
 
-function factsOf({ cohort, mode, residency, candidates, locality }) {
+function factsOf(/** @type {Explanation} */ { cohort, mode, residency, candidates, locality }) {
   const inBand = candidates.filter(({ role }) => role === 'band').length;
   return facts([
     ['cohort', cohort.key],
-    ['place', cohort.lat === null ? 'unknown' : `${cohort.lat.toFixed(2)}, ${cohort.lon.toFixed(2)}`],
+    [
+      'place',
+      cohort.lat === null || cohort.lon === null ? 'unknown' : `${cohort.lat.toFixed(2)}, ${cohort.lon.toFixed(2)}`,
+    ],
     ['mode', mode],
     ['in the band', candidates.length > 0 ? `${count(inBand)} of ${count(candidates.length)}` : null],
     ['residency', residency.join(', ')],
@@ -180,12 +208,17 @@ function factsOf({ cohort, mode, residency, candidates, locality }) {
   ]);
 }
 
+/**
+ * @param {Explanation} answer
+ * @param {Context['store']} store
+ */
 function pictureOf({ cohort, chosen, candidates, mode }, store) {
-  const client = cohort.lat === null ? null : { latDeg: cohort.lat, lonDeg: cohort.lon };
+  const client = cohort.lat === null || cohort.lon === null ? null : { latDeg: cohort.lat, lonDeg: cohort.lon };
   const places = new Map(store.endpoints.map((e) => [e.id, e.location]));
-  const placed = candidates
-    .filter(({ id }) => places.get(id))
-    .map((c) => ({ ...places.get(c.id), id: c.id, state: c.state, isChosen: c.id === chosen }));
+  const placed = candidates.flatMap(({ id, state }) => {
+    const place = places.get(id);
+    return place ? [{ ...place, id, state, isChosen: id === chosen }] : [];
+  });
   if (client === null && placed.length === 0) return null;
   const winner = candidates.find(({ id }) => id === chosen);
   const picture = smallMap({
@@ -216,14 +249,18 @@ function pictureOf({ cohort, chosen, candidates, mode }, store) {
   return el('figure', { className: 'small-map-box' }, picture, legend);
 }
 
+/**
+ * @param {string} text
+ * @param {SVGElement} shape
+ */
 function key(text, shape) {
   return el('li', {}, svg('svg', { class: 'small-map sign', viewBox: '0 0 18 10' }, shape), text);
 }
 
-function rowsOf({ candidates, chosen }) {
+function rowsOf(/** @type {Explanation} */ { candidates, chosen }) {
   const order = { band: 0, overflow: 1, out: 2 };
   // Who cannot be chosen may look quick: last.
-  const rank = (c) => (c.id === chosen ? -1 : c.healthy ? order[c.role] : 3);
+  const rank = (/** @type {typeof candidates[number]} */ c) => (c.id === chosen ? -1 : c.healthy ? order[c.role] : 3);
   return candidates
     .toSorted((a, b) => rank(a) - rank(b) || (a.scoreMs ?? Infinity) - (b.scoreMs ?? Infinity))
     .map((c) => ({

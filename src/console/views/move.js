@@ -1,6 +1,10 @@
+// @ts-check
 // Draining or enabling several endpoints: asked once, then one POST each, a few at a time, with every failure told by name.
 
 import { count, el } from '../dom.js';
+
+/** @import { Endpoint } from '../types.d.ts' */
+/** @typedef {'drain' | 'enable'} Verb */
 
 const AT_ONCE = 4;
 const NAMED = 12;
@@ -17,10 +21,15 @@ const WORDS = {
   },
 };
 
-/** Asks. Resolves with whether it shall be done; Escape says no. */
+/**
+ * Asks. Resolves with whether it shall be done; Escape says no.
+ * @param {Verb} verb
+ * @param {Endpoint[]} endpoints
+ * @returns {Promise<boolean>}
+ */
 export function confirmMove(verb, endpoints) {
   const { title, text } = WORDS[verb];
-  const what = endpoints.length === 1 ? endpoints[0].id : `${count(endpoints.length)} endpoints`;
+  const what = endpoints[0] && endpoints.length === 1 ? endpoints[0].id : `${count(endpoints.length)} endpoints`;
   const names = endpoints.slice(0, NAMED).map(({ id }) => el('li', {}, id));
   if (endpoints.length > NAMED) names.push(el('li', {}, `and ${count(endpoints.length - NAMED)} more`));
   const dialog = el(
@@ -38,7 +47,7 @@ export function confirmMove(verb, endpoints) {
   );
   document.body.append(dialog);
   dialog.showModal();
-  dialog.querySelector('button').focus();
+  dialog.querySelector('button')?.focus();
   return new Promise((resolve) => {
     dialog.addEventListener('close', () => {
       dialog.remove();
@@ -47,7 +56,13 @@ export function confirmMove(verb, endpoints) {
   });
 }
 
-/** Does it, telling in `box` how far it is and what failed. Always resolves. */
+/**
+ * Does it, telling in `box` how far it is and what failed. Always resolves.
+ * @param {import('../types.d.ts').Context['api']} api
+ * @param {Verb} verb
+ * @param {Endpoint[]} endpoints
+ * @param {HTMLElement} box
+ */
 export async function moveAll(api, verb, endpoints, box) {
   const { done } = WORDS[verb];
   const meter = el('progress', { max: endpoints.length, value: 0, 'aria-label': `${done} so far` });
@@ -63,7 +78,7 @@ export async function moveAll(api, verb, endpoints, box) {
         await api.post(`/api/v1/endpoints/${encodeURIComponent(e.id)}/${verb}`);
       } catch (error) {
         failed++;
-        failures.append(el('li', {}, `✕ ${e.id}: ${error.message}`));
+        failures.append(el('li', {}, `✕ ${e.id}: ${/** @type {Error} */ (error).message}`));
       }
       meter.value = ++ended;
       line.textContent = `${count(ended - failed)} of ${count(endpoints.length)} ${done}${failed > 0 ? `, ${count(failed)} failed` : ''}`;

@@ -1,8 +1,16 @@
+// @ts-check
 // What the explaining views are put together from: cards, facts, tables that may be wider than the screen.
 
 import { el } from '../dom.js';
 
-/** A card; `aside` is said small beside its title, null = nothing. Children follow the head as they are. */
+/** @typedef {import('../dom.js').Child} Child */
+
+/**
+ * A card; `aside` is said small beside its title, null = nothing. Children follow the head as they are.
+ * @param {string} title
+ * @param {string | null} aside
+ * @param {...Child} children
+ */
 export function card(title, aside, ...children) {
   const head = el(
     'div',
@@ -14,12 +22,12 @@ export function card(title, aside, ...children) {
 }
 
 /** What stands in a card with room around it. */
-export function body(...children) {
+export function body(/** @type {Child[]} */ ...children) {
   return el('div', { className: 'card-body' }, ...children);
 }
 
 /** Names and values; those without a value are left out. */
-export function facts(all) {
+export function facts(/** @type {[name: string, value: string | null | undefined][]} */ all) {
   const items = all.filter(([, value]) => value !== null && value !== undefined && value !== '');
   const pairs = items.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)));
   return el('dl', { className: 'facts' }, ...pairs);
@@ -27,7 +35,11 @@ export function facts(all) {
 
 /**
  * A table with a caption for those who do not see it. `titles`: `[title, class?]` each; on a phone lines become blocks and
- * `data-title` of a cell says what it is. `rows`: elements.
+ * `data-title` of a cell says what it is.
+ * @param {string} className
+ * @param {string} caption
+ * @param {string[][]} titles
+ * @param {HTMLTableRowElement[]} rows
  */
 export function tableOf(className, caption, titles, rows) {
   const head = titles.map(([title, kind = '']) => el('th', { scope: 'col', className: kind }, title));
@@ -40,21 +52,31 @@ export function tableOf(className, caption, titles, rows) {
   );
 }
 
-/** A way to see a wide table on a narrow screen, by keyboard too. */
+/**
+ * A way to see a wide table on a narrow screen, by keyboard too.
+ * @param {string} label
+ * @param {...Child} children
+ */
 export function scroller(label, ...children) {
   return el('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': label }, ...children);
 }
 
-/** First `shown` of the rows, the others on demand. Gives the button, or null when there are no others. */
-export function rest(tbody, rows, shown, words) {
-  tbody.replaceChildren(...rows.slice(0, shown));
+/**
+ * First `shown` of the rows, the others on demand. Gives the button, or null when there are no others.
+ * @param {HTMLTableElement} table
+ * @param {HTMLTableRowElement[]} rows
+ * @param {number} shown
+ * @param {string} words
+ */
+export function rest(table, rows, shown, words) {
+  const tbody = table.tBodies[0];
+  tbody?.replaceChildren(...rows.slice(0, shown));
   if (rows.length <= shown) return null;
   const button = el('button', { type: 'button', className: 'quiet more' }, words);
   button.addEventListener('click', () => {
-    tbody.append(...rows.slice(shown));
-    const next = rows[shown].querySelector('a, th');
+    tbody?.append(...rows.slice(shown));
     button.remove();
-    next?.scrollIntoView({ block: 'nearest' });
+    rows[shown]?.scrollIntoView({ block: 'nearest' });
   });
   return button;
 }

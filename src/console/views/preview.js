@@ -1,8 +1,29 @@
+// @ts-check
 // An evacuation's answer as people read it: one sentence, warnings first; then per pool the load of each region now and then,
 // against what it can take; then the times of each country's clients. Bars of one pool have one scale.
 
 import { ago, count, countryName, el, ms, percent, rate } from '../dom.js';
 import { body, card, rest, scroller, tableOf } from './parts.js';
+
+/**
+ * @typedef {{ share: number, requestsPerSecond: number }} Load
+ * @typedef {{ now: Load, then: Load, capacity: number | null }} Change
+ * @typedef {{ p50Ms: number | null, p99Ms: number | null }} Times
+ * @typedef {{ country: string | null, requests: number, now: Times, then: Times }} Country
+ * @typedef {object} Pool
+ * @property {string} pool
+ * @property {number} requestsPerSecond
+ * @property {number} unserved 0…1 of its requests
+ * @property {(Change & { region: string | null })[]} regions
+ * @property {(Change & { id: string, region: string | null })[]} endpoints
+ * @typedef {object} Answer of /api/v1/evacuation
+ * @property {string[]} removed
+ * @property {number} decisions that it is computed from
+ * @property {string | null} sinceIso
+ * @property {string | null} note
+ * @property {Pool[]} pools
+ * @property {Country[]} countries
+ */
 
 /** Differences below this are chance. */
 const NOTABLE_RATIO = 0.05;
@@ -11,7 +32,11 @@ const UNSERVED = 0.0005;
 /** So many countries at first. */
 const COUNTRIES = 12;
 
-/** Cards of an answer of `/api/v1/evacuation`. `again` asks anew. */
+/**
+ * Cards of an answer. `again` asks anew.
+ * @param {Answer} answer
+ * @param {() => void} again
+ */
 export function previewOf(answer, again) {
   const pools = answer.pools.filter(({ regions }) => regions.length > 0);
   const gone = new Set(answer.removed);
@@ -23,7 +48,7 @@ export function previewOf(answer, again) {
   ];
 }
 
-function isOver({ then, now, capacity }) {
+function isOver(/** @type {Change} */ { then, now, capacity }) {
   return (
     capacity !== null &&
     capacity > 0 &&
@@ -32,7 +57,8 @@ function isOver({ then, now, capacity }) {
   );
 }
 
-function warningsOf(pools) {
+function warningsOf(/** @type {Pool[]} */ pools) {
+  /** @type {string[]} */
   const warnings = [];
   for (const { pool, unserved, requestsPerSecond, regions } of pools) {
     if (unserved > UNSERVED) {
@@ -56,6 +82,10 @@ function warningsOf(pools) {
   ];
 }
 
+/**
+ * @param {Answer} answer
+ * @param {Pool[]} pools
+ */
 function sentenceOf({ removed, decisions }, pools) {
   const n = removed.length;
   const parts = [`Without ${n === 1 ? removed[0] : `these ${count(n)} endpoints`}`];
@@ -83,6 +113,10 @@ function sentenceOf({ removed, decisions }, pools) {
   return el('p', { className: 'sentence' }, `${parts[0]}, ${said || 'no pool would change'}.`);
 }
 
+/**
+ * @param {Answer} answer
+ * @param {() => void} again
+ */
 function baseOf({ decisions, sinceIso, note }, again) {
   const text = `From ${count(decisions)} recorded decisions${sinceIso ? ` of the last ${ago(sinceIso)}` : ''}, decided again without them, with the chance they had.${note ? ` ${note}` : ''}`;
   return el(
@@ -104,6 +138,10 @@ const LOAD_TITLES = [
   [''],
 ];
 
+/**
+ * @param {Pool} pool
+ * @param {Set<string>} gone ids
+ */
 function poolOf({ pool, requestsPerSecond, regions, endpoints, unserved }, gone) {
   const used = regions.filter(({ now, then }) => now.share > 0 || then.share > 0);
   const order = used.toSorted((a, b) => b.then.share - a.then.share || b.now.share - a.now.share);
@@ -147,10 +185,16 @@ function poolOf({ pool, requestsPerSecond, regions, endpoints, unserved }, gone)
 
 const NOTHING = { share: 0, requestsPerSecond: 0 };
 
+/**
+ * @param {Change & { region: string | null }} row
+ * @param {number} scale requests/s of a whole bar
+ * @param {boolean} isEmptied
+ * @param {string} said
+ */
 function loadRow(row, scale, isEmptied, said = '') {
   const { region, now, then, capacity } = row;
   const over = isOver(row);
-  const bar = (className, value) => {
+  const bar = (/** @type {string} */ className, /** @type {number} */ value) => {
     const node = el('i', { className });
     node.style.width = `${Math.min(100, (100 * value) / scale).toFixed(2)}%`;
     return node;
@@ -168,7 +212,8 @@ function loadRow(row, scale, isEmptied, said = '') {
     bars.append(line);
   }
   const word = said || (over ? '▲ overloaded' : isEmptied ? '◐ emptied' : '');
-  const number = (title, text, strong = '') => el('td', { className: `num${strong}`, 'data-title': title }, text);
+  const number = (/** @type {string} */ title, /** @type {string} */ text, strong = '') =>
+    el('td', { className: `num${strong}`, 'data-title': title }, text);
   return el(
     'tr',
     {},
@@ -194,7 +239,7 @@ const TIME_TITLES = [
   ['', 'num'],
 ];
 
-function countriesOf(countries) {
+function countriesOf(/** @type {Country[]} */ countries) {
   if (countries.length === 0) return [];
   const rows = countries
     .toSorted((a, b) => b.requests - a.requests)
@@ -210,11 +255,15 @@ function countriesOf(countries) {
     );
   const caption = 'Expected times by country of the client, now and then';
   const table = tableOf('times', caption, TIME_TITLES, []);
-  const more = rest(table.tBodies[0], rows, COUNTRIES, `Show all ${count(rows.length)} countries`);
+  const more = rest(table, rows, COUNTRIES, `Show all ${count(rows.length)} countries`);
   return [card('Times by country', 'expected, ms', scroller(caption, table), more)];
 }
 
-/** Now, then, and the difference where it is one: a sign beside the colour. */
+/**
+ * Now, then, and the difference where it is one: a sign beside the colour.
+ * @param {number | null} now
+ * @param {number | null} then
+ */
 function pair(now, then) {
   const cells = [el('td', { className: 'num' }, ms(now)), el('td', { className: 'num strong' }, ms(then))];
   const by = now === null || then === null ? 0 : then - now;
