@@ -32,10 +32,9 @@ export class Collector {
   }
 
   /** Never rejects, and resolves in `timeoutMs` or a little later; at once when `signal` says so. */
-  async send(text: string, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
+  async send(plain: Buffer, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
     const { url, headers, isCompressed } = this.config;
     try {
-      const plain = Buffer.from(text, 'utf8');
       const isPacked = isCompressed && plain.length >= COMPRESS_FROM_BYTES;
       const {
         statusCode,

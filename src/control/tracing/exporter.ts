@@ -13,13 +13,15 @@ export type SpanResult = 'exported' | 'rejected' | 'dropped';
 const BATCH_SPANS = 512;
 /** What waits at most; beyond it the oldest go: of an outage its end is worth more than its beginning. */
 const MAX_SPANS = 8192;
-const MAX_CHARS = 16 * 1024 * 1024;
+const MAX_BYTES = 16 * 1024 * 1024;
 /** A collector that asks for more is asked again nevertheless. */
 const LONGEST_WAIT_MS = 300_000;
 
-/** The spans of one request: they stay together. */
+const COMMA = Buffer.from(',');
+
+/** The spans of one request: they stay together. Outside of the heap, or the garbage collector would copy all that waits. */
 interface Waiting {
-  readonly json: string;
+  readonly json: Buffer;
   readonly spans: number;
 }
 
@@ -45,11 +47,11 @@ export class Exporter {
   readonly #pace: Pace;
   readonly #collector: Collector;
   /** What stands before and behind the spans of a batch. */
-  readonly #frame: readonly [string, string];
+  readonly #frame: readonly [Buffer, Buffer];
   readonly #abort = new AbortController();
   #waiting: Waiting[] = [];
   #spans = 0;
-  #chars = 0;
+  #bytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;
   /** Failures in a row. */
@@ -63,14 +65,15 @@ export class Exporter {
     this.#options = options;
     this.#pace = options.pace ?? PACE;
     this.#collector = collector;
-    this.#frame = frame;
+    this.#frame = [Buffer.from(frame[0]), Buffer.from(frame[1])];
   }
 
   /** The spans of one request, as JSON parted by commas; and how many they are. */
   add(json: string, spans: number): void {
-    this.#waiting.push({ json, spans });
+    const bytes = Buffer.from(json);
+    this.#waiting.push({ json: bytes, spans });
     this.#spans += spans;
-    this.#chars += json.length;
+    this.#bytes += bytes.length;
     this.#bound();
     if (this.#sending !== null || this.#failures > 0) return; // who sends looks again at the end
     if (this.#spans >= BATCH_SPANS) this.#begin();
@@ -106,8 +109,7 @@ export class Exporter {
   /** One batch. When it could not be taken it waits again, before all others. */
   async #send(timeoutMs: number): Promise<void> {
     const batch = this.#nextBatch();
-    const text = `${this.#frame[0]}${batch.map(({ json }) => json).join(',')}${this.#frame[1]}`;
-    const answer = await this.#collector.send(text, timeoutMs, this.#abort.signal);
+    const answer = await this.#collector.send(this.#bodyOf(batch), timeoutMs, this.#abort.signal);
     const spans = batch.reduce((sum, one) => sum + one.spans, 0);
     this.#note(answer, spans);
     if (answer.kind === 'retry') this.#putBack(batch);
@@ -126,6 +128,12 @@ export class Exporter {
     }
   }
 
+  #bodyOf(batch: readonly Waiting[]): Buffer {
+    const pieces: Buffer[] = [];
+    for (const { json } of batch) pieces.push(pieces.length === 0 ? this.#frame[0] : COMMA, json);
+    return Buffer.concat([...pieces, this.#frame[1]]);
+  }
+
   #nextBatch(): Waiting[] {
     let count = 0;
     let spans = 0;
@@ -136,7 +144,7 @@ export class Exporter {
       count++;
     }
     const batch = this.#waiting.splice(0, count);
-    for (const { json } of batch) this.#chars -= json.length;
+    for (const { json } of batch) this.#bytes -= json.length;
     this.#spans -= spans;
     return batch;
   }
@@ -145,17 +153,17 @@ export class Exporter {
     this.#waiting.unshift(...batch);
     for (const { json, spans } of batch) {
       this.#spans += spans;
-      this.#chars += json.length;
+      this.#bytes += json.length;
     }
     this.#bound();
   }
 
   #bound(): void {
     let dropped = 0;
-    while (this.#spans > MAX_SPANS || this.#chars > MAX_CHARS) {
+    while (this.#spans > MAX_SPANS || this.#bytes > MAX_BYTES) {
       const { json, spans } = this.#waiting.shift()!;
       this.#spans -= spans;
-      this.#chars -= json.length;
+      this.#bytes -= json.length;
       dropped += spans;
     }
     if (dropped === 0) return;
