@@ -2,7 +2,7 @@
 // writes them (access-log/thread.ts). The thread starts with the first configuration that wants a log, and stays; a slow disk or
 // a reader that stands still holds up nobody but it. What was dropped is counted here, and told once a minute.
 
-import { closeSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { type AccessLogSpec, BELL, countsOf, newBell, newRing, ring } from '../core/access-log.ts';
 import { openLog } from './access-log/file.ts';
@@ -63,6 +63,8 @@ export class AccessLogs {
   /** Throws a sentence for people when the file cannot be written to; changes nothing. */
   check({ access, accessLog: { file } }: Logging): void {
     if (access === 'off' || file === null) return;
+    // To whoever reads a FIFO, an end that is opened and closed is the end of it.
+    if (statSync(file, { throwIfNoEntry: false })?.isFIFO() === true) return;
     try {
       const fd = openLog(file);
       if (fd !== null) closeSync(fd);

@@ -10,6 +10,7 @@ import type { Exchange } from './exchange.ts';
 import type { RouteRuntime } from './generation.ts';
 import { isGrpc, renderCallProblem, trailersOf } from './grpc.ts';
 import { attemptsLine } from './response.ts';
+import { ENDING } from './settle.ts';
 
 /** Fields that TRACE must not reflect (RFC 9110, 9.3.8). */
 const SECRET: ReadonlySet<number> = new Set([FIELD.AUTHORIZATION, FIELD.COOKIE, FIELD.PROXY_AUTHORIZATION]);
@@ -59,6 +60,8 @@ export function tellProblem(ex: Exchange, problem: Problem): void {
 /** To another edge: the request has gone nowhere, so that it may be sent another way whatever its method. */
 export function tellUnsent(ex: Exchange, problem: Problem): void {
   const { fields, body } = renderProblem(problem, false);
+  ex.books.ending = ENDING.REFUSED;
+  ex.books.problem = problem;
   ex.reply(problem.status, `${fields}${UNSENT_FIELD}: ${UNSENT_VALUE}\r\n`, body);
 }
 

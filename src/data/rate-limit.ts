@@ -11,6 +11,7 @@ import type { Exchange } from './exchange.ts';
 import { renderCallProblem } from './grpc.ts';
 import { addKey } from './keyed.ts';
 import { clientAddress } from './request.ts';
+import { ENDING } from './settle.ts';
 
 /** One limit of a route, ready to be asked. */
 export interface RateLimit {
@@ -94,6 +95,8 @@ export class RateLimits {
 }
 
 function tell(ex: Exchange, problem: Problem, lines: string): void {
+  ex.books.ending = ENDING.REFUSED;
+  ex.books.problem = problem;
   if (ex.isCall) return ex.reply(problem.status, renderCallProblem(problem) + lines, '', 200);
   const { fields, body } = renderProblem(problem, wantsJson(ex.head));
   ex.reply(problem.status, fields + lines, body);

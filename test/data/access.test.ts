@@ -18,6 +18,7 @@ async function logging(access: string): Promise<Fermat> {
   const routes = [
     { name: 'main', pool: 'main' },
     { path: '/own', respond: { status: 403, body: 'no' } },
+    { path: '/limited', pool: 'main', rateLimit: [{ rate: '1/h', key: 'client' }] },
   ];
   return startFermat({ pools: { main: poolOf([origin.url]) }, routes, logging: { access } });
 }
@@ -88,6 +89,14 @@ describe('json', () => {
     const [odd] = await linesAfter(fermat, "X!#$%'|~ /x'%22%0a HTTP/1.1\r\nHost: a\r\nReferer: \"}\\\r\n\r\n");
     expect(JSON.parse(odd!)).toMatchObject({ method: "X!#$%'|~", path: "/x'%22%0a" });
     origin.reset();
+    const only = async (bytes: string): Promise<unknown> => JSON.parse((await linesAfter(fermat, bytes))[0]!);
+    await only('GET /limited HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(await only('GET /limited HTTP/1.1\r\nHost: a\r\n\r\n')).toMatchObject({
+      ...{ status: 429, outcome: 'refused', reason: 'rate_limited', route: '/limited', endpoint: null },
+    });
+    expect(await only('GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n')).toMatchObject({
+      ...{ status: 400, outcome: 'refused', client: '127.0.0.1', method: null, error: 'http_request_error' },
+    });
   });
 });
 
