@@ -3,7 +3,7 @@
 // two scrapes nothing is computed. A scrape runs on the control thread, beside the prober, and therefore in slices
 // (metrics/page.ts). How many series there may be: metrics/caps.ts.
 
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import { nowMs } from '../clock.ts';
 import { CELL_CAPS } from '../core/cells.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
@@ -17,6 +17,7 @@ import { addDiscoveryFamilies } from './metrics/discovery.ts';
 import { type ExemplarFamily, Exemplars } from './metrics/exemplars.ts';
 import { expose, writeMetric } from './metrics/expose.ts';
 import { FAMILIES, labelsOf } from './metrics/families.ts';
+import { FleetFamilies } from './metrics/fleet.ts';
 import { addEndpointGauges, addNodeGauges, type NodeSources } from './metrics/gauges.ts';
 import { Inheritance } from './metrics/inheritance.ts';
 import { addLaneFamilies } from './metrics/lanes.ts';
@@ -25,7 +26,7 @@ import { addLocalityFamilies } from './metrics/locality.ts';
 import { OverlayFamilies, resultOf } from './metrics/overlay.ts';
 import { type Format, Page } from './metrics/page.ts';
 import { RedisFamilies, type RedisSource } from './metrics/redis.ts';
-import { REGRET_BUCKETS_S, REGRET_HELP } from './metrics/regret.ts';
+import { ReloadFamilies } from './metrics/reloads.ts';
 import { ShareFamilies } from './metrics/share.ts';
 import { type Labels, Totals } from './metrics/totals.ts';
 import { TracingFamilies } from './metrics/tracing.ts';
@@ -64,13 +65,8 @@ export class Metrics {
   /** Scrapes under way; whoever comes meanwhile gets the same one. */
   readonly #scrapes = new Map<Format, Promise<Buffer<ArrayBuffer>>>();
 
-  readonly #stateChanges: Counter<'endpoint' | 'to' | 'reason'>;
-  readonly #probes: Counter<'endpoint' | 'result'>;
-  readonly #switches: Counter<'pool' | 'reason'>;
-  readonly #regret: Histogram<'pool' | 'kind'>;
-  readonly #locationLies: Counter<'endpoint'>;
-  readonly #reloads: Counter<'result'>;
-  readonly #lastReload: Gauge;
+  readonly #fleet: FleetFamilies;
+  readonly #reloads: ReloadFamilies;
   readonly #workerRestarts: Counter;
   readonly #questions: Counter<'result'>;
   readonly redis: RedisFamilies;
@@ -91,45 +87,8 @@ export class Metrics {
     expose(this.#registry, { name: 'fermat_samples_lost_total', help: lost, type: 'counter' }, () => [
       { value: this.#totals.lostSamples(sources.lanes()) },
     ]);
-    this.#stateChanges = this.#counter(
-      'fermat_endpoint_state_changes_total',
-      'Changes of the state of an endpoint, by the new state and who brought it about.',
-      ['endpoint', 'to', 'reason'],
-    );
-    this.#probes = this.#counter('fermat_probes_total', 'Probes of an endpoint and how they ended.', [
-      'endpoint',
-      'result',
-    ]);
-    this.#switches = this.#counter(
-      'fermat_route_switches_total',
-      'Changes of the region that most traffic of a pool goes to, and why.',
-      ['pool', 'reason'],
-    );
-    this.#regret = new Histogram({
-      name: 'fermat_regret_seconds',
-      help: REGRET_HELP,
-      labelNames: ['pool', 'kind'],
-      buckets: [...REGRET_BUCKETS_S],
-      registers: [this.#registry],
-    });
-    this.#locationLies = this.#counter(
-      'fermat_endpoint_location_lies_total',
-      'Endpoints that answered faster than light could from where they are said to be.',
-      ['endpoint'],
-    );
-    this.#reloads = this.#counter(
-      'fermat_config_reloads_total',
-      'Reloads of the configuration and whether it was taken.',
-      ['result'],
-    );
-    this.#reloads.inc({ result: 'success' }, 0);
-    this.#reloads.inc({ result: 'failure' }, 0);
-    this.#lastReload = new Gauge({
-      name: 'fermat_config_last_reload_successful',
-      help: 'Whether the last reload, or the start, took the configuration: 1 or 0.',
-      registers: [this.#registry],
-    });
-    this.#lastReload.set(1);
+    this.#fleet = new FleetFamilies(this.#registry, this.#caps);
+    this.#reloads = new ReloadFamilies(this.#registry);
     this.#workerRestarts = this.#counter('fermat_worker_restarts_total', 'Workers that died and were replaced.', []);
     this.#questions = this.#counter(
       'fermat_dns_queries_total',
@@ -153,24 +112,21 @@ export class Metrics {
   }
 
   stateChanged(endpoint: string, to: string, reason: string): void {
-    const labels = { endpoint, to, reason };
-    this.#stateChanges.inc(this.#caps.roomFor('fermat_endpoint_state_changes_total', labels, 'endpoint'));
+    this.#fleet.stateChanged(endpoint, to, reason);
   }
 
   /** `failure`: the kind of failure of a probe that was not ok. */
   probed(endpoint: string, ok: boolean, failure: string | null): void {
-    const labels = { endpoint, result: ok ? 'ok' : (failure ?? 'failure') };
-    this.#probes.inc(this.#caps.roomFor('fermat_probes_total', labels, 'endpoint'));
+    this.#fleet.probed(endpoint, ok ? 'ok' : (failure ?? 'failure'));
   }
 
   switched(pool: string, reason: string): void {
-    this.#switches.inc(this.#caps.roomFor('fermat_route_switches_total', { pool, reason }, 'pool'));
+    this.#fleet.switched(pool, reason);
   }
 
   /** Of a sampled decision, or of an exploration. `ms` ≥ 0. */
   regret(pool: string, kind: 'predicted' | 'realised', ms: number): void {
-    const labels: Labels = this.#caps.roomFor('fermat_regret_seconds', { pool, kind }, 'pool');
-    this.#regret.observe(labels, ms / 1000);
+    this.#fleet.regret(pool, kind, ms / 1000);
   }
 
   relayed(pool: string, peer: string, outcome: Outcome): void {
@@ -179,7 +135,7 @@ export class Metrics {
   }
 
   locationLie(endpoint: string): void {
-    this.#locationLies.inc(this.#caps.roomFor('fermat_endpoint_location_lies_total', { endpoint }, 'endpoint'));
+    this.#fleet.locationLie(endpoint);
   }
 
   /**
@@ -198,8 +154,7 @@ export class Metrics {
   }
 
   reload(ok: boolean): void {
-    this.#reloads.inc({ result: ok ? 'success' : 'failure' });
-    this.#lastReload.set(ok ? 1 : 0);
+    this.#reloads.reload(ok);
   }
 
   /** A name server was asked where an endpoint is. */
@@ -232,7 +187,7 @@ export class Metrics {
 
   async #write(page: Page): Promise<Buffer<ArrayBuffer>> {
     await this.#awaited;
-    await this.#totals.refresh(this.#sources.lanes(), () => page.pause());
+    await this.#totals.refresh(this.#sources.lanes, () => page.pause());
     for (const { name, kind, event } of FAMILIES) {
       this.#caps.overflows(name, CELL_CAPS[kind], this.#totals.overflowOf(kind, event));
     }

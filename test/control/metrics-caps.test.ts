@@ -209,30 +209,36 @@ describe('a scrape of a thousand endpoints', () => {
     let bytes = 0;
     let tookMs = Number.POSITIVE_INFINITY;
     let longestMs = Number.POSITIVE_INFINITY;
-    // The quietest of some: what else the machine does is no part of it.
+    // The quietest of some, for the collector of garbage comes when it likes.
     for (let round = 0; round < 12; round++) {
       const pulse = startPulse();
-      const startMs = performance.now();
+      const startMs = cpuMs();
       bytes = (await metrics.page('text')).length;
-      const ms = performance.now() - startMs;
+      const ms = cpuMs() - startMs;
       const gapMs = pulse.stop();
       if (gapMs < longestMs) [longestMs, tookMs] = [gapMs, ms];
     }
-    console.info(`scrape: ${tookMs.toFixed(1)} ms, longest slice ${longestMs.toFixed(1)} ms, ${bytes} bytes`);
+    console.info(`scrape: ${tookMs.toFixed(1)} ms of CPU, longest slice ${longestMs.toFixed(1)} ms, ${bytes} bytes`);
     expect(bytes).toBeGreaterThan(4_000_000);
-    // Measured: 3 ms, of 60 in all. Written in one go it would be all of it.
-    expect(longestMs).toBeLessThan(20);
+    // Measured: 1.5 ms, of 20 in all. Written in one go it would be all of it.
+    expect(longestMs).toBeLessThan(10);
     expect(longestMs).toBeLessThan(tookMs / 2);
   });
 });
 
-/** For how long at most the thread did nothing else: looks at the clock at every turn of the loop. */
+/** What this thread has had of the CPU: what else a busy machine does is no part of it. ms */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** For how long at most the thread did nothing else: looks at its clock at every turn of the loop. */
 function startPulse(): { stop(): number } {
-  let lastMs = performance.now();
+  let lastMs = cpuMs();
   let longestMs = 0;
   let isOn = true;
   const beat = (): void => {
-    const nowMs = performance.now();
+    const nowMs = cpuMs();
     longestMs = Math.max(longestMs, nowMs - lastMs);
     lastMs = nowMs;
     if (isOn) setImmediate(beat);

@@ -176,4 +176,21 @@ describe('metrics', () => {
     await metrics.text();
     expect(asked).toBe(2);
   });
+
+  it('counts a worker once that dies while two scrapes are under way', async () => {
+    const worker = newWorker(0);
+    let lanes = [worker];
+    const names = { ...NAMES, endpoints: Array.from({ length: 2600 }, (_, i) => `e${i}`) };
+    const metrics = metricsOf({ lanes: () => lanes, names: () => names });
+    for (let i = 0; i < 2600; i++) worker.writer.count(CELL.SELECTIONS, 0, i, 0);
+    const sumOf = (text: string): number =>
+      [...samplesIn(text)].reduce((sum, [name, n]) => (name.startsWith('fermat_selections_total') ? sum + n : sum), 0);
+    // The second waits for the first, which is in the middle of its sum.
+    const both = [metrics.page('text'), metrics.page('openmetrics')];
+    for (let turn = 0; turn < 4; turn++) await null;
+    metrics.fold(worker.reader);
+    lanes = [];
+    for (const page of await Promise.all(both)) expect(sumOf(page.toString())).toBe(2600);
+    expect(sumOf(await metrics.text())).toBe(2600);
+  });
 });

@@ -52,7 +52,7 @@ export class Inheritance {
     const series: Record<string, [Labels, string][]> = {};
     const lines: Record<string, readonly Line[]> = {};
     for (const metric of this.#own()) lines[metric.name] = (await valuesOf(metric)).map(lineOf);
-    await this.#totals.refresh(this.#lanes());
+    await this.#totals.refresh(this.#lanes);
     for (const { name, kind, event, type } of FAMILIES) {
       if (type === 'gauge') continue;
       series[name] = [...this.#totals.seriesOf(kind, event)].map(({ labels, values }) => [labels, base64Of(values)]);

@@ -83,11 +83,12 @@ export class Totals {
   }
 
   /**
-   * Brings every `Series.values` up to date with these lanes, in pieces. What a worker counts meanwhile is in it or not; one that
-   * dies meanwhile is, since its lane is read to the end, and is folded for the next time only.
+   * Brings every `Series.values` up to date with the lanes there are when it begins, in pieces. What a worker counts meanwhile is
+   * in it or not; one that dies meanwhile is, since its lane is read to the end, and is folded for the next time only.
    */
-  refresh(lanes: Lanes, breathe: Breathe = () => undefined): Promise<void> {
-    this.#summing = this.#summing.then(() => this.#sum(lanes, breathe));
+  refresh(lanesNow: () => Lanes, breathe: Breathe = () => undefined): Promise<void> {
+    const sum = () => this.#sum(lanesNow(), breathe);
+    this.#summing = this.#summing.then(sum, sum);
     return this.#summing;
   }
 
