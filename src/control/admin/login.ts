@@ -1,13 +1,12 @@
 // How somebody with a browser shows the admin token: a page with one field and no script, and what becomes of what was typed.
-// Guessing is slowed for everybody together, since whoever guesses has many addresses; what was typed is told to nobody.
+// Guessing is slowed (tries.ts); what was typed is told to nobody.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { EventLog } from '../types.ts';
 import { respond } from './answers.ts';
 import { FORGET_COOKIE, type Sessions } from './session.ts';
+import { Tries } from './tries.ts';
 
-/** Tries a second, and as many at once. */
-const TRIES_PER_S = 5;
 /** Failures are told once, then summed up for so long. ms */
 const TOLD_EVERY_MS = 60_000;
 
@@ -81,7 +80,7 @@ export function createLogin(token: string | null, sessions: Sessions | null, eve
     take(body, from) {
       if (token === null || sessions === null) return toConsole();
       // Before it is looked at: an answer that comes only to the right one would be one more try.
-      if (!tries.take(Date.now())) {
+      if (!tries.take(from, Date.now())) {
         return loginPage('Too many tries: wait a second, then try again.', 429, { 'retry-after': '1' });
       }
       const given = new URLSearchParams(body).get('token') ?? '';
@@ -93,21 +92,6 @@ export function createLogin(token: string | null, sessions: Sessions | null, eve
     },
     leave: () => toConsole({ 'set-cookie': FORGET_COOKIE }),
   };
-}
-
-/** A bucket that fills again. */
-class Tries {
-  #left = TRIES_PER_S;
-  #atMs = 0;
-
-  take(dateMs: number): boolean {
-    const elapsedMs = Math.max(dateMs - this.#atMs, 0);
-    this.#left = Math.min(this.#left + (elapsedMs / 1000) * TRIES_PER_S, TRIES_PER_S);
-    this.#atMs = dateMs;
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
-  }
 }
 
 /** Tells that somebody does not know the token: at once, then no more than once a minute. */

@@ -6,6 +6,8 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
 export const COOKIE = 'fermat_session';
 const LASTS_MS = 12 * 3600_000;
+/** Looked at in one request; a field has room for a thousand. */
+const MOST_COOKIES = 8;
 /** `Secure` would keep it from a listener that speaks plain HTTP, which is what this one does. */
 const ATTRIBUTES = 'Path=/; HttpOnly; SameSite=Strict';
 
@@ -51,12 +53,13 @@ export function hasCookie(cookie: string | undefined): boolean {
   return valuesOf(cookie).length > 0;
 }
 
-/** Browsers send every cookie of the name that some path or domain has. */
+/** Browsers send every cookie of the name that some path or domain has: one or two, and each costs its digests. */
 function valuesOf(cookie: string | undefined): string[] {
   return (cookie ?? '')
     .split(';')
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${COOKIE}=`))
+    .slice(0, MOST_COOKIES)
     .map((pair) => pair.slice(COOKIE.length + 1));
 }
 

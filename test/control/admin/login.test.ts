@@ -1,11 +1,23 @@
 import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { createSessions } from '../../../src/control/admin/session.ts';
+import { Tries } from '../../../src/control/admin/tries.ts';
 import { AdminRig, errorOf } from '../../support/admin.ts';
 
 const TOKEN = 'open+sesame&so%20on';
 const HTML = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 const HOUR_MS = 3600_000;
+
+/** The status of a login by somebody who has this address. */
+async function loginFrom(localAddress: string, port: number, token: string): Promise<number> {
+  const sent = request({ host: '127.0.0.1', port, localAddress, method: 'POST', path: '/ui/login', agent: false });
+  sent.end(`token=${token}`);
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  return response.statusCode!;
+}
 
 describe('the login of the console', () => {
   it('is shown to a browser that opens the console, and nothing else is', async () => {
@@ -82,6 +94,14 @@ describe('the login of the console', () => {
     expect((await rig.get('/api/v1/node', { authorization: 'Bearer sesame' })).status).toBe(200);
   });
 
+  // Tries were counted for everybody together: whoever kept guessing kept the operator out.
+  it('does not keep others out while somebody guesses', async () => {
+    await using rig = await AdminRig.start('sesame');
+    const guesses = await Promise.all(Array.from({ length: 30 }, () => loginFrom('127.0.0.2', rig.port, 'guess')));
+    expect(guesses.filter((status) => status === 429).length).toBeGreaterThan(15);
+    expect(await loginFrom('127.0.0.3', rig.port, 'sesame')).toBe(303);
+  });
+
   it('ends a session on request', async () => {
     await using rig = await AdminRig.start(TOKEN);
     const cookie = await rig.session(TOKEN);
@@ -126,6 +146,30 @@ describe('the login of the console', () => {
   });
 });
 
+describe('tries', () => {
+  it('are five a second for each network, an IPv6 one of 64 bits', () => {
+    const tries = new Tries();
+    const taken = (from: string, nowMs: number) =>
+      Array.from({ length: 8 }, () => tries.take(from, nowMs)).filter(Boolean).length;
+    expect(taken('192.0.2.1', 0)).toBe(5);
+    expect(taken('::ffff:192.0.2.1', 0)).toBe(0);
+    expect(taken('192.0.2.2', 0)).toBe(5);
+    expect(taken('2001:db8::1', 0)).toBe(5);
+    expect(taken('2001:db8::2:0:0:1', 0)).toBe(0);
+    expect(taken('2001:db8:0:1::1', 0)).toBe(5);
+    expect(taken('192.0.2.1', 400)).toBe(2);
+  });
+
+  it('share one measure beyond 256 networks, until there is room again', () => {
+    const tries = new Tries();
+    for (let i = 0; i < 256; i++) expect(tries.take(`10.0.${i}.1`, 0)).toBe(true);
+    const beyond = Array.from({ length: 100 }, (_, i) => tries.take(`10.1.${i}.1`, 0));
+    expect(beyond.filter(Boolean)).toHaveLength(5);
+    expect(tries.take('10.0.7.1', 0)).toBe(true);
+    expect(Array.from({ length: 100 }, (_, i) => tries.take(`10.1.${i}.1`, 1000)).every(Boolean)).toBe(true);
+  });
+});
+
 describe('a session', () => {
   const nowMs = Date.UTC(2026, 10, 21);
   const cookieOf = (token: string, atMs: number) => createSessions(token).begin(atMs).split(';')[0];
@@ -138,6 +182,14 @@ describe('a session', () => {
     expect(sessions.expiryOf(cookie, nowMs + 12 * HOUR_MS)).toBeNull();
     // Of a clock that was ahead.
     expect(sessions.expiryOf(cookie, nowMs - 1)).toBeNull();
+  });
+
+  // A Cookie field has room for a thousand of them, and each costs three digests on the thread that probes.
+  it('is looked for among the first cookies of its name alone', () => {
+    const sessions = createSessions(TOKEN);
+    const old = 'fermat_session=a.b; ';
+    expect(sessions.expiryOf(`${old.repeat(3)}${cookieOf(TOKEN, nowMs)}`, nowMs)).not.toBeNull();
+    expect(sessions.expiryOf(`${old.repeat(700)}${cookieOf(TOKEN, nowMs)}`, nowMs)).toBeNull();
   });
 
   it('ends with the token that it was begun with, and outlives the process', () => {
