@@ -325,6 +325,16 @@ describe('the event stream', () => {
     socket.destroy();
   });
 
+  // Some hundred events with long fields were more than a client may leave unread: it was cut off each time that it came.
+  it('tells the whole recent past, however long it is', async () => {
+    const { api, port } = await admin();
+    for (let i = 0; i < 100; i++) api.events.emit('info', 'long', `number ${i}.`, { detail: 'x'.repeat(10_000) });
+    const { socket, text } = await follow(port);
+    await until(() => text().includes('number 99.') || socket.destroyed, 'the last of them');
+    expect(text()).toContain('number 99.');
+    socket.destroy();
+  });
+
   it('cuts a client off that does not read, and forgets it', async () => {
     const { api, port } = await admin();
     let followers = 0;

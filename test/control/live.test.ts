@@ -209,6 +209,30 @@ describe('the live stream over HTTP', () => {
     socket.destroy();
   });
 
+  // Each beginning was forgiven on top of the last, so discovery that flapped could pile up a hundred of them.
+  it('cuts a client off that has not read the last beginning but one', async () => {
+    await using rig = await AdminRig.start();
+    const { socket } = await open(rig.port);
+    const [send] = rig.api.followers;
+    socket.pause();
+    for (let i = 0; i < 30 && rig.api.followers.size > 0; i++) {
+      send!(Buffer.alloc(3_000_000, 'x'), true);
+      await new Promise(setImmediate);
+    }
+    await until(() => rig.api.followers.size === 0, 'the cut');
+    socket.destroy();
+  });
+
+  // Its connection was kept alive, so EventSource came back on it: to the process that had just handed over.
+  it('ends the connection together with the stream when another process takes over', async () => {
+    await using rig = await AdminRig.start();
+    const { socket } = await open(rig.port);
+    const ended = new Promise((resolve) => socket.once('end', () => resolve('ended')));
+    rig.server.retire();
+    expect(await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2000, 'kept'))])).toBe('ended');
+    socket.destroy();
+  });
+
   it('has room for 32 followers and takes a new one when an old one has left', async () => {
     await using rig = await AdminRig.start();
     const clients = await Promise.all(Array.from({ length: 32 }, () => open(rig.port)));

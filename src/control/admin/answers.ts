@@ -15,13 +15,14 @@ export function json(value: unknown, status = 200, headers: Record<string, strin
 }
 
 /** Every answer: never another type than it says, never readable by a page of another origin. */
+export const SAFE = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' } as const;
+
 export function respond(
   body: string | Uint8Array<ArrayBuffer> | null,
   status: number,
   headers: Record<string, string>,
 ): Response {
-  const safe = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' };
-  return new Response(body, { status, headers: { ...safe, ...headers } });
+  return new Response(body, { status, headers: { ...SAFE, ...headers } });
 }
 
 export function problem({ status, code, message }: Refusal, headers: Record<string, string> = {}): Response {

@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { LiveApi } from '../live/types.ts';
 import type { EventLog, FermatEvent } from '../types.ts';
+import { SAFE } from './answers.ts';
 
 /** Comments on a quiet stream, so that both sides and what is between them see that the other lives. ms */
 const HEARTBEAT_MS = 15_000;
@@ -33,21 +34,25 @@ export function createStreams(begin: (send: Send) => () => void, heartbeatMs = H
     open(response) {
       if (responses.size >= MAX_STREAMS) return false;
       responses.add(response);
+      // It lasts as long as its connection: on one that was kept, EventSource would come back to a process that has handed over.
+      response.shouldKeepAlive = false;
       response.writeHead(200, {
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-store',
-        'x-content-type-options': 'nosniff',
+        ...SAFE,
         'x-accel-buffering': 'no',
       });
-      let wholeBytes = 0;
+      // Of the last two that may be unread: one on its way, and the next, when the structure was another meanwhile.
+      let wholeBytes: readonly [number, number] = [0, 0];
       const send: Send = (frames, isWhole = false) => {
         if (response.writableEnded || response.destroyed) return;
-        if (isWhole) wholeBytes += frames.length;
-        if (response.writableLength + frames.length > MAX_BUFFERED_BYTES + wholeBytes) response.destroy();
+        const bytes = Buffer.byteLength(frames);
+        if (isWhole) wholeBytes = [wholeBytes[1], bytes];
+        if (response.writableLength + bytes > MAX_BUFFERED_BYTES + wholeBytes[0] + wholeBytes[1]) response.destroy();
         else response.write(frames);
       };
       response.on('drain', () => {
-        wholeBytes = 0;
+        wholeBytes = [0, 0];
       });
       response.on('error', () => undefined); // a write that crossed the client's leaving
       send(RETRY);
@@ -73,7 +78,7 @@ export function createStreams(begin: (send: Send) => () => void, heartbeatMs = H
 /** The recent past, then what happens. */
 export function createEventStreams(events: EventLog): Streams {
   return createStreams((send) => {
-    send(events.recent().slice(-REPLAYED).map(frameOf).join(''));
+    send(events.recent().slice(-REPLAYED).map(frameOf).join(''), true);
     return events.subscribe((event) => send(frameOf(event)));
   });
 }
