@@ -107,7 +107,23 @@ describe('the preview of an evacuation', () => {
     rig.serve(10, 8);
     const { pools } = await rig.preview({ endpoints: ['e0', 'e1', 'e2'], regions: ['aws:r3', 'aws:r4'] });
     expect(pools[0]!.unserved).toBe(1);
-    expect(pools[0]!.regions.every(({ then, capacity }) => then.share === 0 && capacity === 0)).toBe(true);
+    expect(pools[0]!.regions.every(({ then }) => then.share === 0)).toBe(true);
+  });
+
+  // A region that was emptied showed that it can take 0.0, also where nobody had ever said what it can.
+  it('knows what is left of a capacity only where one was configured', async () => {
+    const rig = new Rig({ ids: (i) => ({ capacity: i === 0 ? 40 : 0 }) });
+    rig.serve(10, 8);
+    const { pools } = await rig.preview({ endpoints: ['e0', 'e1'] });
+    const [pool] = pools;
+    const of = (id: string) => pool!.endpoints.find((endpoint) => endpoint.id === id)!.capacity;
+    const inside = (name: string) => pool!.regions.find(({ region }) => region === name)!.capacity;
+    expect([of('e0'), of('e1'), of('e2')]).toEqual([0, null, null]);
+    expect([inside('aws:r0'), inside('aws:r1'), inside('aws:r2')]).toEqual([0, null, null]);
+    rig.state.members[2]!.health.state = 'unhealthy';
+    expect((await rig.preview({ endpoints: ['e0'] })).pools[0]!.endpoints.find(({ id }) => id === 'e2')!.capacity).toBe(
+      null,
+    );
   });
 
   it('sends nothing to who is drained already, and warns where a region cannot take what comes', async () => {

@@ -83,7 +83,11 @@ class PoolTally {
       return { share: rounded(share, 1e4), requestsPerSecond: rounded(share * requestsPerSecond, 10) };
     };
     const loadsOf = ({ before, after }: Weights) => pair(loadOf(before), loadOf(after));
-    const capacityOf = (k: Known) => (removed.has(k.spec.id) || !isEligible(k) ? 0 : k.spec.capacity || null);
+    const stays = (k: Known) => !removed.has(k.spec.id) && isEligible(k);
+    const capacityOf = (k: Known) => {
+      if (k.spec.capacity === 0) return null;
+      return stays(k) ? k.spec.capacity : 0;
+    };
     const direct = this.#state.members.filter((k) => k.spec.via === undefined);
     const endpoints = direct.map((k): EndpointLoad => {
       const { id, region } = k.spec;
@@ -91,15 +95,14 @@ class PoolTally {
     });
     const regions = [...Map.groupBy(direct, (k) => k.spec.region)].map(([region, inside]): RegionLoad => {
       const sum = { before: 0, after: 0 };
-      let capacity: number | null = 0;
       for (const k of inside) {
         const { before, after } = this.#of(k.spec.id);
         sum.before += before;
         sum.after += after;
-        const own = capacityOf(k);
-        capacity = capacity === null || own === null ? null : capacity + own;
       }
-      return { region, ...loadsOf(sum), capacity };
+      const left = inside.filter(stays);
+      const capacities = (left.length > 0 ? left : inside).map(capacityOf);
+      return { region, ...loadsOf(sum), capacity: sumOf(capacities) };
     });
     return {
       pool: this.#state.spec.name,
@@ -123,6 +126,16 @@ function mostFirst(a: RegionLoad, b: RegionLoad): number {
 
 function pair<T>(now: T, then: T): { readonly now: T; readonly then: T } {
   return { now, then };
+}
+
+/** null = one of them is not known. */
+function sumOf(values: readonly (number | null)[]): number | null {
+  let sum = 0;
+  for (const value of values) {
+    if (value === null) return null;
+    sum += value;
+  }
+  return sum;
 }
 
 function timesOf(spread: Spread): Times {

@@ -19,7 +19,7 @@ export interface RegionLoad {
   readonly region: string | null;
   readonly now: Load;
   readonly then: Load;
-  /** requests/s that those of its endpoints can take which stay and are healthy; null = not known of all. */
+  /** requests/s that those of its endpoints can take which stay and are healthy, 0 = none of them does; null = not configured. */
   readonly capacity: number | null;
 }
 
