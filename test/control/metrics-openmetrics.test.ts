@@ -129,6 +129,8 @@ describe('exemplars', () => {
     const other = TRACE.replace('4b', 'aa');
     metrics.exemplar('request', { route: 'shop' }, 0.02, TRACE, SPAN, AT_MS);
     metrics.exemplar('request', { route: 'shop' }, 0.021, other, SPAN, AT_MS + 1000);
+    // One that was slower to be told of is older all the same.
+    metrics.exemplar('request', { route: 'shop' }, 0.022, TRACE, SPAN, AT_MS + 999);
     metrics.exemplar('request', { route: 'shop' }, 99, TRACE, SPAN, AT_MS);
     let text = await open();
     expect(text).toContain(`le="0.025",route="shop"} 1 # {trace_id="${other}",span_id="${SPAN}"} 0.021 1700000001.123`);

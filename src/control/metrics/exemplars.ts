@@ -42,7 +42,10 @@ export class Exemplars {
     const at = bounds.findIndex((bound) => valueS <= bound);
     const ids = `trace_id="${traceId}",span_id="${spanId}"`;
     const text = ` # {${ids}} ${numberText(valueS)} ${(wallMs / 1000).toFixed(3)}`;
-    buckets[at < 0 ? bounds.length : at] = { text, wallMs };
+    const bucket = at < 0 ? bounds.length : at;
+    // Prometheus takes none that is not newer than the last one it was shown, to the millisecond.
+    if (Math.round(wallMs) <= Math.round(buckets[bucket]?.wallMs ?? 0)) return;
+    buckets[bucket] = { text, wallMs };
     kept.delete(key);
     kept.set(key, buckets);
     if (kept.size > CELL_CAPS[kind]) kept.delete(kept.keys().next().value!);
