@@ -155,7 +155,10 @@ try {
     }
     kept = calm(windows).length / entrants.length / MODES.length;
   }
-  report(entrants, calm(windows), windows);
+  const counted = calm(windows);
+  if (counted.length === 0)
+    console.error('no round was calm: somebody else had the machine, and these figures say little');
+  report(entrants, counted.length === 0 ? windows : counted, windows);
 } finally {
   await Promise.all(running.map((process) => process.stop()));
 }
