@@ -58,9 +58,10 @@ export class Prometheus {
     });
   }
 
-  /** Lines of its log that are not about being well. */
+  /** Lines of its log about what it does not like of targets, exemplars and rules. */
   get complaints(): string[] {
-    return this.log.split('\n').filter((line) => /level=(warn|error)/.test(line));
+    const lines = this.log.split('\n').filter((line) => /level=(warn|error)/.test(line));
+    return lines.filter((line) => /scrape|exemplar|rule/.test(line));
   }
 
   /** An instant query. Throws with what Prometheus says is wrong with it. A scalar is one sample without labels. */
