@@ -110,6 +110,17 @@ describe('the preview of an evacuation', () => {
     expect(pools[0]!.regions.every(({ then }) => then.share === 0)).toBe(true);
   });
 
+  // Before the first request, draining everything was said to leave nobody without an endpoint.
+  it('foretells that nobody is left, also before there was a request', async () => {
+    const rig = new Rig();
+    const all = { endpoints: ['e0', 'e1', 'e2', 'e3', 'e4'] };
+    expect((await rig.preview(all)).pools[0]!.unserved).toBe(1);
+    expect((await rig.preview({ endpoints: ['e0'] })).pools[0]!.unserved).toBe(0);
+    for (const k of rig.state.members.slice(1)) k.health.state = 'unhealthy';
+    expect((await rig.preview({ endpoints: ['e0'] })).pools[0]!.unserved).toBe(1);
+    expect((await rig.preview({ endpoints: ['e1'] })).pools[0]!.unserved).toBe(0);
+  });
+
   // A region that was emptied showed that it can take 0.0, also where nobody had ever said what it can.
   it('knows what is left of a capacity only where one was configured', async () => {
     const rig = new Rig({ ids: (i) => ({ capacity: i === 0 ? 40 : 0 }) });

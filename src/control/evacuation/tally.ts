@@ -89,6 +89,8 @@ class PoolTally {
       return stays(k) ? k.spec.capacity : 0;
     };
     const direct = this.#state.members.filter((k) => k.spec.via === undefined);
+    // Of a pool without requests that much is known.
+    const isEmptied = direct.some((k) => removed.has(k.spec.id)) && !direct.some(stays);
     const endpoints = direct.map((k): EndpointLoad => {
       const { id, region } = k.spec;
       return { id, region, ...loadsOf(this.#of(id)), capacity: capacityOf(k) };
@@ -107,7 +109,7 @@ class PoolTally {
     return {
       pool: this.#state.spec.name,
       requestsPerSecond: rounded(requestsPerSecond, 10),
-      unserved: total === 0 ? 0 : rounded(this.#unserved / total, 1e4),
+      unserved: total === 0 ? Number(isEmptied) : rounded(this.#unserved / total, 1e4),
       regions: regions.sort(mostFirst),
       endpoints: endpoints.sort(mostFirst),
     };
