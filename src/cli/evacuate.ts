@@ -93,7 +93,7 @@ function poolLines({ pool, requestsPerSecond, unserved, regions }: PoolLoad): st
   return [
     `pool ${styled('bold', plain(pool))}  ${rate(requestsPerSecond)} req/s${lost}`,
     ...tableOf(REGIONS, regions, roomOf()),
-    ...(over.length === 0 ? [] : [styled('red', `beyond its capacity: ${over.join(', ')}`)]),
+    ...(over.length === 0 ? [] : [styled('red', `beyond its capacity: ${plain(over.join(', '))}`)]),
   ];
 }
 

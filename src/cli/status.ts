@@ -53,9 +53,11 @@ export function headOf({ node, endpoints, fleet }: Status): string[] {
     node.region ?? (node.location === null ? 'place unknown' : `${node.location.latDeg}, ${node.location.lonDeg}`);
   const listeners = node.listeners.map(({ url }) => url).join(', ');
   return [
-    `${styled('bold', plain(node.id))}  ${where}  ·  fermat ${node.version}  ·  up ${agoText(node.startedAt, Date.now())}  ·  ${listeners}`,
+    `${styled('bold', plain(node.id))}  ${plain(where)}  ·  fermat ${plain(node.version)}  ·  up ${agoText(node.startedAt, Date.now())}  ·  ${plain(listeners)}`,
     ...fleetLines(fleet),
-    ...(node.shedding.length === 0 ? [] : [styled('red', `requests are turned away: ${node.shedding.join(', ')}`)]),
+    ...(node.shedding.length === 0
+      ? []
+      : [styled('red', `requests are turned away: ${plain(node.shedding.join(', '))}`)]),
     ...(endpoints.length === 0 ? [] : [summaryOf(endpoints)]),
   ];
 }

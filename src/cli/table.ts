@@ -3,6 +3,7 @@
 // control characters do not reach the terminal.
 
 import { styleText } from 'node:util';
+import { startOf, widthOf } from './width.ts';
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -14,7 +15,7 @@ export interface Column<Row> {
   readonly style?: (row: Row) => Style | null;
   /** Where the table is too wide, columns go by this: the highest first, those of 0 (the default) never. */
   readonly rank?: number;
-  /** May be cut to this many characters before any column goes; absent = it is not cut. */
+  /** May be cut to this many places before any column goes; absent = it is not cut. */
   readonly least?: number;
 }
 
@@ -37,13 +38,16 @@ export function tableOf<Row>(
   room = Number.POSITIVE_INFINITY,
 ): string[] {
   const cells = rows.map((row) => columns.map((column) => plain(column.of(row))));
-  const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((line) => line[i]!.length)));
+  const widths = columns.map(({ title }, i) =>
+    cells.reduce((most, line) => Math.max(most, widthOf(line[i]!)), title.length),
+  );
   const filled = columns.map((_, i) => i).filter((i) => rows.length === 0 || cells.some((line) => line[i] !== ''));
   const shown = fitted(columns, widths, filled, room);
   const padded = (text: string, i: number) => {
     const width = widths[i]!;
-    if (text.length > width) return `${text.slice(0, width - 1)}${CUT}`;
-    return columns[i]!.isNumber ? text.padStart(width) : text.padEnd(width);
+    const fit = widthOf(text) > width ? `${startOf(text, width - 1)}${CUT}` : text;
+    const blank = ' '.repeat(width - widthOf(fit));
+    return columns[i]!.isNumber ? blank + fit : fit + blank;
   };
   const gap = ' '.repeat(GAP);
   const head = shown.map((i) => padded(columns[i]!.title, i)).join(gap);
@@ -99,9 +103,9 @@ function cut<Row>(
   }
 }
 
-/** Text that cannot steer a terminal. */
+/** Text that cannot steer a terminal: no control characters, no line ends, nothing that turns the direction of writing. */
 export function plain(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '?');
 }
 
 /** `12.3` below 100, whole above; `-` when unknown. */

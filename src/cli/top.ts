@@ -1,12 +1,12 @@
-// `top`: status, refreshed. On a terminal it takes the screen, follows its size and obeys keys; elsewhere it prints one table, or
-// one line of JSON, a refresh. A node that goes away for a moment does not end it.
+// `top`: status, refreshed. On a terminal it takes the screen, follows its size and obeys keys; elsewhere, and on one that can
+// only write (TERM=dumb), it prints one table, or one line of JSON, a refresh. A node that goes away for a moment does not end it.
 
 import { AdminClient } from './client.ts';
 import { SORTS } from './endpoints.ts';
 import { CliError, complain, EXIT, type ExitCode, print } from './exit.ts';
 import { Screen } from './screen.ts';
 import { endpointLines, fetchStatus, headOf, type Status, type StatusFlags } from './status.ts';
-import { styled } from './table.ts';
+import { plain, styled } from './table.ts';
 
 export interface TopFlags extends StatusFlags {
   /** Between refreshes, seconds. */
@@ -31,8 +31,9 @@ const PAGE_ROWS = 10;
 
 export async function top(flags: TopFlags): Promise<ExitCode> {
   const client = await AdminClient.open(flags);
-  const isScreen = process.stdout.isTTY === true && !flags.json;
-  const count = flags.count ?? (isScreen ? 0 : 1);
+  const isTerminal = process.stdout.isTTY === true && !flags.json;
+  const isScreen = isTerminal && process.env.TERM !== 'dumb';
+  const count = flags.count ?? (isTerminal ? 0 : 1);
   const view: View = {
     sort: flags.sort ?? 'requests',
     reverse: flags.reverse ?? false,
@@ -93,10 +94,11 @@ async function onScreen(
   try {
     draw();
     for (let i = 1; count === 0 || i < count; i++) {
-      nap = new AbortController();
       await slept(interval * 1000, AbortSignal.any([stop.signal, nap.signal]));
       if (stop.signal.aborted) break;
       if (view.isPaused && !nap.signal.aborted) continue;
+      // Before the question: a key that comes meanwhile wants another one.
+      nap = new AbortController();
       const next = await answerOf(ask);
       trouble = next instanceof CliError ? next.message : null;
       if (!(next instanceof CliError)) now = next;
@@ -153,7 +155,7 @@ function linesOf(now: Status, trouble: string | null, view: View, { columns, row
   const notes = [
     `by ${view.sort}${view.reverse ? ', reversed' : ''}${view.unhealthy ? ', unhealthy only' : ''}`,
     ...(view.isPaused ? [styled('yellow', 'paused')] : []),
-    ...(trouble === null ? [] : [styled('red', trouble)]),
+    ...(trouble === null ? [] : [styled('red', plain(trouble))]),
   ];
   const head = [...headOf(now), notes.join('  ·  '), '', title ?? ''];
   const room = Math.max(1, rows - head.length - 1);

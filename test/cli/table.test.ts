@@ -35,6 +35,20 @@ describe('a table', () => {
     expect(tableOf(COLUMNS, ROWS, 22)[1]).toBe('frankf…    7  probe a…');
   });
 
+  // Columns behind a name in Chinese stood two places further right, and half of an emoji was cut off it.
+  test('stands straight where characters take two places, or none', () => {
+    const rows = [
+      { name: '東京の一', ms: 7, why: 'probe answered' },
+      { name: 'a\u0301e\u0301', ms: 112, why: '🚀🚀🚀🚀🚀🚀' },
+    ];
+    expect(tableOf(COLUMNS, rows)).toEqual([
+      'NAME       MS  WHY',
+      '東京の一    7  probe answered',
+      'a\u0301e\u0301        112  🚀🚀🚀🚀🚀🚀',
+    ]);
+    expect(tableOf(COLUMNS, rows, 21).slice(1)).toEqual(['東京…     7  probe a…', 'a\u0301e\u0301      112  🚀🚀🚀…']);
+  });
+
   test('then leaves out whole columns, the dispensable ones first, and never the name', () => {
     expect(tableOf(COLUMNS, ROWS, 16)).toEqual(['NAME          MS', 'frankfurt-1    7', 'iad          112']);
     expect(tableOf(COLUMNS, ROWS, 11)).toEqual(['NAME     MS', 'frank…    7', 'iad     112']);
@@ -52,6 +66,8 @@ describe('a table', () => {
 
   test('what an origin says cannot steer the terminal', () => {
     expect(plain('ok\x1b[2J\x07\r\n\x9b')).toBe('ok?[2J????');
+    // Nor turn its line round, so that a name reads as another.
+    expect(plain('fra\u202e1-dai\u2069\u2028')).toBe('fra?1-dai??');
     expect(tableOf(COLUMNS, [{ name: 'a\x1b]0;x\x07', ms: 1, why: '' }])[1]).toBe('a?]0;x?   1');
   });
 

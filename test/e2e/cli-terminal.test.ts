@@ -1,7 +1,10 @@
 // What people see: top on a terminal, narrow or wide; events as they happen; completion in the shells themselves.
 
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer, get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BIN, type Fermat, poolOf, runFermat, simpleConfig, startFermat } from '../support/fermat.ts';
@@ -65,6 +68,45 @@ describe('top on a terminal', () => {
     } finally {
       coloured.kill();
       bare.kill();
+    }
+  });
+
+  // It took a screen that such a terminal does not have: what came was control characters.
+  test('prints a table where the terminal can do no more', async () => {
+    const dumb = new Terminal([BIN, 'top', '--count', '1'], { columns: 100, rows: 20, env: { ...env, TERM: 'dumb' } });
+    try {
+      expect(await dumb.ended()).toBe(0);
+      expect(dumb.output).toMatch(/^e0 .*healthy/m);
+      expect(dumb.output).not.toContain('\x1b[?');
+    } finally {
+      dumb.kill();
+    }
+  });
+
+  // A key that came while the node was being asked turned the title round, and the rows stayed until the next refresh.
+  test('asks again after a key that came while the node was slow to answer', async () => {
+    let questions = 0;
+    const slow = createServer(({ url, headers }, response) => {
+      questions++;
+      const pass = (answer: IncomingMessage) => answer.pipe(response.writeHead(answer.statusCode!, answer.headers));
+      setTimeout(() => get({ host: '127.0.0.1', port: node.ports.admin, path: url, headers }, pass), 400);
+    });
+    slow.listen(0, '127.0.0.1');
+    await once(slow, 'listening');
+    const FERMAT_ADMIN_ADDRESS = `127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const size = { columns: 120, rows: 20 };
+    const terminal = new Terminal([BIN, 'top', '--interval', '60'], { ...size, env: { ...env, FERMAT_ADMIN_ADDRESS } });
+    try {
+      await terminal.shows(/^by requests$/);
+      expect(questions).toBe(3);
+      terminal.press('s');
+      await until(() => questions === 6, 'the next three');
+      terminal.press('s');
+      await until(() => questions === 9, 'three more');
+      await terminal.shows(/^by rtt$/);
+    } finally {
+      terminal.kill();
+      slow.close();
     }
   });
 
