@@ -104,7 +104,9 @@ describe('layers', () => {
   });
 
   it('imports our own files by their .ts names', () => {
-    const wrong = imports.filter((i) => i.target !== null && !/\.(?:ts|json)$/.test(i.specifier));
+    // What browsers load is JavaScript, also where its types are told.
+    const ours = imports.filter(({ file }) => !file.startsWith('src/console/'));
+    const wrong = ours.filter((i) => i.target !== null && !/\.(?:ts|json)$/.test(i.specifier));
     expect(told(wrong)).toEqual([]);
   });
 
