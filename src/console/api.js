@@ -1,4 +1,3 @@
-// @ts-check
 // Questions to the admin API of the node that this page came from. Same origin, the session's cookie with it; a refusal is an
 // Error with the API's stable code. Who has no session (any more) is sent to the login page.
 

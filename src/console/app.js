@@ -1,4 +1,3 @@
-// @ts-check
 // The frame around the views: which one is shown (the hash says so), the header's facts and states, the theme, the keys. The
 // views know nothing of each other; what they show comes from the store.
 

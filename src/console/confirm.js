@@ -1,4 +1,3 @@
-// @ts-check
 // Asks before an endpoint is drained or enabled: what it does, what it takes away now, then how it went, in one dialog that stays
 // until it is read.
 

@@ -1,4 +1,3 @@
-// @ts-check
 // What every view builds with: elements, numbers as people read them, and nothing that knows of Fermat. Text goes in as text,
 // never as markup: names come from configurations, origins and clients.
 

@@ -1,4 +1,3 @@
-// @ts-check
 // Keys that work in every view: `/` to the filter, `?` for the list of keys, `g` and a letter to go somewhere. None of them
 // while somebody types, and none with a modifier: those are the browser's.
 

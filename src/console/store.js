@@ -1,4 +1,3 @@
-// @ts-check
 // What the page knows of the node: told by one stream of Server-Sent Events, kept here, read by the views. There is no
 // polling. Frames are taken in within one animation frame each, views told once for all of them, and the whole measured as
 // `fermat:update`: what an update costs can be seen in any browser's profiler.

@@ -1,4 +1,3 @@
-// @ts-check
 // The one event stream of the page: opened, watched, opened again when it breaks, and closed while nobody looks. What its frames
 // say is the store's. An EventSource would come back by itself, but does not say when, and not at all after a refusal.
 

@@ -1,4 +1,3 @@
-// @ts-check
 // A table of many live rows: sorted by any column, changed in place, and of more than a screenful only what is in sight is in the
 // document. A row is one element for as long as it is shown, so that focus and selection outlive every update; a cell's text
 // is compared with what was last written, not with the document, which would be slow to ask.

@@ -341,6 +341,16 @@ describe('the connection', () => {
     await live();
   });
 
+  it('leads to the login when the session is over, whatever is asked then', async () => {
+    await open('#/endpoints?pool=media');
+    await live();
+    await context.clearCookies();
+    await row('media-1').getByRole('link').click();
+    await page.getByLabel('Admin token').fill(TOKEN);
+    await page.keyboard.press('Enter');
+    await live();
+  });
+
   it('ends with the session: who logs out sees the login, and the API is shut', async () => {
     await open('#/endpoints');
     await live();

@@ -1,4 +1,3 @@
-// @ts-check
 // The columns of the table of endpoints: what each says, by what it is sorted, and how its cells are changed in place.
 
 import { colourOf, drawSpark, sparkCanvas } from '../charts.js';

@@ -1,4 +1,3 @@
-// @ts-check
 // All that is known of one endpoint, in a drawer beside the table. What is live comes from the store; the last probe and what
 // the configuration says of it are asked for when it is opened and when its state changes.
 

@@ -1,4 +1,3 @@
-// @ts-check
 // Every endpoint in one dense table: how it is and why, how far and how fast, what it takes. Filtered by text, state and pool,
 // sorted by any column; a row opens into all that is known of it (endpoint-detail.js).
 

@@ -1,4 +1,3 @@
-// @ts-check
 // What happened, newest first, live: filtered by level and text, held still by Pause, each opened into its fields.
 
 import { ago, badge, count, el, setText, timeOf } from '../dom.js';

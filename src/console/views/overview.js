@@ -1,4 +1,3 @@
-// @ts-check
 // The first thing one sees: is it well, how much goes through and how fast, where to, and what wants attention. Everything is
 // built once; ticks change text, bars and series in place.
 

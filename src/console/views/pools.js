@@ -1,4 +1,3 @@
-// @ts-check
 // Pools with what they take and where it goes, and routes in the order in which they are tried: the question "who answers this
 // address?" is answered from the top.
 

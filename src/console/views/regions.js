@@ -1,4 +1,3 @@
-// @ts-check
 // Where requests go, by region: the map in numbers. Part of the overview.
 
 import { badge, count, el, glyphOf, ms, percent, rate, setText } from '../dom.js';
