@@ -3,7 +3,6 @@
 
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
-import { createInterface } from 'node:readline';
 import { type Address, parseAddress } from '../control/config/values.ts';
 import { textOf } from './body.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -102,8 +101,13 @@ export class AdminClient {
       response.setEncoding('utf8');
       // The node says something every 15 s, if only that it is there.
       response.setTimeout(STREAM_SILENCE_MS, () => req.destroy(new Error('the stream fell silent')));
-      for await (const line of createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })) {
-        if (line.startsWith('data: ')) onData(line.slice(6));
+      // Not node:readline, to which U+2028 ends a line: JSON may have it in the middle.
+      let rest = '';
+      for await (const text of response) {
+        const lines = `${rest}${text}`.split('\n');
+        rest = lines.pop()!;
+        if (rest.length > MAX_ANSWER_BYTES) throw new CliError(`what answers at ${this.url} sends no lines`);
+        for (const line of lines) if (line.startsWith('data: ')) onData(line.slice(6));
       }
     } catch (error) {
       if (signal.aborted) return;

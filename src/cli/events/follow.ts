@@ -6,7 +6,7 @@ import type { FermatEvent } from '../../control/types.ts';
 import type { AdminClient } from '../client.ts';
 
 export interface FollowOptions {
-  /** What is known already; only its last moment matters. */
+  /** What is known already. */
   readonly past: readonly FermatEvent[];
   readonly onEvent: (event: FermatEvent) => void;
   /** Of each attempt that failed; what it throws ends it all. */
@@ -14,19 +14,21 @@ export interface FollowOptions {
 }
 
 const AGAIN_MS = 1000;
+/** Events; more than a node keeps, and so can tell again. */
+const REMEMBERED = 1000;
 
 /** Resolves when it is aborted. */
 export async function follow(client: AdminClient, signal: AbortSignal, options: FollowOptions): Promise<void> {
-  let sinceAt = options.past.at(-1)?.at ?? '';
-  /** Of that very moment, as they came. */
-  let told = new Set(options.past.filter(({ at }) => at === sinceAt).map((event) => JSON.stringify(event)));
+  // By what they say, not by their dates: the clock of a node may go back.
+  const told = new Set(options.past.map((event) => JSON.stringify(event)));
   const take = (data: string) => {
-    const event = JSON.parse(data) as FermatEvent;
-    if (event.at < sinceAt || told.has(data)) return;
-    if (event.at > sinceAt) told = new Set();
-    sinceAt = event.at;
+    if (told.has(data)) return;
     told.add(data);
-    options.onEvent(event);
+    for (const oldest of told) {
+      if (told.size <= REMEMBERED) break;
+      told.delete(oldest);
+    }
+    options.onEvent(JSON.parse(data) as FermatEvent);
   };
   while (!signal.aborted) {
     try {
