@@ -46,6 +46,8 @@ function lineOf({ value, description }: Word): string {
 /** Where the node is, as far as the line says so already. */
 function flagsIn(words: readonly string[]): AdminFlags {
   const given = (...names: string[]) => {
+    const joined = words.find((word) => names.some((name) => word.startsWith(`${name}=`)));
+    if (joined !== undefined) return joined.slice(joined.indexOf('=') + 1);
     const at = words.findIndex((word) => names.includes(word));
     return at < 0 ? undefined : words[at + 1];
   };

@@ -202,6 +202,15 @@ describe('completion', () => {
     expect(bash(`fermat run -c ${node.directory}/ferm`)).toEqual([node.file]);
   });
 
+  test('asks the node that the line names, however it is written', async () => {
+    const elsewhere = { ...env, FERMAT_ADMIN_ADDRESS: '127.0.0.1:1' };
+    const admin = `127.0.0.1:${node.ports.admin}`;
+    for (const flags of [[`--admin=${admin}`], ['--admin', admin]]) {
+      const { stdout } = await runFermat(['complete', '--', 'drain', ...flags, 'e'], { env: elsewhere });
+      expect(stdout).toMatch(/^e0\tmain, healthy$/m);
+    }
+  });
+
   test('in bash: what stands on the line is not evaluated', () => {
     const trace = join(node.directory, 'evaluated');
     expect(bash(`fermat explain --host $(touch ${trace}) --pa`)).toEqual(['--path']);
