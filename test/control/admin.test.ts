@@ -430,6 +430,8 @@ describe('the console', () => {
     const etag = (await ask('/ui/app.js')).headers.get('etag') ?? '';
     const again = await ask('/ui/app.js', { headers: { 'if-none-match': etag } });
     expect([again.status, again.text]).toEqual([304, '']);
+    // RFC 9110, 13.1.2: whatever there is.
+    expect((await ask('/ui/app.js', { headers: { 'if-none-match': '*' } })).status).toBe(304);
   });
 
   it('serves its own files and nothing else of the file system', async () => {

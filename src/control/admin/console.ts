@@ -28,7 +28,7 @@ export async function served(asset: Asset, c: Context<{ Bindings: HttpBindings }
     vary: 'accept-encoding',
   };
   const known = (c.req.header('if-none-match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  if (known.includes(etag)) return respond(null, 304, headers);
+  if (known.includes(etag) || known.includes('*')) return respond(null, 304, headers);
   const coded: Record<string, string> = coding === 'identity' ? {} : { 'content-encoding': coding };
   return respond(await asset.body(coding), 200, { ...headers, ...coded });
 }
