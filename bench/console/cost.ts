@@ -41,6 +41,7 @@ export interface CostFigures {
 export async function measureCost(rig: Rig, browser: Browser): Promise<CostFigures> {
   const context = await contextOf(browser, DESK);
   const windows: CostWindow[] = [];
+  // Warms up code, connections and what the selector knows.
   await windowOf(rig, context, 0, true);
   for (let pair = 0; pair < PAIRS; pair++) {
     // Each goes first as often as second.

@@ -24,6 +24,7 @@ type Part = (typeof PARTS)[number];
 const FEW = 60;
 const MANY = 300;
 const RATE = 250;
+/** While CPU per request is measured; updates are measured at the other, with room to spare for the browser. */
 const BUSY_RATE = 3000;
 const UPDATES_S = 40;
 const LIMITS = { assetsBytes: 200_000, updateMs: 16, extraRatio: 0.02 };
@@ -80,7 +81,7 @@ async function withMany(): Promise<void> {
   }
   const origin = await startOrigin(folder, load, MANY);
   stack.defer(() => origin.running.stop());
-  const options = { endpoints: MANY, isSound: true, rate: BUSY_RATE, core: proxy, originPort: origin.port };
+  const options = { endpoints: MANY, isSound: true, rate: RATE, core: proxy, originPort: origin.port };
   const rig = stack.use(await Rig.start(options));
   const browser = await startChromium();
   stack.defer(() => browser.close());
@@ -88,7 +89,9 @@ async function withMany(): Promise<void> {
     updates.push(await measureUpdates(rig, browser, 'overview', UPDATES_S));
     updates.push(await measureUpdates(rig, browser, 'endpoints', UPDATES_S / 2));
   }
-  if (wants('cost')) result.cost = await measureCost(rig, browser);
+  if (!wants('cost')) return;
+  rig.setRate(BUSY_RATE);
+  result.cost = await measureCost(rig, browser);
 }
 
 function earlier(): Result {

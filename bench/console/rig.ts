@@ -85,6 +85,11 @@ export class Rig implements AsyncDisposable {
     if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
   }
 
+  /** Requests per second from here on. */
+  setRate(rate: number): void {
+    this.#children.at(-1)!.send({ rate });
+  }
+
   /** Requests that the clients have had answered since the start. */
   count(): Promise<ClientsCount> {
     return asked(this.#children.at(-1)!, 'count');

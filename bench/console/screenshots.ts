@@ -11,7 +11,7 @@ import type { Rig } from './rig.ts';
 
 const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
 const LOOKS: readonly Look[] = (['light', 'dark'] as const).flatMap((scheme) => [
-  { scheme, width: 1440, height: 960 },
+  { scheme, width: 1440, height: 900 },
   { scheme, width: 390, height: 1240 },
 ]);
 /** So that the series have something to show. */

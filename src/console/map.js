@@ -5,19 +5,11 @@
 
 import { el, setText, svg } from './dom.js';
 import { set } from './map/attribute.js';
+import { createFlows } from './map/flows.js';
 import { createFrame } from './map/frame.js';
 import { createLand } from './map/land.js';
 import { createLegend } from './map/legend.js';
-import {
-  createMark,
-  homeMark,
-  labelOf,
-  moveFlows,
-  otherMark,
-  placeMark,
-  summaryOf,
-  updateMark,
-} from './map/picture.js';
+import { createMark, homeMark, labelOf, otherMark, placeMark, summaryOf, updateMark } from './map/picture.js';
 import { keyOf, placesOf } from './map/places.js';
 import { project } from './map/projection.js';
 import { createList, createTip } from './map/tip.js';
@@ -31,7 +23,7 @@ import { createList, createTip } from './map/tip.js';
 const MIN_HEIGHT_PX = 230;
 const MAX_HEIGHT_PX = 600;
 /** Of its width: a little higher than the world is, for the bows that rise above it. */
-const ASPECT = 0.53;
+const ASPECT = 0.5;
 const STEPS = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 });
 
 /**
@@ -48,7 +40,11 @@ class WorldMap {
   #store;
   #onSelect;
   #surface = svg('svg', { class: 'map-surface', role: 'group', 'aria-label': 'Map of this edge and its endpoints' });
-  #box = el('div', { className: 'map' }, this.#surface);
+  #back = svg('svg', { class: 'map-back' });
+  #flows = createFlows();
+  /** Three pictures, so that what moves does not have the land painted again. */
+  #view = el('div', { className: 'map-view' }, this.#back, this.#flows.root, this.#surface);
+  #box = el('div', { className: 'map' }, this.#view);
   #land = createLand();
   #legend = createLegend();
   #arcs = svg('g', { class: 'arcs', 'aria-hidden': 'true' });
@@ -56,7 +52,7 @@ class WorldMap {
   #group = svg('g', { class: 'places', role: 'group', 'aria-label': 'Endpoints; arrow keys walk over them' });
   #home = homeMark();
   #tip = createTip(this.#box);
-  #frame = createFrame(this.#surface, () => this.#lay());
+  #frame = createFrame(this.#view, () => this.#lay());
   #list;
   #owner = new AbortController();
   /** @type {{ disconnect(): void }[]} */ #watchers = [];
@@ -77,7 +73,8 @@ class WorldMap {
   constructor(root, store, onSelect) {
     this.#store = store;
     this.#onSelect = onSelect;
-    this.#surface.append(this.#land.group, this.#arcs, this.#edges, this.#home, this.#group);
+    this.#back.append(this.#land.group, this.#arcs);
+    this.#surface.append(this.#edges, this.#home, this.#group);
     this.#list = createList(this.#box, {
       onSelect: (index) => this.#onSelect(index),
       onClose: () => this.#focusCurrent(),
@@ -101,6 +98,7 @@ class WorldMap {
     this.#owner.abort();
     for (const watcher of this.#watchers) watcher.disconnect();
     this.#frame.destroy();
+    this.#flows.destroy();
     this.#box.remove();
     this.#legend.root.remove();
   }
@@ -136,7 +134,7 @@ class WorldMap {
     sizes.observe(this.#box);
     // Bows that nobody sees need not move.
     const sight = new IntersectionObserver(([entry]) => {
-      this.#box.classList.toggle('is-away', entry?.isIntersecting === false);
+      this.#flows.see(entry?.isIntersecting !== false);
     });
     sight.observe(this.#box);
     this.#watchers.push(sizes, sight);
@@ -165,7 +163,7 @@ class WorldMap {
     const width = this.#box.clientWidth;
     if (width === 0) return;
     const height = Math.round(Math.min(Math.max(width * ASPECT, MIN_HEIGHT_PX), MAX_HEIGHT_PX));
-    this.#surface.style.height = `${height}px`;
+    this.#view.style.height = `${height}px`;
     const ats = this.#points.map(({ at }) => at);
     this.#frame.resize(width, height, this.#homeAt ? [...ats, this.#homeAt] : ats);
   }
@@ -202,7 +200,8 @@ class WorldMap {
     for (const { arc, flow, group } of old.values()) for (const part of [arc, flow, group]) part.remove();
     for (const { arc, flow, group } of this.#marks) {
       if (group.isConnected) continue;
-      this.#arcs.append(arc, flow);
+      this.#arcs.append(arc);
+      this.#flows.root.append(flow);
       this.#group.append(group);
     }
     this.#walkTo(Math.min(this.#current, Math.max(0, this.#marks.length - 1)), false);
@@ -224,7 +223,7 @@ class WorldMap {
       set(mark.group, 'aria-label', labelOf(mark.place, summary, endpoints));
       return { mark, look: updateMark(mark, summary, total) };
     });
-    moveFlows(drawn);
+    this.#flows.update(drawn);
     this.#legend.update({
       counts,
       placeless: endpoints.length - this.#points.length,

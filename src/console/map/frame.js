@@ -16,7 +16,7 @@ const CLICK_PX = 4;
 
 /**
  * `onChange` is called after every change of the view. The caller tells the size.
- * @param {SVGSVGElement} surface
+ * @param {HTMLElement} surface
  * @param {() => void} onChange
  */
 export function createFrame(surface, onChange) {
@@ -141,7 +141,7 @@ function fitOf(points, { width, height }, least) {
 
 /**
  * A pointer that is down and moves; a click that hardly moved stays a click.
- * @param {SVGSVGElement} surface
+ * @param {HTMLElement} surface
  * @param {AbortSignal} signal
  * @param {(dx: number, dy: number) => void} onMove pixels
  */

@@ -13,8 +13,6 @@ import { keyOf } from './places.js';
 const RING_PX = 9;
 /** A finger's or pointer's target. */
 const TARGET_PX = 13;
-/** So many bows move, the widest; more would be unrest and cost battery. */
-const MOVING = 12;
 
 /** @import { Endpoint, FleetView } from '../types.d.ts' */
 /** @import { Place } from './places.js' */
@@ -143,20 +141,6 @@ function updateRing({ ring, number, badge }, size, { counts, worst }) {
   setText(number, String(size));
   set(badge, 'd', worst === 'healthy' ? null : GLYPHS[worst]);
   set(badge, 'class', `badge-shape is-${worst}`);
-}
-
-/**
- * Lets the widest bows move, the rest stand.
- * @param {{ mark: Mark, look: Look }[]} drawn
- */
-export function moveFlows(drawn) {
-  drawn
-    .toSorted((a, b) => b.look.width - a.look.width)
-    .forEach(({ mark: { flow }, look: { width, speed } }, rank) => {
-      const moves = rank < MOVING && width > 0;
-      set(flow, 'class', moves ? `flow rtt-${speed}` : 'flow is-still');
-      if (moves) set(flow, 'stroke-width', Math.max(1.2, Math.round(width) / 2));
-    });
 }
 
 /**
