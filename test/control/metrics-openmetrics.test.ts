@@ -7,7 +7,7 @@ import { formatOf, metricsAnswer } from '../../src/control/admin/metrics.ts';
 import { Exemplars } from '../../src/control/metrics/exemplars.ts';
 import { Metrics } from '../../src/control/metrics.ts';
 import { CELL, CELL_CAPS, DURATION_BUCKETS_S } from '../../src/core/cells.ts';
-import { familiesOf, newWorker, samplesOf, sourcesOf } from '../support/exposition.ts';
+import { familiesOf, NAMES, newWorker, samplesOf, sourcesOf } from '../support/exposition.ts';
 
 /** What Prometheus 2.42 and 3.x ask for. */
 const PROMETHEUS_2 =
@@ -72,6 +72,22 @@ describe('the format of /metrics', () => {
     expect(openText).toMatch(/^fermat_requests_total\{route="shop",endpoint="iad-1",method="GET",code="200"\} 5$/m);
     expect(openText.endsWith('\n# EOF\n')).toBe(true);
     expect(openText).not.toContain('\n\n');
+  });
+
+  // Two sums were taken in the same place: whoever wrote a page while the other one began read counters of some workers only.
+  it('is whole also while the other one is read: no counter goes back', async () => {
+    vi.useRealTimers();
+    const workers = [newWorker(0), newWorker(1), newWorker(2)];
+    const endpoints = Array.from({ length: 2000 }, (_, i) => `e-${i}`);
+    for (const { writer } of workers)
+      endpoints.forEach((_, i) => writer.count(CELL.REQUESTS, 0, i, (1 << 10) | 200, 5));
+    const names = { ...NAMES, endpoints };
+    const metrics = new Metrics(sourcesOf({ lanes: () => workers, names: () => names }));
+    const pages = await Promise.all([metrics.page('text'), metrics.page('openmetrics')]);
+    for (const page of pages) {
+      const counts = page.toString().matchAll(/^fermat_requests_total\{[^}]*\} (\d+)$/gm);
+      expect(new Set([...counts].map(([, count]) => count))).toEqual(new Set(['15']));
+    }
   });
 
   it('quotes help texts as each format has it', async () => {

@@ -26,8 +26,10 @@ export interface Series {
   readonly labels: Labels;
   /** Its name within the family. */
   readonly key: string;
-  /** A counter: [value]. A histogram: raw count per bucket, the overflow bucket, the sum in seconds. */
-  readonly values: Float64Array;
+  /** A counter: [value]. A histogram: raw count per bucket, the overflow bucket, the sum in seconds. As the last sum had it. */
+  values: Float64Array;
+  /** The sum under way. Pages may be half written while the next one is summed up: what they read must not begin again at 0. */
+  next: Float64Array;
   /** The part of `values` that dead workers counted, and the process before this one. */
   readonly folded: Float64Array;
   /** The part of `folded` that the process before counted, as it was last heard. */
@@ -54,7 +56,7 @@ export class Totals {
   /** Samples that dead workers and the process before had no room for. */
   lost = 0;
   readonly #labelsOf: LabelsOf;
-  /** One sum at a time, since they write the same values. */
+  /** One sum at a time, since they add up in the same place. */
   #summing: Promise<void> = Promise.resolve();
 
   constructor(labels: LabelsOf) {
@@ -93,7 +95,7 @@ export class Totals {
   }
 
   async #sum(lanes: Lanes, breathe: Breathe): Promise<void> {
-    for (const kind of this.#byKind.values()) for (const { values, folded } of kind.values()) values.set(folded);
+    for (const kind of this.#byKind.values()) for (const { next, folded } of kind.values()) next.set(folded);
     for (const { reader } of lanes) {
       const { cells } = reader;
       for (let from = 0; from < cells; from += PIECE_CELLS) {
@@ -101,10 +103,11 @@ export class Totals {
         await breathe();
       }
     }
+    for (const kind of this.#byKind.values()) for (const series of kind.values()) publish(series);
   }
 
   readonly #add = (kind: number, a: number, b: number, c: number, values: Float64Array, at: number): void =>
-    addTo(this.#seriesOf(kind, a, b, c).values, values, at);
+    addTo(this.#seriesOf(kind, a, b, c).next, values, at);
 
   /** `event`: of kind EVENTS, which of them. */
   seriesOf(kind: number, event = 0): Iterable<Series> {
@@ -174,7 +177,13 @@ function keyOf(kind: number, event: number): number {
 function newSeries(kind: number, labels: Labels, key: string, isOther: boolean): Series {
   const width = widthOf(kind);
   const values = () => new Float64Array(width);
-  return { labels, key, values: values(), folded: values(), inherited: null, isOverflow: isOther };
+  return { labels, key, values: values(), next: values(), folded: values(), inherited: null, isOverflow: isOther };
+}
+
+function publish(series: Series): void {
+  const { values, next } = series;
+  series.values = next;
+  series.next = values;
 }
 
 function addTo(into: Float64Array, values: Float64Array, at: number): void {
