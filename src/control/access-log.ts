@@ -1,6 +1,7 @@
 // The access log of the node: the rings that workers put lines in (core/access-log.ts), and the thread that takes them out and
 // writes them (access-log/thread.ts). The thread starts with the first configuration that wants a log, and stays; a slow disk or
-// a reader that stands still holds up nobody but it. What was dropped is counted here, and told once a minute.
+// a reader that stands still holds up nobody but it; should it die, another goes on in its place. What was dropped is counted
+// here, and told once a minute.
 
 import { closeSync, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -18,6 +19,8 @@ const TELL_MS = 60_000;
 const STOP_MS = 2000;
 /** Beyond it the node does not wait even for the writer's own word. */
 const SLACK_MS = 500;
+/** A writer that has died has a successor after so long, which finds in the rings what it left there. */
+const REPLACE_MS = 500;
 /** Of a process that ends at once. */
 const EXIT_MS = 500;
 
@@ -37,7 +40,11 @@ export class AccessLogs {
   #lastLost = 0;
   #told = 0;
   #tellFromMs = 0;
+  /** There is a writer from then on, but for moments. */
+  #isStarted = false;
+  #isEnding = false;
   #writer: Worker | null = null;
+  #replacing: NodeJS.Timeout | null = null;
   #writerEnded: Promise<void> = Promise.resolve();
   #file: string | null = null;
   #watch: NodeJS.Timeout | null = null;
@@ -76,7 +83,8 @@ export class AccessLogs {
   /** Lines go there from now on, to a file that is opened anew (it may have been moved away). */
   use({ access, accessLog: { file } }: Logging): void {
     if (access === 'off') return; // what is left still goes where it went
-    if (this.#writer === null) this.#start(file);
+    this.#file = file;
+    if (!this.#isStarted) this.#start();
     else this.#post({ type: 'use', file });
   }
 
@@ -99,8 +107,11 @@ export class AccessLogs {
   async stop(): Promise<void> {
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#watch = null;
-    if (this.#writer === null) return;
+    if (!this.#isStarted) return;
     process.off('exit', this.#onExit);
+    this.#isEnding = true;
+    if (this.#replacing !== null) clearTimeout(this.#replacing);
+    if (this.#writer === null) this.#begin(); // somebody must write what is left
     this.#askToEnd(STOP_MS);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -112,9 +123,15 @@ export class AccessLogs {
     this.#look(true);
   }
 
-  #start(file: string | null): void {
-    this.#file = file;
-    const workerData: WriterBirth = { rings: this.#rings, bell: this.#bell, file };
+  #start(): void {
+    this.#isStarted = true;
+    process.once('exit', this.#onExit);
+    this.#watch = setInterval(() => this.#look(false), LOOK_MS).unref();
+    this.#begin();
+  }
+
+  #begin(): void {
+    const workerData: WriterBirth = { rings: this.#rings, bell: this.#bell, file: this.#file };
     const writer = new Worker(new URL('./access-log/thread.ts', import.meta.url), {
       workerData,
       name: 'fermat-log',
@@ -122,19 +139,28 @@ export class AccessLogs {
     });
     writer.unref();
     writer.on('message', (message: FromWriter) => this.#hear(message));
-    writer.on('error', (error: Error) =>
-      this.#events.emit('error', 'access.writer', `the access log: ${error.message}`),
-    );
+    let why = 'it ended unasked';
+    writer.on('error', (error: Error) => {
+      why = error.message;
+    });
     this.#writerEnded = new Promise((resolve) => {
-      writer.once('exit', () => resolve());
+      writer.once('exit', () => {
+        this.#replace(why);
+        resolve();
+      });
     });
     this.#writer = writer;
-    process.once('exit', this.#onExit);
-    this.#watch = setInterval(() => this.#look(false), LOOK_MS).unref();
   }
 
+  #replace(why: string): void {
+    this.#writer = null;
+    if (this.#isEnding) return;
+    this.#events.emit('error', 'access.writer', `the writer of the access log died and is replaced: ${why}`);
+    this.#replacing = setTimeout(() => this.#begin(), REPLACE_MS).unref();
+  }
+
+  /** To a writer that is not there it need not be said: its successor is told at its birth. */
   #post(message: ToWriter): void {
-    if (message.type === 'use') this.#file = message.file;
     this.#writer?.postMessage(message);
     ring(this.#words);
   }

@@ -42,3 +42,10 @@ export function openSink(file: string | null): Sink | null {
     throw error;
   }
 }
+
+/** Whether both lead to the same thing. */
+export function isSame(a: Sink, b: Sink): boolean {
+  const one = fstatSync(a.fd);
+  const other = fstatSync(b.fd);
+  return one.dev === other.dev && one.ino === other.ino;
+}

@@ -4,7 +4,7 @@
 
 import { closeSync, writeSync } from 'node:fs';
 import { BELL, LineTaker, RING_BYTES } from '../../core/access-log.ts';
-import { openSink, type Sink } from './file.ts';
+import { isSame, openSink, type Sink } from './file.ts';
 import type { WriterBirth } from './messages.ts';
 
 const LF = 10;
@@ -44,6 +44,8 @@ export class LineWriter {
       this.#tell(`${file} cannot be opened, the access log goes on where it was: ${messageOf(error)}`);
       return;
     }
+    // What is left of a line that another file has the beginning of would be no line there.
+    if (this.#sink !== null && (sink === null || !isSame(this.#sink, sink))) this.#loseHalves();
     this.#close();
     this.#file = file;
     this.#sink = sink;
@@ -112,7 +114,7 @@ export class LineWriter {
     if (error.code === 'EPIPE') {
       // The next reader of the FIFO begins with a whole line.
       this.#close();
-      for (const [i, taker] of this.#takers.entries()) if (this.#isMidLine[i]) this.#lose(taker, toLineEnd(taker), i);
+      this.#loseHalves();
     } else this.#tell(`the access log cannot be written to ${this.#file ?? 'stdout'}: ${messageOf(error)}`);
     this.#againAtMs = nowMs + AGAIN_MS;
     return false;
@@ -126,6 +128,10 @@ export class LineWriter {
     }
     if (this.#sink === null) this.#againAtMs = nowMs + AGAIN_MS;
     return this.#sink !== null;
+  }
+
+  #loseHalves(): void {
+    for (const [i, taker] of this.#takers.entries()) if (this.#isMidLine[i]) this.#lose(taker, toLineEnd(taker), i);
   }
 
   #lose(taker: LineTaker, bytes: number, i: number): void {

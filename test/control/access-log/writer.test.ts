@@ -1,7 +1,8 @@
 // The writer of the access log by itself: whole lines, in order, whatever lies around the end of a ring, and what becomes of
 // them when the file is not there.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -60,6 +61,25 @@ describe('the writer', () => {
     writer.close();
     expect(readFileSync(file, 'latin1')).toBe('one\n');
     expect(lost()).toBe(0);
+  });
+
+  it('begins another file with a whole line, also when the one before got a part of one', () => {
+    const fifo = join(scratch, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const { writer, putters, lost } = desk(fifo, 1);
+    putters[0]!.put(`${'x'.repeat(200_000)}\nnext\n`, 2); // more than a pipe holds
+    expect(writer.round(0)).toBe(ROUND.STUCK);
+    const file = join(scratch, 'c.log');
+    writer.use(file);
+    expect(writer.round(0)).toBe(ROUND.WRITTEN);
+    expect(lost()).toBe(1);
+    putters[0]!.put('last\n', 1);
+    writer.use(file); // opened anew
+    expect(writer.round(0)).toBe(ROUND.WRITTEN);
+    writer.close();
+    closeSync(reader);
+    expect(readFileSync(file, 'utf8')).toBe('next\nlast\n');
   });
 
   it('counts what it gives up, line by line', () => {
