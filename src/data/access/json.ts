@@ -139,7 +139,7 @@ export class JsonLines {
       if (this.#secretHeaders.has(name)) return REDACTED;
       value = value === null ? head.value(i) : `${value}, ${head.value(i)}`;
     }
-    return value === null ? null : jsonText(value);
+    return value === null ? null : jsonText(this.#redaction.redactUrl(value)); // many hold a URL, or a part of one
   }
 }
 

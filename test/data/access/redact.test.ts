@@ -14,7 +14,12 @@ describe('the redaction of queries', () => {
     ['TOKEN=abc', 'TOKEN=***'],
     ['%74oken=abc', '%74oken=***'],
     ['X-Amz-Signature=f00&x=1', 'X-Amz-Signature=***&x=1'],
-    ['a;token=abc;b', 'a;token=***;b'],
+    ['a;token=abc', 'a;token=***'],
+    ['token=half;otherHalf&b', 'token=***&b'],
+    ['token=half?other#third', 'token=***'],
+    ['next=/cb?token=abc&b', 'next=/cb?token=***&b'],
+    ['a=1#token=abc', 'a=1#token=***'],
+    ['+token=abc', '+token=***'],
     ['token=a=b=c&d', 'token=***&d'],
     ['token=a&token=b', 'token=***&token=***'],
   ])('hides the value: %s', (query, told) => {
@@ -49,5 +54,13 @@ describe('the redaction of queries', () => {
   it('of a URL takes the query alone', () => {
     expect(redaction.redactUrl('https://a/token=x?token=y')).toBe('https://a/token=x?token=***');
     expect(redaction.redactUrl('/token=x')).toBe('/token=x');
+    expect(redaction.redactUrl('/a#token=x')).toBe('/a#token=***');
+  });
+
+  it('of a URL never tells a password', () => {
+    expect(redaction.redactUrl('https://me:pass@a/b@c?d=e@f')).toBe('https://***@a/b@c?d=e@f');
+    expect(redaction.redactUrl('https://me:p@ss@a')).toBe('https://***@a');
+    expect(redaction.redactUrl('https://a/b@c')).toBe('https://a/b@c');
+    expect(redaction.redactUrl('/a?b=c://d@e')).toBe('/a?b=c://d@e');
   });
 });

@@ -47,14 +47,19 @@ describe('sampling', () => {
 
 describe('fields of the client’s own', () => {
   it('are told as asked for, secrets hidden, absent ones left out', () => {
-    const desk = new Desk(accessSpec({ headers: ['x-tenant', 'cookie', 'x-none'] }));
+    const desk = new Desk(accessSpec({ headers: ['x-tenant', 'cookie', 'x-none', 'x-original-url'] }));
     const fields = [
       ['X-Tenant', 'a'],
       ['x-tenant', 'b'],
       ['Cookie', 'sid=1'],
+      ['X-Original-Url', '/a?b=c&token=abc'],
     ] as const;
     desk.log.write(exchangeOf({ fields }), 1);
-    expect(linesOf(desk.taken())[0]!.headers).toEqual({ 'x-tenant': 'a, b', cookie: '***' });
+    expect(linesOf(desk.taken())[0]!.headers).toEqual({
+      'x-tenant': 'a, b',
+      cookie: '***',
+      'x-original-url': '/a?b=c&token=***',
+    });
   });
 });
 
