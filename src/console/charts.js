@@ -102,7 +102,7 @@ function optionsOf({ series, width, height, spanS, isFromZero }, tell) {
     pxAlign: 1,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    padding: [6, 12, 0, 0],
+    padding: [6, 24, 0, 0],
     scales: {
       x: { time: true, range: (_, min, max) => spanOf(min, max, spanS) },
       y: { range: (_, min, max) => (isFromZero ? [0, topOf(max)] : aroundOf(min, max)) },

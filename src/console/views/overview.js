@@ -18,9 +18,9 @@ const ATTENTION_SHOWN = 8;
 export function mount(root, { store, api, navigate }) {
   const charts = el('div', { className: 'overview-charts' });
   const mapBody = el('div', { className: 'map-body' });
-  const places = el('div');
+  const places = el('div', { className: 'regions-place' });
   const attention = el('ul', { className: 'attention' });
-  const attentionCount = el('small');
+  const attentionCount = el('a', { href: '#/endpoints?state=not+healthy' });
   const countries = el('ol', { className: 'countries' });
   const fleet = el('div', { className: 'fleet-body' });
   const fleetCard = card('Other edges', '', fleet);
@@ -40,7 +40,7 @@ export function mount(root, { store, api, navigate }) {
         { className: 'overview-side' },
         el(
           'section',
-          { className: 'card' },
+          { className: 'card attention-card' },
           el('div', { className: 'card-head' }, el('h2', {}, 'Needs attention'), attentionCount),
           attention,
         ),
@@ -143,7 +143,7 @@ function embedMap(root, store, navigate) {
 /** @param {string} title @param {string} note @param {HTMLElement} body */
 function card(title, note, body) {
   const head = el('div', { className: 'card-head' }, el('h2', {}, title), el('small', {}, note));
-  return el('section', { className: 'card' }, head, body);
+  return el('section', { className: 'card side-card' }, head, body);
 }
 
 /** @typedef {{ key: string, kind: string, word: string, what: string, why: string, href: string | null }} Matter */
@@ -187,7 +187,7 @@ function mattersOf(store) {
 function showAttention(list, note, store) {
   const matters = mattersOf(store);
   const shown = matters.slice(0, ATTENTION_SHOWN);
-  setText(note, matters.length > shown.length ? `${shown.length} of ${matters.length}` : '');
+  setText(note, matters.length > shown.length ? `${shown.length} of ${matters.length}, see all` : '');
   const keys = shown.map(({ key }) => key).join('\n');
   if (list.dataset.keys !== keys) {
     list.dataset.keys = keys;
