@@ -1,8 +1,9 @@
 // Opening what the access log is written to, and what kind of thing that is.
 
 import { constants, fstatSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
-const STDOUT = 1;
+export const STDOUT = 1;
 /** Not for others: addresses of clients are personal. */
 const MODE = 0o640;
 /** What a pipe takes as one piece whoever else writes to it (PIPE_BUF). */
@@ -29,9 +30,20 @@ export function openLog(file: string): number | null {
   }
 }
 
+/** A terminal that stands still (Ctrl-S) would hold the writer for ever: it is opened once more, so as not to wait for it. */
+function stdoutOf(): number {
+  if (!isatty(STDOUT)) return STDOUT;
+  try {
+    const { O_WRONLY, O_NOCTTY, O_NONBLOCK } = constants;
+    return openSync(`/proc/self/fd/${STDOUT}`, O_WRONLY | O_NOCTTY | O_NONBLOCK);
+  } catch {
+    return STDOUT; // of somebody else, or there is no /proc
+  }
+}
+
 /** The same with what it is; of stdout, null = it is closed. */
 export function openSink(file: string | null): Sink | null {
-  const fd = file === null ? STDOUT : openLog(file);
+  const fd = file === null ? stdoutOf() : openLog(file);
   if (fd === null) return null;
   try {
     const stat = fstatSync(fd);

@@ -4,7 +4,7 @@
 
 import { closeSync, writeSync } from 'node:fs';
 import { BELL, LineTaker, RING_BYTES } from '../../core/access-log.ts';
-import { isSame, openSink, type Sink } from './file.ts';
+import { isSame, openSink, type Sink, STDOUT } from './file.ts';
 import type { WriterBirth } from './messages.ts';
 
 const LF = 10;
@@ -145,7 +145,7 @@ export class LineWriter {
   }
 
   #close(): void {
-    if (this.#sink !== null && this.#sink.file !== null) closeSync(this.#sink.fd);
+    if (this.#sink !== null && this.#sink.fd !== STDOUT) closeSync(this.#sink.fd);
     this.#sink = null;
   }
 
