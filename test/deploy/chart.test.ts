@@ -161,6 +161,11 @@ describe('values', () => {
     expect(podOf('daemonset').hostNetwork).toBe(true);
   });
 
+  it('start as many workers as its share of a node is meant for, not one for each core of it', () => {
+    const workers = (name: string) => parse(one(name, 'ConfigMap').data['fermat.yaml']!).workers;
+    expect([workers('default'), workers('everything')]).toEqual([2, 4]);
+  });
+
   it('leave the number of pods to the autoscaler where there is one', () => {
     expect(workload('everything').spec).not.toHaveProperty('replicas');
     expect(one('everything', 'HorizontalPodAutoscaler').spec).toMatchObject({
@@ -194,7 +199,12 @@ describe('values', () => {
       args: ['geoip', 'update', '--to', '/var/lib/geoip/dbip-city-lite.mmdb', '--every', '168h'],
       restartPolicy: 'Always',
     });
-    expect(podOf('everything').initContainers![0]).toMatchObject({ restartPolicy: 'Always' });
+    // MaxMind's own writes a log to /tmp before anything else, and ends where it cannot.
+    expect(podOf('everything').initContainers![0]).toMatchObject({
+      restartPolicy: 'Always',
+      volumeMounts: [{ mountPath: '/var/lib/geoip' }, { mountPath: '/tmp' }],
+    });
+    expect(podOf('daemonset').initContainers![0]!.volumeMounts).toHaveLength(1);
     expect(parse(one('everything', 'ConfigMap').data['fermat.yaml']!).geoip.databases).toEqual([
       '/var/lib/geoip/GeoLite2-City.mmdb',
     ]);

@@ -27,6 +27,10 @@ initContainers:
       limits: { memory: 512Mi }
     volumeMounts:
       - { name: geoip, mountPath: /var/lib/geoip }
+      {{- if eq .Values.geoip.source "maxmind" }}
+      # Where it logs, before anything else.
+      - { name: geoip-tmp, mountPath: /tmp }
+      {{- end }}
 {{- end }}
 {{- end }}
 
