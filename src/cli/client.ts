@@ -41,7 +41,7 @@ export class AdminClient {
     const file = flags.config ?? (env.FERMAT_CONFIG || null);
     const written = flags.admin ?? env.FERMAT_ADMIN_ADDRESS;
     const given = written ? givenAddress(written) : null;
-    const token = flags.token ?? (env.FERMAT_ADMIN_TOKEN || null);
+    const token = givenToken(flags.token ?? (env.FERMAT_ADMIN_TOKEN || null));
     if (file === null || (given !== null && token !== null)) return new AdminClient(given ?? DEFAULT, token);
     // Only now: the YAML parser takes longer to load than the node takes to answer.
     const { peek } = await import('../control/config/read.ts');
@@ -137,6 +137,12 @@ export class AdminClient {
     const hint = status === 401 ? ' (--token, or FERMAT_ADMIN_TOKEN)' : '';
     throw new CliError(`${typeof message === 'string' ? message : `refused with status ${status}`}${hint}`);
   }
+}
+
+/** As admin.token has to be; what it is, is told to nobody. */
+function givenToken(token: string | null): string | null {
+  if (token === null || /^[\x21-\x7e]*$/.test(token)) return token;
+  throw new CliError('--token or FERMAT_ADMIN_TOKEN: expected visible ASCII characters', EXIT.USAGE);
 }
 
 function givenAddress(flag: string): Address {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { AdminClient } from '../../src/cli/client.ts';
 import { follow } from '../../src/cli/events/follow.ts';
+import { CliError, EXIT } from '../../src/cli/exit.ts';
 import type { FermatEvent } from '../../src/control/types.ts';
 import { until } from '../support/until.ts';
 
@@ -63,4 +64,22 @@ test('events are followed also when the clock of the node goes back, each told o
   stop.abort();
   await done;
   expect([got, isLost]).toEqual([next.map(({ message }) => message), false]);
+});
+
+// A secret that was read with its line end came out as a stack of node:http.
+test.each([
+  'sesame\n',
+  'käse',
+  '日本',
+  'two words',
+])('a token that is none is bad usage, and is not shown: %j', async (token) => {
+  for (const [flags, env] of [
+    [{ token }, {}],
+    [{}, { FERMAT_ADMIN_TOKEN: token }],
+  ]) {
+    const refused = await AdminClient.open({ admin: '127.0.0.1:1', ...flags }, env!).catch((error) => error);
+    expect(refused).toBeInstanceOf(CliError);
+    expect(refused.code).toBe(EXIT.USAGE);
+    expect(refused.message).toMatch(/^--token or FERMAT_ADMIN_TOKEN: expected visible ASCII characters$/);
+  }
 });
