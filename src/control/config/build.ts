@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { findRegion } from '../../../geoip/regions.ts';
 import { parseCidr } from '../../core/ip.ts';
-import { type HashOn, type LatLon, type LimitsSpec, MAX_LANES, type TlsSpec } from '../../core/snapshot.ts';
+import type { HashOn, LatLon, LimitsSpec, TlsSpec } from '../../core/snapshot.ts';
 import type { ProbeSpec } from '../types.ts';
 import { type Findings, readListenerTls } from './certificates.ts';
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from './config.ts';
@@ -30,6 +30,7 @@ import {
   parseUnix,
   routeHost,
 } from './values.ts';
+import { autoWorkers } from './workers.ts';
 
 export interface Built {
   readonly config: Config;
@@ -55,7 +56,7 @@ export function build(file: FileConfig, base: string): Built {
       location: locationOf(file.node),
       resolvers: file.node.resolvers.map((text) => parseResolver(text)!),
     },
-    workers: file.workers === 'auto' ? Math.min(MAX_LANES, availableParallelism()) : file.workers,
+    workers: file.workers === 'auto' ? autoWorkers(availableParallelism(), process.constrainedMemory()) : file.workers,
     listeners: file.listeners.map((listener, i) => listenerOf(listener, i, base, found)),
     trustedProxies: [...new Set(file.trustedProxies.map((cidr) => parseCidr(cidr)!.text))],
     limits: limitsOf(file),

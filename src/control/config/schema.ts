@@ -120,7 +120,9 @@ export const fileSchema = z
           : 'not a number of workers',
     )
       .default('auto')
-      .describe('auto = cores; restart to change'),
+      .describe(
+        'auto = cores that it may use (CPU limits, affinity), fewer where a memory limit holds fewer; restart to change',
+      ),
     listeners: z.array(listener).min(1).describe('Where clients connect'),
     trustedProxies: z
       .array(text('a network such as 10.0.0.0/8', (value) => (parseCidr(value) === null ? 'not a CIDR' : null)))
