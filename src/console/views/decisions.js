@@ -143,7 +143,7 @@ class Stream {
 
   #tell() {
     const shown = this.#body.querySelector('.empty') ? 0 : this.#body.rows.length;
-    setText(this.#tally, this.#isPaused ? `paused, ${count(this.#missed)} new` : `${count(shown)} of the last`);
+    setText(this.#tally, this.#isPaused ? `paused, ${count(this.#missed)} new` : `the last ${count(shown)}`);
   }
 
   #click(/** @type {MouseEvent} */ { target }) {

@@ -10,6 +10,7 @@ import { body, card } from './parts.js';
 import { previewOf } from './preview.js';
 
 /** @import { Context, Endpoint, View } from '../types.d.ts' */
+/** @typedef {{ endpoints: Endpoint[], numbers: HTMLElement, bar: HTMLElement, boxes: { e: Endpoint, sign: HTMLElement }[] }} Line what a tick changes */
 
 const PAUSE_MS = 250;
 const NOWHERE = '(no region)';
@@ -47,11 +48,7 @@ class Evacuation {
   #turn = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #offs;
-  /**
-   * By region: what a tick changes in its line.
-   * @type {Map<string, { endpoints: Endpoint[], numbers: HTMLElement, bar: HTMLElement, boxes: { e: Endpoint, sign: HTMLElement }[] }>}
-   */
-  #lines = new Map();
+  /** By region. @type {Map<string, Line>} */ #lines = new Map();
   #isMoving = false;
 
   /**
@@ -78,6 +75,7 @@ class Evacuation {
     this.#offs = [store.on('hello', () => this.#build()), store.on('tick', () => this.#refresh())];
     this.#read(query);
     this.#build();
+    this.#showChosen();
     this.#ask(0);
   }
 
@@ -156,6 +154,13 @@ class Evacuation {
     const item = el('li', { className: 'region' }, el('div', { className: 'region-line' }, bar, line, open), inner);
     item.dataset.text = `${region} ${endpoints.map(({ id }) => id).join(' ')}`.toLowerCase();
     return item;
+  }
+
+  /** A link may have chosen what is far down the list. */
+  #showChosen() {
+    const chosen = this.#list.querySelector('input:checked')?.closest('.region');
+    if (!chosen) return;
+    this.#list.scrollTop += chosen.getBoundingClientRect().top - this.#list.getBoundingClientRect().top;
   }
 
   #hide() {
