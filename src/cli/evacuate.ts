@@ -25,9 +25,10 @@ export async function evacuate(regions: readonly string[], flags: EvacuateFlags)
   ]);
   const client = await AdminClient.open(flags);
   const preview = await client.get<Evacuation>(`/api/v1/evacuation?${query}`);
+  if (!flags.json) for (const line of linesOf(preview)) print(line);
   const failed = flags.apply ? await drained(client, preview.removed) : [];
   if (flags.json) printJson({ ...preview, applied: flags.apply, failed });
-  else for (const line of [...linesOf(preview), ...endOf(preview, flags, failed)]) print(line);
+  else for (const line of endOf(preview, flags, failed)) print(line);
   for (const { id, message } of failed) complain(`${id}: not drained: ${message}`);
   return failed.length > 0 || preview.pools.some(({ unserved }) => unserved > 0) ? EXIT.FAILED : EXIT.OK;
 }
