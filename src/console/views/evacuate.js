@@ -44,7 +44,7 @@ class Evacuation {
   #list = el('ul', { className: 'choice' });
   #result = el('div', { className: 'preview' });
   #actions = el('div', { className: 'actions' });
-  #progress = el('div', { className: 'progress', role: 'status' });
+  #progress = el('div', { className: 'progress', role: 'status', tabIndex: -1 });
   #turn = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #offs;
@@ -287,6 +287,7 @@ class Evacuation {
   async #move(verb, endpoints) {
     if (!(await confirmMove(verb, endpoints))) return;
     this.#isMoving = true;
+    this.#progress.focus({ preventScroll: true }); // the button is about to go
     this.#showActions();
     const mine = this.#turn;
     await moveAll(this.#api, verb, endpoints, this.#progress);
