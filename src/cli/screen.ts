@@ -16,6 +16,9 @@ const NAMED: Readonly<Record<string, string>> = {
   '\x1b[6~': 'pagedown',
 };
 
+/** A sequence as ECMA-48 has it, or as of the application mode, or one character. */
+const KEY = /\x1b\[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]|\x1bO.|[\s\S]/g;
+
 export interface ScreenOptions {
   /** A character, or `up`, `down`, `pageup`, `pagedown`. */
   readonly onKey: (key: string) => void;
@@ -58,10 +61,7 @@ export class Screen {
   }
 }
 
-/** Keys of what was read at once: several, when somebody types fast. */
-function keysOf(text: string): string[] {
-  const named = NAMED[text];
-  if (named !== undefined) return [named];
-  // An escape sequence that means nothing here.
-  return text.startsWith('\x1b') ? [] : [...text];
+/** Keys of what was read at once: several, when somebody types fast. Escape sequences that mean nothing here are left out. */
+export function keysOf(text: string): string[] {
+  return (text.match(KEY) ?? []).flatMap((key) => NAMED[key] ?? (key.startsWith('\x1b') ? [] : key));
 }
