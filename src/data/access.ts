@@ -73,15 +73,15 @@ export class AccessLog {
     );
   }
 
-  /** A request that could not be read, so that there is no exchange. `peer`: null = it is not known who asked. */
-  refuse(peer: Peer | null, problem: Problem): void {
-    const isDrawn = this.#isSampling && !this.#isKept(problem.status, ENDING.REFUSED, 0);
+  /** A request that could not be read, or (`problem` null) was taken back before that, so that there is no exchange. */
+  refuse(peer: Peer, status: number, problem: Problem | null): void {
+    const isDrawn = this.#isSampling && !this.#isKept(status, ENDING.REFUSED, 0);
     if (isDrawn && this.#random() >= this.#spec!.sample) return;
     const wallMs = Date.now();
     this.#add(
       this.#json === null
-        ? this.#combined!.refusal(peer, problem.status, wallMs)
-        : this.#json.refusal(peer, problem, wallMs, isDrawn),
+        ? this.#combined!.refusal(peer, status, wallMs)
+        : this.#json.refusal(peer, status, problem, wallMs, isDrawn),
     );
   }
 

@@ -210,10 +210,10 @@ export class Plane {
     if (generation.exchanges === 0 && generation !== this.generation) this.#reportQuiet();
   }
 
-  /** A request that never became an exchange. `peer`, `problem`: null = nothing is known of it that a log would tell. */
+  /** A request that never became an exchange. `peer`: null = it was not even a request; `problem`: null = its client took it back. */
   countRefusal(status: number, peer: Peer | null = null, problem: Problem | null = null): void {
     this.lane.count(CELL.REQUESTS, OTHER, OTHER, status);
-    if (problem !== null && this.access.isOn) this.access.refuse(peer, problem);
+    if (peer !== null && this.access.isOn) this.access.refuse(peer, status, problem);
   }
 
   beginDrain(): void {

@@ -166,6 +166,7 @@ function switchProtocols(ex: Exchange, answer: ResponseHead): void {
 export function tunnelFromClient(ex: Exchange, bytes: Buffer, from: number, to: number): void {
   const up = ex.up!;
   up.expectWithin(ex.idleMs);
+  ex.bodyBytes += to - from;
   if (!ex.tunnel!.fromClient(bytes, from, to)) ex.down.pause();
 }
 

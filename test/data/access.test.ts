@@ -1,15 +1,17 @@
 // Lines of the access log, as the real process writes them to stdout.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Fermat, poolOf, startFermat } from '../support/fermat.ts';
+import { F, getFields, headers, PREFACE, reset, settings } from '../support/h2-frames.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
-import { exchange } from '../support/raw.ts';
+import { exchange, rawClient } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
 let origin: Origin;
 beforeAll(async () => {
   origin = await startOrigin();
 });
+afterEach(() => origin.reset());
 afterAll(async () => {
   await origin?.refuse();
 });
@@ -97,6 +99,53 @@ describe('json', () => {
     expect(await only('GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n')).toMatchObject({
       ...{ status: 400, outcome: 'refused', client: '127.0.0.1', method: null, error: 'http_request_error' },
     });
+  });
+});
+
+const UPGRADE =
+  'GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
+const SWITCHED =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+  'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n';
+
+describe('what is no plain request', () => {
+  it('tells of a tunnel at its end, with the bytes of both ways', async () => {
+    await using fermat = await logging('json');
+    origin.script = (request) => {
+      request.onTunnelData = (bytes) => {
+        if (bytes.includes('l')) request.send('back');
+      };
+      request.send(SWITCHED);
+    };
+    const from = fermat.stdout.length;
+    using client = await rawClient(fermat.port);
+    await client.send(UPGRADE);
+    expect((await client.answer()).status).toBe(101);
+    await client.send('hello');
+    await until(() => client.pending.toString('latin1') === 'back', 'the answer');
+    client.socket.end();
+    await until(() => fermat.stdout.length > from, 'the line');
+    expect(JSON.parse(fermat.stdout.slice(from))).toMatchObject({ status: 101, bytesIn: 5, bytesOut: 4 });
+  });
+
+  // They were counted, and had no line.
+  it('tells of requests over HTTP/2 that are taken back before they begin', async () => {
+    await using fermat = await logging('json');
+    const from = fermat.stdout.length;
+    const taken = [1, 3, 5].flatMap((id) => [headers(id, getFields('/'), F.END_HEADERS | F.END_STREAM), reset(id)]);
+    using client = await rawClient(fermat.port);
+    await client.send(Buffer.concat([PREFACE, settings(), ...taken]));
+    const lines = (): string[] => fermat.stdout.slice(from).split('\n').slice(0, -1);
+    await until(() => lines().length === 3, 'the lines');
+    for (const line of lines()) {
+      expect(JSON.parse(line)).toMatchObject({
+        client: '127.0.0.1',
+        status: 499,
+        outcome: 'client_gone',
+        reason: null,
+      });
+    }
   });
 });
 

@@ -43,7 +43,7 @@ export class CombinedLines {
   }
 
   /** A request that could not be read. */
-  refusal(peer: Peer | null, status: number, wallMs: number): string {
-    return `${peer?.address || '-'} - - [${this.#moments.clf(wallMs)}] "-" ${status} 0 "-" "-"\n`;
+  refusal(peer: Peer, status: number, wallMs: number): string {
+    return `${peer.address || '-'} - - [${this.#moments.clf(wallMs)}] "-" ${status} 0 "-" "-"\n`;
   }
 }

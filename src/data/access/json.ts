@@ -76,13 +76,14 @@ export class JsonLines {
     );
   }
 
-  /** A request that could not be read. */
-  refusal(peer: Peer | null, problem: Problem, wallMs: number, isDrawn: boolean): string {
-    const scheme = peer === null ? null : peer.tls === null ? 'http' : 'https';
+  /** A request that could not be read, or (`problem` null) that its client took back before. */
+  refusal(peer: Peer, status: number, problem: Problem | null, wallMs: number, isDrawn: boolean): string {
+    const scheme = peer.tls === null ? 'http' : 'https';
+    const ending = problem === null ? ENDING.CLIENT_GONE : ENDING.REFUSED;
     return (
-      `${this.#unnamed.iso(wallMs)},"client":${jsonName(peer?.address || null)},"country":null,"asn":null` +
+      `${this.#unnamed.iso(wallMs)},"client":${jsonName(peer.address || null)},"country":null,"asn":null` +
       `,"protocol":null,"scheme":${jsonName(scheme)},"method":null,"host":null,"path":null,"query":null` +
-      `${endingPiece(problem.status, ENDING.REFUSED, problem)}0,"bytesOut":0${DURATION.of(-1)}${OVERHEAD.of(-1)}` +
+      `${endingPiece(status, ending, problem)}0,"bytesOut":0${DURATION.of(-1)}${OVERHEAD.of(-1)}` +
       `${NO_ROUTE}${NO_ENDPOINT}${attemptsPiece(0, false)},"phases":null,"traceId":null,"userAgent":null,"referer":null` +
       (isDrawn ? this.#drawnEnd : this.#end)
     );

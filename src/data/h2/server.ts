@@ -179,7 +179,7 @@ export class H2ServerConnection extends H2Session<ServerStream> implements Clien
     const wasAsleep = stream.isAsleep;
     this.#release(stream);
     const isRash = wasAsleep || this.plane.wheel.nowMs - stream.exchange.books.startMs < RASH_MS;
-    if (wasAsleep) this.plane.countRefusal(499);
+    if (wasAsleep) this.plane.countRefusal(499, this.peer);
     else stream.exchange.onClientGone();
     this.#recycle(stream);
     if (isRash) this.spend(COST.RESET);

@@ -143,15 +143,17 @@ describe('json', () => {
     expect(JSON.parse(only(desk.taken()))).toMatchObject({ outcome: 'cut', error: 'connection_terminated' });
     desk.log.write(exchangeOf({ status: 499, books: { ending: ENDING.CLIENT_GONE } }), 1);
     expect(JSON.parse(only(desk.taken()))).toMatchObject({ outcome: 'client_gone', error: null });
-    desk.log.refuse(exchangeOf().down.peer, PROBLEM.requestTimeout);
+    desk.log.refuse(exchangeOf().down.peer, 408, PROBLEM.requestTimeout);
     expect(JSON.parse(only(desk.taken()))).toMatchObject({
       client: '198.51.100.7',
       method: null,
       status: 408,
       phases: null,
     });
-    desk.log.refuse(null, PROBLEM.requestTimeout);
+    desk.log.refuse({ ...exchangeOf().down.peer, address: '' }, 408, PROBLEM.requestTimeout); // a UNIX socket
     expect(JSON.parse(only(desk.taken()))).toMatchObject({ client: null, requestId: null, outcome: 'refused' });
+    desk.log.refuse(exchangeOf().down.peer, 499, null);
+    expect(JSON.parse(only(desk.taken()))).toMatchObject({ status: 499, outcome: 'client_gone', reason: null });
   });
 
   it('names the client behind a trusted proxy, and the proxy', () => {
@@ -204,7 +206,7 @@ describe('combined', () => {
     ]);
     expect(time).toMatch(/^\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000$/);
     expect([referer, agent]).toEqual(['http://r/?token=***&x=y', 'me \\x22and\\x22 \\x5C you']);
-    desk.log.refuse(null, PROBLEM.requestTimeout);
+    desk.log.refuse({ ...exchangeOf().down.peer, address: '' }, 408, PROBLEM.requestTimeout);
     expect(only(desk.taken())).toMatch(/^- - - \[[^\]]+\] "-" 408 0 "-" "-"$/);
   });
 });
