@@ -20,7 +20,6 @@ import type { Coder } from './compress/coder.ts';
 import { endCoding } from './compress.ts';
 import type { Problem } from './errors.ts';
 import type { Generation, PoolRuntime, RouteRuntime } from './generation.ts';
-import { isCall } from './grpc.ts';
 import { RequestPlan } from './headers.ts';
 import { HEDGED, type Hedge, type Hedged } from './hedge.ts';
 import { BOUND, type Bound } from './locality.ts';
@@ -28,6 +27,7 @@ import { Whereabouts } from './locate.ts';
 import type { Plane } from './plane.ts';
 import { Replay } from './replay.ts';
 import * as request from './request.ts';
+import { reset } from './reset.ts';
 import * as response from './response.ts';
 import { Books, closeBooks, ENDING } from './settle.ts';
 import type { ConnectFailure, Downstream, Upstream, UpstreamEvents } from './sides.ts';
@@ -114,7 +114,7 @@ export class Exchange extends Timed implements UpstreamEvents {
   // ── what the client's side tells ─────────────────────────────────────────────────────────────────────────────────
 
   begin(head: RequestHead, hasBody: boolean, nowMs: number): void {
-    this.#reset(head, hasBody, nowMs);
+    reset(this, head, hasBody, nowMs);
     request.begin(this, nowMs);
   }
 
@@ -269,38 +269,5 @@ export class Exchange extends Timed implements UpstreamEvents {
 
   override onDeadline(nowMs: number): void {
     if (this.state !== STATE.IDLE && this.state !== STATE.TUNNEL) attempt.due(this, nowMs);
-  }
-
-  // ── small things ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #reset(head: RequestHead, hasBody: boolean, nowMs: number): void {
-    this.state = STATE.WAITING;
-    this.head = head;
-    const generation = this.plane.enter();
-    // A reload may have changed who is trusted, also for connections that were there before.
-    if (generation !== this.generation) this.down.peer.isTrusted = generation.trusted.has(this.down.peer.address);
-    this.generation = generation;
-    this.route = null;
-    this.pool = null;
-    this.up = null;
-    this.slot = NONE;
-    this.attempts = 0;
-    this.isResting = false;
-    this.hedged = HEDGED.NOT;
-    this.triedCount = 0;
-    this.hasAnswered = false;
-    this.isRequestRead = !hasBody;
-    this.trailers = null;
-    this.bodyBytes = 0;
-    this.owes100 = false;
-    this.needsNewConnection = false;
-    this.totalAtMs = NEVER;
-    this.limitLines = '';
-    this.row = NONE;
-    this.bound = BOUND.FREE;
-    this.isCall = isCall(head);
-    this.deadlineAtMs = NEVER;
-    this.trace = null;
-    this.books.reset(nowMs);
   }
 }
