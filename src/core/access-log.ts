@@ -87,11 +87,6 @@ export class LinePutter {
     const rest = Atomics.load(bell, BELL.REST);
     if (rest === REST.ASLEEP || (rest === REST.GATHERING && used + length > RING_BYTES / 2)) ring(bell);
   }
-
-  /** Lines that never got as far as here, and never will. */
-  drop(lines: number): void {
-    Atomics.add(this.#head, AT.DROPPED, lines);
-  }
 }
 
 /** The writer's end; `counts` for whoever tells. */
