@@ -238,11 +238,14 @@ function copy(text: string, stage: Stage, stages: ReadonlyMap<string, Stage>, ig
     const to = resolve(join(stage.root, stage.workdir), target.startsWith('/') ? join(stage.root, target) : target);
     // A folder's content goes to the target, a file into it where that ends with a slash.
     const place = statSync(path).isDirectory() || !target.endsWith('/') ? to : join(to, source);
-    cpSync(path, place, {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (at) => from !== null || isInContext(ignore, at.slice(REPOSITORY.length + 1)),
-    });
+    if (from === null) {
+      const filter = (at: string) => isInContext(ignore, at.slice(REPOSITORY.length + 1));
+      cpSync(path, place, { recursive: true, verbatimSymlinks: true, filter });
+    } else {
+      // By links: a stage that has been copied from is not used any more, and 200 MiB take a while to write.
+      mkdirSync(dirname(place), { recursive: true });
+      execFileSync('cp', ['-alT', path, place]);
+    }
     const [user, group] = (flags.get('chown') ?? '0:0').split(':').map(Number);
     // Of the folder alone: nothing that is copied for another user has files in it.
     if (flags.has('chown')) chownSync(place, user!, group!);

@@ -9,7 +9,6 @@ const SLOW_S: Readonly<Record<string, number>> = {
   'test/e2e/hot-restart.test.ts': 60,
   'test/e2e/discovery-register.test.ts': 50,
   'test/e2e/discovery-sources.test.ts': 50,
-  'test/docs/commands.test.ts': 45,
   'test/e2e/dns.test.ts': 40,
   'test/e2e/faults-endpoint.test.ts': 35,
   'test/e2e/grpc-endpoints.test.ts': 35,
@@ -23,8 +22,19 @@ const SLOW_S: Readonly<Record<string, number>> = {
   'test/e2e/cluster.test.ts': 25,
   'test/control/fleet/cohorts.test.ts': 20,
   'test/e2e/overlay-hops.test.ts': 20,
+  'test/deploy/image.test.ts': 20,
+  'test/docs/commands.test.ts': 20,
+  'test/e2e/console.test.ts': 20,
   'test/e2e/residency.test.ts': 20,
   'test/e2e/slow-clients.test.ts': 20,
+  'test/e2e/access-log.test.ts': 15,
+  'test/e2e/prometheus.test.ts': 15,
+  'test/e2e/cli-terminal.test.ts': 12,
+  'test/e2e/console-views.test.ts': 12,
+  'test/deploy/units.test.ts': 10,
+  'test/e2e/evacuation.test.ts': 10,
+  'test/e2e/tracing-edges.test.ts': 10,
+  'test/e2e/tracing.test.ts': 10,
 };
 
 export class SlowestFirst extends BaseSequencer {
