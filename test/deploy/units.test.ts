@@ -80,6 +80,21 @@ describe('fermat.service', () => {
     expect(valuesOf('fermat.service', 'RestartPreventExitStatus')).toEqual(['78']);
   });
 
+  it('lets be written what the documentation has it write: access logs, databases, sockets', () => {
+    const writable = [
+      ['RuntimeDirectory', '/run'],
+      ['StateDirectory', '/var/lib'],
+      ['CacheDirectory', '/var/cache'],
+      ['LogsDirectory', '/var/log'],
+    ].flatMap(([key, root]) => valuesOf('fermat.service', key!).map((value) => `${root}/${value}`));
+    const docs = join(REPOSITORY, 'docs');
+    const pages = readdirSync(docs).filter((name) => name.endsWith('.md'));
+    const named = pages.flatMap(
+      (page) => readFileSync(join(docs, page), 'utf8').match(/\/(run|var\/\w+)\/fermat\b/g) ?? [],
+    );
+    expect(new Set(writable)).toEqual(new Set(named));
+  });
+
   it(
     'allows every system call of a start, requests, a hot restart and a drain',
     async () => {
