@@ -8,7 +8,7 @@ import { distanceKm } from '../core/geo.ts';
 import type { EndpointSpec, LatLon } from '../core/snapshot.ts';
 import type { Config } from './config/config.ts';
 import { Alternative } from './decisions/alternative.ts';
-import type { Entry } from './decisions/entry.ts';
+import { countryOf, type Entry } from './decisions/entry.ts';
 import type { Recorded } from './decisions/parse.ts';
 import { recordedOf } from './decisions/recorded.ts';
 import { Residuals } from './decisions/residuals.ts';
@@ -16,7 +16,6 @@ import { type Removal, removalOf } from './evacuation/removal.ts';
 import { Tally } from './evacuation/tally.ts';
 import type { Evacuation, EvacuationQuery, PoolEvacuation } from './evacuation/types.ts';
 import type { PoolState } from './fleet/ranking.ts';
-import { countryOf } from './live/decided.ts';
 import type { Refusal } from './types.ts';
 
 export interface EvacuationSources {

@@ -24,6 +24,7 @@ describe('a decision', () => {
       row: 0,
       residency: [],
       cohort: 'edge',
+      country: null,
       role: 'band',
       reason: 'least live score of the drawn',
       endpoint: `e${slot / 3}`,

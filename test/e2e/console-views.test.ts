@@ -135,6 +135,29 @@ describe('decisions', () => {
     await page.getByRole('searchbox').fill('');
   });
 
+  it('wait while the pointer or the focus is among them, so that no row moves under a click', async () => {
+    await go('#/decisions');
+    const first = page.locator('.stream tbody tr').first();
+    const more = page.getByRole('button', { name: /^Show [1-9]\d*\+? new$/ });
+    await page.mouse.move(0, 0);
+    await first.hover();
+    const held = await first.getAttribute('data-id');
+    await more.waitFor();
+    expect(await first.getAttribute('data-id')).toBe(held);
+    await more.click();
+    expect(await first.getAttribute('data-id')).not.toBe(held);
+    await first.locator('a').focus();
+    const focused = await first.getAttribute('data-id');
+    await more.waitFor();
+    expect(await first.getAttribute('data-id')).toBe(focused);
+    await page.getByRole('searchbox').focus();
+    await until(async () => (await first.getAttribute('data-id')) !== focused, 'those that waited');
+    await page.evaluate('scrollTo(0, 200)');
+    await more.waitFor();
+    await page.evaluate('scrollTo(0, 0)');
+    await more.waitFor({ state: 'hidden' });
+  });
+
   it('open into their terms, which add up to the score', async () => {
     await page.getByLabel('Outcome').selectOption('ok');
     await page.locator('.stream tbody a').first().press('Enter');
@@ -142,6 +165,7 @@ describe('decisions', () => {
     const chosen = page.locator('.terms tr.is-chosen');
     const name = (await chosen.locator('.id').textContent()) ?? '';
     expect(await page.locator('.sentence').textContent()).toContain(` went to ${name} in aws:`);
+    expect(await page.locator('.sentence').textContent()).toContain(' a request from United Kingdom on route ');
     expect(await page.locator('.terms tbody tr').count()).toBe(6);
     const parts = await page.locator('.terms tbody tr').evaluateAll((rows) =>
       rows.map((row) => ({

@@ -6,10 +6,9 @@ import { count, countryName, el, empty, ms, percent, timeOf } from '../dom.js';
 import { body, card, facts } from './parts.js';
 import { partsOfRecord, termsTable } from './terms.js';
 
-/** @import { Context, Decision } from '../types.d.ts' */
+/** @import { Context } from '../types.d.ts' */
 /** @import { DecisionRecord } from '../../control/decisions/record.ts' */
 /** @typedef {import('../api.js').ApiError} ApiError */
-/** @typedef {Decision | undefined} Told what the stream told of it, if it still has it: the client's country */
 
 /** Settled soon, as a rule. */
 const AGAIN_MS = 2000;
@@ -18,10 +17,10 @@ const AGAIN_MOST = 15;
 /**
  * Shows decision `id` in `root`; gives what ends it.
  * @param {HTMLElement} root
- * @param {Pick<Context, 'api' | 'store'>} context
+ * @param {Pick<Context, 'api'>} context
  * @param {string} id
  */
-export function openDecision(root, { api, store }, id) {
+export function openDecision(root, { api }, id) {
   const box = el('div', { className: 'decision' }, empty('Loading the decision …'));
   root.append(el('p', { className: 'back' }, el('a', { href: '#/decisions' }, '← All decisions')), box);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -32,7 +31,7 @@ export function openDecision(root, { api, store }, id) {
     try {
       const record = await api.get(`/api/v1/decisions/${encodeURIComponent(id)}`);
       if (isOver) return;
-      box.replaceChildren(...contentOf(record, store));
+      box.replaceChildren(...contentOf(record));
       if (record.outcome === 'pending' && ++asked < AGAIN_MOST) timer = setTimeout(load, AGAIN_MS);
     } catch (error) {
       if (!isOver) box.replaceChildren(failureOf(/** @type {ApiError} */ (error), id));
@@ -54,14 +53,9 @@ function failureOf(error, id) {
   return empty(`Decision ${id} is gone: the node keeps the newest 1,024 only, and none from before its last start.`);
 }
 
-/**
- * @param {DecisionRecord} record
- * @param {Context['store']} store
- */
-function contentOf(record, store) {
+function contentOf(/** @type {DecisionRecord} */ record) {
   const rows = rowsOf(record);
-  const told = store.decisions.find(({ id }) => id === record.id);
-  const why = card('Why did this request go there?', null, body(sentenceOf(record, told), factsOf(record, told)));
+  const why = card('Why did this request go there?', null, body(sentenceOf(record), factsOf(record)));
   const table = termsTable(rows, {
     shareTitle: 'Propensity',
     caption: 'Candidates with the terms of their score, in ms',
@@ -100,14 +94,10 @@ function regionText({ region, distanceKm }) {
   return [region, far].filter(Boolean).join(' · ') || 'no region';
 }
 
-/**
- * In plain words; names are set apart, so that they can be found in the table.
- * @param {DecisionRecord} record
- * @param {Told} told
- */
-function sentenceOf(record, told) {
+/** In plain words; names are set apart, so that they can be found in the table. */
+function sentenceOf(/** @type {DecisionRecord} */ record) {
   const { endpoint, region, route, pool, candidates, predictedMs, outcome } = record;
-  const from = told?.country ? ` from ${countryName(told.country)}` : '';
+  const from = record.country ? ` from ${countryName(record.country)}` : '';
   const band = candidates.filter(({ role }) => role === 'band').length;
   return el(
     'p',
@@ -163,13 +153,9 @@ function regretOf(/** @type {DecisionRecord} */ { best, endpoint, regretMs, best
   return ` ${best} was expected to be ${ms(regretMs)} ms quicker (${ms(bestMs)} ms): that is the regret.`;
 }
 
-/**
- * @param {DecisionRecord} record
- * @param {Told} told
- */
-function factsOf(record, told) {
+function factsOf(/** @type {DecisionRecord} */ record) {
   return facts([
-    ['client', told ? countryName(told.country) : null],
+    ['client', countryName(record.country)],
     ['cohort', record.cohort],
     ['pool', `${record.pool} (${record.policy})`],
     ['residency', record.residency.join(', ')],

@@ -4,6 +4,7 @@
 
 import { badge, count, countryName, el, ms, setText, timeOf } from '../dom.js';
 import { openDecision } from './decision.js';
+import { Newest } from './newest.js';
 import { scroller, tableOf } from './parts.js';
 
 /** @import { Context, Decision, View } from '../types.d.ts' */
@@ -52,11 +53,13 @@ class Stream {
   #navigate;
   #table = tableOf('stream', 'Decisions, newest first', TITLES, []);
   #body = /** @type {HTMLTableSectionElement} */ (this.#table.tBodies[0]);
-  #tally = el('span', { className: 'quiet-text', role: 'status' });
+  #tally = el('span', { className: 'quiet-text' });
+  /** Told to those who do not see it when the filter is another, not with every line that comes. */
+  #said = el('span', { className: 'visually-hidden', role: 'status' });
+  #none = el('p', { className: 'empty' });
   #pause = el('button', { type: 'button', 'aria-pressed': 'false' }, 'Pause');
   #pool = select('Pool', (pool) => this.#filter({ pool }));
-  #isPaused = false;
-  #missed = 0;
+  #list = new Newest(this.#body, ROWS, rowOf);
   #offs;
 
   /**
@@ -82,16 +85,22 @@ class Stream {
     this.#pause.addEventListener('click', () => this.#toggle());
     const space = el('span', { className: 'fill' });
     root.append(
-      el('div', { className: 'toolbar', role: 'search' }, text, this.#pool, outcome, this.#pause, space, this.#tally),
-      el('section', { className: 'card' }, scroller('Decisions', this.#table)),
+      el(
+        'div',
+        { className: 'toolbar', role: 'search' },
+        ...[text, this.#pool, outcome, this.#pause, space, this.#list.button, this.#tally, this.#said],
+      ),
+      el('section', { className: 'card' }, scroller('Decisions', this.#table), this.#none),
     );
     this.#body.addEventListener('click', (event) => this.#click(event));
     this.#body.addEventListener('keydown', (event) => walk(event));
     this.#offs = [
       store.on('decision', (/** @type {Decision} */ decision) => this.#take(decision)),
       store.on('hello', () => this.#hello()),
+      store.on('tick', () => this.#look()),
     ];
-    this.#hello();
+    this.#fillPools();
+    this.#render();
   }
 
   end() {
@@ -99,8 +108,13 @@ class Stream {
   }
 
   #hello() {
+    this.#fillPools();
+    this.#list.heed(this.#store.decisions.filter(fits), ({ id }) => id);
+    this.#tell();
+  }
+
+  #fillPools() {
     fill(this.#pool, [ALL_POOLS, ...this.#store.pools.map(({ name }) => [name, name])], kept.pool);
-    if (!this.#isPaused) this.#render();
   }
 
   #filter(/** @type {Partial<typeof kept>} */ change) {
@@ -108,42 +122,42 @@ class Stream {
     const query = new URLSearchParams(Object.entries(kept).filter(([, value]) => value));
     history.replaceState(null, '', query.size > 0 ? `#/decisions?${query}` : '#/decisions');
     this.#render();
+    const shown = this.#body.rows.length;
+    setText(this.#said, shown === 0 ? 'No decision is like this' : `${count(shown)} decisions`);
   }
 
   #toggle() {
-    this.#isPaused = !this.#isPaused;
-    this.#missed = 0;
-    this.#pause.setAttribute('aria-pressed', String(this.#isPaused));
-    setText(this.#pause, this.#isPaused ? 'Resume' : 'Pause');
-    if (this.#isPaused) this.#tell();
-    else this.#render();
+    const isPaused = !this.#list.isPaused;
+    this.#list.isPaused = isPaused;
+    this.#pause.setAttribute('aria-pressed', String(isPaused));
+    setText(this.#pause, isPaused ? 'Resume' : 'Pause');
+    if (!isPaused) this.#list.release();
+    this.#tell();
   }
 
   #take(/** @type {Decision} */ decision) {
     if (!fits(decision)) return;
-    if (this.#isPaused) this.#missed++;
-    else {
-      this.#body.querySelector('.empty')?.closest('tr')?.remove();
-      this.#body.prepend(rowOf(decision));
-      if (this.#body.rows.length > ROWS) this.#body.lastElementChild?.remove();
-    }
+    this.#list.add(decision);
+    this.#tell();
+  }
+
+  #look() {
+    this.#list.look();
     this.#tell();
   }
 
   #render() {
-    const { decisions } = this.#store;
-    const rows = decisions.filter(fits).map(rowOf);
-    if (rows.length === 0) {
-      const text = decisions.length > 0 ? 'No decision is like this.' : 'Nothing yet: decisions come with requests.';
-      rows.push(el('tr', {}, el('td', { className: 'empty', colSpan: TITLES.length }, text)));
-    }
-    this.#body.replaceChildren(...rows);
+    this.#list.show(this.#store.decisions.filter(fits));
     this.#tell();
   }
 
   #tell() {
-    const shown = this.#body.querySelector('.empty') ? 0 : this.#body.rows.length;
-    setText(this.#tally, this.#isPaused ? `paused, ${count(this.#missed)} new` : `the last ${count(shown)}`);
+    const shown = this.#body.rows.length;
+    this.#none.hidden = shown > 0;
+    const isAny = this.#store.decisions.length > 0;
+    setText(this.#none, isAny ? 'No decision is like this.' : 'Nothing yet: decisions come with requests.');
+    const { isPaused, waiting } = this.#list;
+    setText(this.#tally, isPaused ? `paused, ${count(waiting)} new` : `the last ${count(shown)}`);
   }
 
   #click(/** @type {MouseEvent} */ { target }) {

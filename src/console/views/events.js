@@ -1,6 +1,7 @@
 // What happened, newest first, live: filtered by level and text, held still by Pause, each opened into its fields.
 
 import { ago, badge, count, el, setText, timeOf } from '../dom.js';
+import { Newest } from './newest.js';
 
 /** @import { Context, FermatEvent, View } from '../types.d.ts' */
 
@@ -33,16 +34,16 @@ export function mount(root, { store, query }) {
   ]);
   const pause = el('button', { type: 'button', 'aria-pressed': 'false' }, 'Pause');
   const tally = el('span', { className: 'quiet-text' });
+  const said = el('span', { className: 'visually-hidden', role: 'status' });
   const list = el('ol', { className: 'events', role: 'log', 'aria-live': 'off', 'aria-label': 'Events' });
   const none = el('p', { className: 'empty' }, 'Nothing yet.');
+  const lines = new Newest(list, SHOWN, lineOf);
+  const space = el('span', { className: 'fill' });
   root.append(
-    el('div', { className: 'toolbar', role: 'search' }, search, level, pause, el('span', { className: 'fill' }), tally),
+    el('div', { className: 'toolbar', role: 'search' }, ...[search, level, pause, space, lines.button, tally, said]),
     el('div', { className: 'card' }, list, none),
   );
 
-  /** Newest first; what came while it was paused. @type {FermatEvent[]} */
-  let held = [];
-  let isPaused = false;
   const matches = (/** @type {FermatEvent} */ event) => {
     if (LEVELS.indexOf(event.level) < Number(level.value)) return false;
     const words = search.value.trim().toLowerCase();
@@ -51,38 +52,39 @@ export function mount(root, { store, query }) {
   const showTally = () => {
     none.hidden = list.childElementCount > 0;
     setText(none, store.events.length > 0 ? 'No event is like this.' : 'Nothing yet.');
-    setText(tally, isPaused ? `paused, ${count(held.length)} new` : `${count(list.childElementCount)} events`);
+    setText(tally, lines.isPaused ? `paused, ${count(lines.waiting)} new` : `${count(list.childElementCount)} events`);
   };
   const all = () => {
-    const waiting = new Set(held);
-    list.replaceChildren(
-      ...store.events
-        .filter((event) => !waiting.has(event) && matches(event))
-        .slice(0, SHOWN)
-        .map(lineOf),
-    );
+    lines.show(store.events.filter(matches));
     showTally();
   };
+  const chosen = () => {
+    all();
+    setText(said, list.childElementCount > 0 ? `${count(list.childElementCount)} events` : 'No event is like this');
+  };
   const event = (/** @type {FermatEvent} */ told) => {
-    if (isPaused) held.unshift(told);
-    else if (matches(told)) {
-      list.prepend(lineOf(told));
-      while (list.childElementCount > SHOWN) list.lastElementChild?.remove();
-    }
+    if (matches(told)) lines.add(told);
+    showTally();
+  };
+  const hello = () => {
+    lines.heed(store.events.filter(matches), JSON.stringify);
+    showTally();
+  };
+  const look = () => {
+    lines.look();
     showTally();
   };
   pause.addEventListener('click', () => {
-    isPaused = !isPaused;
-    held = [];
-    pause.setAttribute('aria-pressed', String(isPaused));
-    setText(pause, isPaused ? 'Resume' : 'Pause');
-    if (isPaused) showTally();
-    else all();
+    lines.isPaused = !lines.isPaused;
+    pause.setAttribute('aria-pressed', String(lines.isPaused));
+    setText(pause, lines.isPaused ? 'Resume' : 'Pause');
+    if (!lines.isPaused) lines.release();
+    showTally();
   });
-  search.addEventListener('input', all);
-  level.addEventListener('change', all);
+  search.addEventListener('input', chosen);
+  level.addEventListener('change', chosen);
   all();
-  const leave = [store.on('event', event), store.on('hello', () => !isPaused && all())];
+  const leave = [store.on('event', event), store.on('hello', hello), store.on('tick', look)];
   return {
     unmount() {
       for (const end of leave) end();

@@ -1,6 +1,7 @@
 // One captured decision in memory: what the worker wrote (core/decision.ts) and the row of the table it was made from,
 // joined. Numbers and references only; words are made when somebody asks (record.ts).
 
+import { cohortName, LEVEL, levelOf } from '../../core/cohort.ts';
 import { DECISION, DECISION_FIELDS, type PickState } from '../../core/decision.ts';
 import { MAX_LANES, type PoolSpec, type Snapshot } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CANDIDATE_INTS, CI, ROW_INTS, rowShapeAt, type TableReader } from '../../core/table.ts';
@@ -123,4 +124,10 @@ export function entryOf(
     settled: null,
     told: null,
   };
+}
+
+/** Two letters; null = not known. Before it has settled, that of the row it was picked from alone. */
+export function countryOf({ cohort, settled }: Entry): string | null {
+  const key = settled !== null && settled.country > 0 ? settled.country : cohort;
+  return levelOf(key) === LEVEL.COUNTRY ? cohortName(key).slice(-2) : null;
 }

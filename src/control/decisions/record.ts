@@ -8,7 +8,7 @@ import { OUTCOME } from '../../core/sample.ts';
 import { ROLE, ROLE_NAMES } from '../../core/selector.ts';
 import type { EndpointSpec, PoolSpec } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD, FLAG, ROW } from '../../core/table.ts';
-import type { Entry } from './entry.ts';
+import { countryOf, type Entry } from './entry.ts';
 import { bestOf, predictedMs } from './predicted.ts';
 
 /** A double as JSON can say it. */
@@ -71,6 +71,8 @@ export interface DecisionRecord {
   readonly row: number;
   readonly residency: readonly string[];
   readonly cohort: string;
+  /** Of the client, two letters; null = not known, or not yet. */
+  readonly country: string | null;
   readonly role: string;
   readonly endpoint: string;
   readonly region: string | null;
@@ -154,6 +156,7 @@ export function recordOf(entry: Entry, setting: Setting): DecisionRecord {
     row: entry.row,
     residency: entry.residency,
     cohort: cohortName(entry.cohort),
+    country: countryOf(entry),
     role: ROLE_NAMES[entry.role] ?? 'band',
     endpoint: chosen.id,
     region: chosen.region,

@@ -1,11 +1,11 @@
 // Decisions as they settle, in few words and few a second: what the console's stream shows. Made from the journal's numbers
 // without the whole record, which takes a millisecond each; whoever opens one asks for that.
 
-import { cohortName, LEVEL, levelOf } from '../../core/cohort.ts';
+import { cohortName } from '../../core/cohort.ts';
 import { liveScoreMs } from '../../core/score/live.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
 import { CANDIDATE_DOUBLES } from '../../core/table.ts';
-import type { Entry } from '../decisions/entry.ts';
+import { countryOf, type Entry } from '../decisions/entry.ts';
 import type { Journal } from '../decisions/journal.ts';
 import { OUTCOME_NAMES } from '../decisions/record.ts';
 
@@ -99,12 +99,6 @@ export function summaryOf(entry: Entry): DecisionSummary {
     status: settled?.status || null,
     tookMs: settled === null || settled.totalMs < 0 ? null : tenth(settled.totalMs),
   };
-}
-
-/** Two letters; null = not known. Before it has settled, that of the row it was picked from alone. */
-export function countryOf({ cohort, settled }: Entry): string | null {
-  const key = settled !== null && settled.country > 0 ? settled.country : cohort;
-  return levelOf(key) === LEVEL.COUNTRY ? cohortName(key).slice(-2) : null;
 }
 
 function tenth(ms: number): number {
