@@ -222,6 +222,9 @@ describe('values', () => {
   it('are refused when they contradict each other, and told why', () => {
     expect(refusal('terminationGracePeriodSeconds=40')).toContain('draining may take 40 s');
     expect(refusal('config.shutdown.timeout=2m')).toContain('draining may take 130 s');
+    expect(refusal('config.shutdown.timeout=1.5m')).toContain('draining may take 100 s');
+    expect(refusal('config.shutdown.timeout=40000ms')).toContain('draining may take 50 s');
+    expect(refusal('config.shutdown.drainDelay=0s', 'config.shutdown.timeout=44500ms')).toContain('may take 45 s');
     expect(refusal('kind=DaemonSet', 'autoscaling.enabled=true')).toContain('autoscaling is for a Deployment');
     expect(refusal('geoip.source=maxmind')).toContain('geoip.maxmind.secret');
     expect(refusal('service.ports[0].name=x', 'service.ports[0].port=1', 'service.ports[0].targetPort=81')).toContain(

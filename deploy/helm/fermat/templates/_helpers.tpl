@@ -48,11 +48,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- toYaml $config }}
 {{- end }}
 
-{{- /* A duration of Fermat's as whole seconds. */ -}}
+{{- /* A duration of Fermat's as whole seconds, rather one too many. */ -}}
 {{- define "fermat.seconds" -}}
-{{- $number := regexFind "^[0-9]+" . | int }}
-{{- $unit := regexFind "[a-z]+$" . }}
-{{- if eq $unit "h" }}{{ mul $number 3600 }}{{ else if eq $unit "m" }}{{ mul $number 60 }}{{ else if eq $unit "s" }}{{ $number }}{{ else }}1{{ end }}
+{{- $unit := regexFind "[a-z]+$" . | default "s" }}
+{{- $seconds := get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0) $unit }}
+{{- mulf (regexFind "^[0-9.]+" . | float64) $seconds | ceil | int }}
 {{- end }}
 
 {{- /* What no schema can know: values that contradict each other. */ -}}
