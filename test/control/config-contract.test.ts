@@ -34,8 +34,10 @@ logging:
     slow: null
     headers: []
     redact:
-      query: [token, access_token, id_token, refresh_token, auth, auth_token, jwt, sid, session, sessionid, key, apikey, api_key, api-key,
-              access_key, secret, client_secret, password, passwd, pwd, signature, sig, hmac, x-amz-signature, x-amz-credential,
+      query: [token, access_token, id_token, refresh_token, auth, auth_token, jwt, sid, session, sessionid, access-token, authorization,
+              bearer, otp, ticket, jsessionid, phpsessid, samlresponse, key, apikey, api_key, api-key, access_key, secret,
+              client_secret, password, passwd, pwd, x-api-key, private_key, passphrase, client_assertion, awsaccesskeyid,
+              googleaccessid, signature, sig, hmac, x-amz-signature, x-amz-credential,
               x-amz-security-token, x-goog-signature, x-goog-credential]
       headers: [authorization, proxy-authorization, cookie, set-cookie, x-api-key, x-auth-token, x-amz-security-token, x-csrf-token,
                 x-forwarded-client-cert]

@@ -10,7 +10,9 @@ import { isToken, parseDuration } from './values.ts';
 /** Parameters that are a key to something by their usual meaning. */
 const SECRET_PARAMETERS = [
   ...['token', 'access_token', 'id_token', 'refresh_token', 'auth', 'auth_token', 'jwt', 'sid', 'session', 'sessionid'],
+  ...['access-token', 'authorization', 'bearer', 'otp', 'ticket', 'jsessionid', 'phpsessid', 'samlresponse'],
   ...['key', 'apikey', 'api_key', 'api-key', 'access_key', 'secret', 'client_secret', 'password', 'passwd', 'pwd'],
+  ...['x-api-key', 'private_key', 'passphrase', 'client_assertion', 'awsaccesskeyid', 'googleaccessid'],
   ...['signature', 'sig', 'hmac', 'x-amz-signature', 'x-amz-credential', 'x-amz-security-token'],
   ...['x-goog-signature', 'x-goog-credential'],
 ];
