@@ -41,6 +41,7 @@ export class Noted {
     this.who = '';
     this.how = '';
     this.path = '';
+    this.hasQuery = false;
     this.asked = '';
     this.way = '';
     this.text = '\0';
