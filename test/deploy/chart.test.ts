@@ -166,6 +166,16 @@ describe('values', () => {
     expect([workers('default'), workers('everything')]).toEqual([2, 4]);
   });
 
+  it('put a new pod beside the old one, unless both would want the same port of a node', () => {
+    const updateOf = (...set: string[]) =>
+      render(...set.flatMap((value) => ['--set', value])).find(({ kind }) => kind === 'Deployment')!.spec.strategy;
+    expect(updateOf()).toMatchObject({ rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
+    const one = { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } };
+    expect(updateOf('hostNetwork=true')).toMatchObject(one);
+    const port = ['name=http', 'port=80', 'targetPort=8080', 'hostPort=80'].map((value) => `service.ports[0].${value}`);
+    expect(updateOf(...port)).toMatchObject(one);
+  });
+
   it('leave the number of pods to the autoscaler where there is one', () => {
     expect(workload('everything').spec).not.toHaveProperty('replicas');
     expect(one('everything', 'HorizontalPodAutoscaler').spec).toMatchObject({
