@@ -168,12 +168,12 @@ describe('values', () => {
 
   it('put a new pod beside the old one, unless both would want the same port of a node', () => {
     const updateOf = (...set: string[]) =>
-      render(...set.flatMap((value) => ['--set', value])).find(({ kind }) => kind === 'Deployment')!.spec.strategy;
-    expect(updateOf()).toMatchObject({ rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
-    const one = { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } };
-    expect(updateOf('hostNetwork=true')).toMatchObject(one);
+      render(...set.flatMap((value) => ['--set', value])).find(({ kind }) => kind === 'Deployment')!.spec;
+    expect(updateOf()).toMatchObject({ strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } });
+    const inTurn = { strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } } };
+    expect(updateOf('hostNetwork=true')).toMatchObject(inTurn);
     const port = ['name=http', 'port=80', 'targetPort=8080', 'hostPort=80'].map((value) => `service.ports[0].${value}`);
-    expect(updateOf(...port)).toMatchObject(one);
+    expect(updateOf(...port)).toMatchObject(inTurn);
   });
 
   it('leave the number of pods to the autoscaler where there is one', () => {
