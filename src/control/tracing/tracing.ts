@@ -57,11 +57,14 @@ export class Tracing {
     this.#exporter = new Exporter({ random, events, onResult }, new Collector(config.collector), frame);
   }
 
-  take({ traces, dropped, limited }: TraceBatch): void {
+  take({ traces, spans, dropped, limited }: TraceBatch): void {
     const { onResult } = this.#options;
     if (dropped > 0) onResult('dropped', dropped);
     if (limited > 0) onResult('limited', limited);
-    if (this.#exporter === null) return;
+    if (this.#exporter === null) {
+      if (spans > 0) onResult('dropped', spans); // of requests that had begun when it was turned off
+      return;
+    }
     const wallMs = Date.now() - nowMs();
     if (Math.abs(wallMs - this.#wallMs) > CLOCK_GRAIN_MS) this.#wallMs = wallMs;
     for (const trace of traces) {
