@@ -12,7 +12,7 @@ describe('workers: auto', () => {
   });
 
   it('is no more than the memory of a container holds, and never none', () => {
-    expect([64, 256, 512, 1024].map((mib) => autoWorkers(64, mib * MIB))).toEqual([1, 1, 4, 12]);
+    expect([64, 256, 512, 1024].map((mib) => autoWorkers(64, mib * MIB))).toEqual([1, 1, 2, 10]);
     expect(autoWorkers(4, 64 * 1024 * MIB)).toBe(4);
   });
 });
