@@ -10,8 +10,8 @@ if (isMainThread || parentPort === null) throw new Error('access-log/thread.ts r
 
 /** Lines come in batches, and are written many at a time. */
 const GATHER_MS = 40;
-/** A pipe that is full is tried again after so long, and then ever longer. */
-const FIRST_RETRY_MS = 1;
+/** A pipe that is full is tried again after so long, and then ever longer until it takes something: it holds 64 KiB. */
+const FIRST_RETRY_MS = 0.25;
 const LAST_RETRY_MS = 25;
 
 const port = parentPort;
@@ -36,7 +36,8 @@ function run(): void {
     const round = writer.round(performance.now());
     if (stopMs > 0 && writer.isEmpty) return;
     if (performance.now() >= untilMs) return writer.giveUp();
-    if (round === ROUND.STUCK) {
+    if (round === ROUND.FULL) retryMs = FIRST_RETRY_MS;
+    if (round === ROUND.STUCK || round === ROUND.FULL) {
       rest(REST.NONE, rung, retryMs); // nobody who puts more in would help
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
       continue;

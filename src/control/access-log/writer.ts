@@ -12,8 +12,8 @@ const TROUBLE_EVERY_MS = 60_000;
 /** After an error of the disk, or without a reader of a FIFO, it is tried again so often. */
 const AGAIN_MS = 500;
 
-/** What a round came to. */
-export const ROUND = { NOTHING: 0, WRITTEN: 1, STUCK: 2 } as const;
+/** What a round came to. FULL: a pipe took some, and no more for the moment: its reader is there. STUCK: it took none. */
+export const ROUND = { NOTHING: 0, WRITTEN: 1, STUCK: 2, FULL: 3 } as const;
 export type Round = (typeof ROUND)[keyof typeof ROUND];
 
 export class LineWriter {
@@ -24,6 +24,8 @@ export class LineWriter {
   #sink: Sink | null = null;
   /** By ring: the line that comes next has been written in part. */
   readonly #isMidLine: boolean[];
+  /** In the round under way something was written. */
+  #hasMoved = false;
   #againAtMs = 0;
   #troubleFromMs = 0;
 
@@ -62,13 +64,18 @@ export class LineWriter {
     if (nowMs < this.#againAtMs) return ROUND.STUCK;
     if (this.#sink === null && !this.#open(nowMs)) return ROUND.STUCK;
     let isStuck = false;
+    this.#hasMoved = false;
     for (let i = 0; i < this.#takers.length; i++) {
       // One that was left in the midst of a line goes first, or another's would stand in it.
       const first = this.#isMidLine.indexOf(true);
-      if (first >= 0 && first !== i && !this.#write(first, nowMs)) return ROUND.STUCK;
+      if (first >= 0 && first !== i && !this.#write(first, nowMs)) return this.#held();
       isStuck = !this.#write(i, nowMs) || isStuck;
     }
-    return isStuck ? ROUND.STUCK : ROUND.WRITTEN;
+    return isStuck ? this.#held() : ROUND.WRITTEN;
+  }
+
+  #held(): Round {
+    return this.#hasMoved ? ROUND.FULL : ROUND.STUCK;
   }
 
   /** What is left is given up, and counted. */
@@ -98,6 +105,7 @@ export class LineWriter {
       }
       this.#isMidLine[i] = written > 0 ? piece[written - 1] !== LF : this.#isMidLine[i]!;
       taker.take(written);
+      if (written > 0) this.#hasMoved = true;
       left -= written;
     }
     return true;

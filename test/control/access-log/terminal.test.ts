@@ -40,7 +40,7 @@ it('holds up nobody: what the terminal does not take is given up', async () => {
   terminal.press('\x13');
   writeFileSync(join(scratch, 'stopped'), '');
   await until(() => existsSync(join(scratch, 'round')), 'the writer’s return');
-  expect(readFileSync(join(scratch, 'round'), 'utf8')).toBe('2');
+  expect(readFileSync(join(scratch, 'round'), 'utf8')).toMatch(/^[23]$/); // STUCK or FULL
   terminal.press('\x11');
   expect(await terminal.ended()).toBe(0);
 });

@@ -69,6 +69,7 @@ describe('the writer', () => {
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     const { writer, putters, lost } = desk(fifo, 1);
     putters[0]!.put(`${'x'.repeat(200_000)}\nnext\n`, 2); // more than a pipe holds
+    expect(writer.round(0)).toBe(ROUND.FULL);
     expect(writer.round(0)).toBe(ROUND.STUCK);
     const file = join(scratch, 'c.log');
     writer.use(file);
