@@ -8,6 +8,8 @@ import { Terminal } from '../../support/terminal.ts';
 import { until } from '../../support/until.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'fermat-stopped-'));
+let terminal: Terminal | null = null;
+afterAll(() => terminal?.kill());
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const SRC = resolve(import.meta.dirname, '../../../src');
 
@@ -32,11 +34,11 @@ writer.giveUp();
 it('holds up nobody: what the terminal does not take is given up', async () => {
   const file = join(scratch, 'write.ts');
   writeFileSync(file, SCRIPT);
-  const terminal = new Terminal(['sh', '-c', `cd ${scratch}; exec ${process.execPath} ${file}`], {
+  terminal = new Terminal(['sh', '-c', `cd ${scratch}; exec ${process.execPath} ${file}`], {
     columns: 100,
     rows: 24,
   });
-  await until(() => terminal.output.includes('it begins'), 'the first line');
+  await until(() => terminal?.output.includes('it begins') === true, 'the first line');
   terminal.press('\x13');
   writeFileSync(join(scratch, 'stopped'), '');
   await until(() => existsSync(join(scratch, 'round')), 'the writer’s return');
