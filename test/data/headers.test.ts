@@ -182,7 +182,10 @@ describe('a trusted proxy', () => {
 
   it('gets what it did not say', () => {
     expect(
-      sent(HOST, { ...TRUSTED, tls: { names: [], clientCert: '', clientNames: [], coveredHost: '', version: null, sni: null } }).sort(),
+      sent(HOST, {
+        ...TRUSTED,
+        tls: { names: [], clientCert: '', clientNames: [], coveredHost: '', version: null, sni: null },
+      }).sort(),
     ).toEqual(['host: a.example:81', ...OURS.map((line) => line.replace('proto: http', 'proto: https'))].sort());
   });
 });
