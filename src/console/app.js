@@ -53,6 +53,7 @@ async function navigate() {
     mount ??= (await known?.load())?.mount;
   } catch {
     mount = mountBroken;
+    api.get('/api/v1/node').catch(() => {}); // a session that is over leads to the login
   }
   if (mine !== turn || !mount) return;
   shown?.view.unmount();
@@ -68,7 +69,15 @@ async function navigate() {
     else link.removeAttribute('aria-current');
     if (isCurrent) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
-  shown = { name, view: mount(root, context) };
+  let view;
+  try {
+    view = mount(root, context);
+  } catch (error) {
+    reportError(error);
+    root.replaceChildren();
+    view = mountBroken(root);
+  }
+  shown = { name, view };
   if (isFirst) return;
   scrollTo(0, 0);
   $('#main').focus({ preventScroll: true });

@@ -12,13 +12,13 @@ export function colourOf(/** @type {string} */ name) {
 }
 
 /**
- * A card with its series' present values as the legend, and the values under the pointer while it is over the chart. `draw`
+ * A card with its series' present values as the legend (no live region: they change each second), and the values under the pointer while it is over the chart. `draw`
  * takes parallel arrays, times (s) first; as often as wanted, it draws only when what it is given is new.
  * @param {HTMLElement} root
  * @param {ChartOptions} options
  */
 export function createChart(root, { title, unit, series, heightPx = 96, spanS = 600, isFromZero = true }) {
-  const values = series.map(() => el('output', { className: 'value' }, '–'));
+  const values = series.map(() => el('span', { className: 'value' }, '–'));
   const legend = series.map(({ name, colour }, i) => {
     const swatch = el('i', { 'aria-hidden': 'true' });
     swatch.style.background = `var(${colour})`;

@@ -32,8 +32,10 @@ export function confirmMove(/** @type {string} */ id) {
   );
 
   let isDone = false;
+  let isAsking = false;
   const tell = () => {
     const e = store.endpointById(id);
+    act.disabled = isAsking || e === null;
     if (e === null) return setText(now, 'It is not in the configuration any more.');
     setText(
       now,
@@ -42,6 +44,7 @@ export function confirmMove(/** @type {string} */ id) {
     if (isDone && isDrain) setText(outcome, drained(e));
   };
   act.addEventListener('click', async () => {
+    isAsking = true;
     act.disabled = true;
     outcome.className = 'result';
     setText(outcome, isDrain ? 'Draining …' : 'Enabling …');
@@ -61,8 +64,9 @@ export function confirmMove(/** @type {string} */ id) {
     } catch (error) {
       outcome.className = 'result failed';
       setText(outcome, `That did not work: ${/** @type {Error} */ (error).message}.`);
-      act.disabled = false;
+      isAsking = false;
       setText(act, 'Try again');
+      tell();
     }
   });
   close.addEventListener('click', () => dialog.close());

@@ -76,7 +76,7 @@ class WorldMap {
     this.#back.append(this.#land.group, this.#arcs);
     this.#surface.append(this.#edges, this.#home, this.#group);
     this.#list = createList(this.#box, {
-      onSelect: (index) => this.#onSelect(index),
+      onSelect: (e) => this.#select(e),
       onClose: () => this.#focusCurrent(),
       onZoom: (place) => this.#frame.to(place.x, place.y, 2.5),
     });
@@ -220,7 +220,8 @@ class WorldMap {
     }
     const drawn = this.#marks.map((mark) => {
       const summary = summaryOf(mark.place, endpoints);
-      set(mark.group, 'aria-label', labelOf(mark.place, summary, endpoints));
+      // Not while it is listened to: a screen reader would say it anew each second.
+      if (mark.group !== document.activeElement) set(mark.group, 'aria-label', labelOf(mark.place, summary, endpoints));
       return { mark, look: updateMark(mark, summary, total) };
     });
     this.#flows.update(drawn);
@@ -261,6 +262,13 @@ class WorldMap {
     if (second === undefined) return this.#onSelect(first ?? 0);
     this.#point(null);
     this.#list.open(mark.place, this.#store.endpoints);
+  }
+
+  /** The list may be older than the fleet: a reload gives other indices. */
+  #select(/** @type {Endpoint} */ { id, pool }) {
+    const now = this.#store.endpoints.find((e) => e.id === id && e.pool === pool);
+    if (now) this.#onSelect(now.index);
+    else this.#list.close();
   }
 
   #key(/** @type {KeyboardEvent} */ event) {

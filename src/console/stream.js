@@ -35,6 +35,7 @@ export class Stream {
   /** For as long as the page is there. */
   start() {
     document.addEventListener('visibilitychange', () => this.#watchVisibility());
+    this.#watchVisibility(); // opened in the background: nothing tells of that
     addEventListener('pagehide', () => this.#close());
     addEventListener('pageshow', (event) => event.persisted && this.#open());
     this.#open();

@@ -89,12 +89,17 @@ export class Table {
   /** The rows are the same objects, and what they say has changed; `isChanged` spares the others. */
   refresh(/** @type {(row: R) => boolean} */ isChanged) {
     const now = performance.now();
-    if (now - this.#sortedAtMs >= RESORT_MS && !this.#body.matches(':hover, :focus-within')) {
+    if (now - this.#sortedAtMs >= RESORT_MS && !this.isHeld) {
       const before = this.rows.slice();
       this.#order();
       if (before.some((row, i) => row !== this.rows[i])) this.#render();
     }
     for (const line of this.#lines.values()) line.update(isChanged(line.row));
+  }
+
+  /** Somebody is about to click a row: none may come, go or move. */
+  get isHeld() {
+    return this.#body.matches(':hover, :focus-within');
   }
 
   /** Colours, canvases: everything is drawn anew. */

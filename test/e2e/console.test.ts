@@ -234,6 +234,30 @@ describe('endpoints', () => {
     expect(watched.complaints).toEqual([]);
   });
 
+  it('cannot be drained any more once a reload has taken them away, and say so wherever they are open', async () => {
+    await open('#/endpoints/shop-3');
+    await page.locator('.drawer').getByText('First byte').waitFor();
+    await page.locator('.drawer').getByRole('button', { name: 'Drain' }).click();
+    const dialog = page.getByRole('dialog');
+    const act = dialog.getByRole('button', { name: 'Drain', exact: true });
+    expect(await act.isEnabled()).toBe(true);
+    const without = config();
+    const { shop, media } = without.pools as Record<string, { endpoints: unknown[] }>;
+    shop!.endpoints.length = 2;
+    without.pools = { media, shop };
+    fermat.writeConfig(without);
+    fermat.child.kill('SIGHUP');
+    await dialog.getByText('It is not in the configuration any more.').waitFor();
+    expect(await act.isDisabled()).toBe(true);
+    await page.keyboard.press('Escape');
+    await page.getByText('There is no such endpoint (any more).').waitFor();
+    expect(await page.locator('.drawer-head .badge').innerText()).toContain('gone');
+    await until(async () => (await rows()).length === 3, 'the row to go');
+    fermat.writeConfig(config());
+    fermat.child.kill('SIGHUP');
+    await page.locator('.drawer-head .badge.healthy').waitFor();
+  });
+
   it('say why a change was refused', async () => {
     await open('#/endpoints');
     await page.route('**/drain', (route) =>
@@ -343,12 +367,14 @@ describe('the connection', () => {
 
   it('leads to the login when the session is over, whatever is asked then', async () => {
     await open('#/endpoints?pool=media');
-    await live();
-    await context.clearCookies();
-    await row('media-1').getByRole('link').click();
-    await page.getByLabel('Admin token').fill(TOKEN);
-    await page.keyboard.press('Enter');
-    await live();
+    await row('media-1').waitFor();
+    for (const ask of [() => row('media-1').getByRole('link').click(), () => open('#/explain')]) {
+      await context.clearCookies();
+      await ask();
+      await page.getByLabel('Admin token').fill(TOKEN);
+      await page.keyboard.press('Enter');
+      await live();
+    }
   });
 
   it('ends with the session: who logs out sees the login, and the API is shut', async () => {

@@ -85,7 +85,7 @@ function put(box, root, { x, y }) {
 /**
  * A panel with a button for each endpoint of a place. `onClose` when it was left without a choice.
  * @param {HTMLElement} root
- * @param {{ onSelect: (index: number) => void, onClose: () => void, onZoom: (place: Place) => void }} handlers
+ * @param {{ onSelect: (endpoint: Endpoint) => void, onClose: () => void, onZoom: (place: Place) => void }} handlers
  */
 export function createList(root, { onSelect, onClose, onZoom }) {
   const box = el('div', {
@@ -124,7 +124,7 @@ export function createList(root, { onSelect, onClose, onZoom }) {
           {},
           el(
             'button',
-            { type: 'button', onclick: () => onSelect(e.index), title: e.why },
+            { type: 'button', onclick: () => onSelect(e), title: e.why },
             glyph(e.state),
             el('span', { className: 'id' }, e.id),
             el('span', { className: 'state-word' }, e.state),

@@ -79,7 +79,12 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
   const tick = () => {
     const e = store.endpointById(id);
     act.hidden = e === null;
-    if (e === null) return setText(why, store.node === null ? '' : 'There is no such endpoint (any more).');
+    if (e === null) {
+      if (store.node === null) return;
+      showSign(sign, 'unknown', 'gone');
+      numbers.set([]);
+      return setText(why, 'There is no such endpoint (any more).');
+    }
     showState(e, sign, why);
     setText(act, isDrained(e) ? 'Enable' : 'Drain');
     numbers.set([
@@ -129,6 +134,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
   };
   const hello = () => {
     drawn = 0;
+    asked = ''; // a reload may have changed what it is
     tick();
     showEvents();
   };
@@ -147,11 +153,16 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
 
 /** @param {Endpoint} e @param {HTMLElement} sign @param {HTMLElement} why */
 function showState(e, sign, why) {
-  if (!sign.classList.contains(e.state)) {
-    sign.className = `badge ${e.state}`;
-    sign.replaceChildren(el('i', { 'aria-hidden': 'true' }, glyphOf(e.state)), e.state);
-  }
+  showSign(sign, e.state, e.state);
   setText(why, `${e.why}${e.since ? ` · for ${ago(e.since)}, since ${timeOf(e.since)}` : ''}`);
+}
+
+/** @param {HTMLElement} sign @param {string} kind @param {string} word */
+function showSign(sign, kind, word) {
+  if (sign.dataset.word === word) return;
+  sign.dataset.word = word;
+  sign.className = `badge ${kind}`;
+  sign.replaceChildren(el('i', { 'aria-hidden': 'true' }, glyphOf(kind)), word);
 }
 
 /** A list of names whose values are set together. */

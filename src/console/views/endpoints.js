@@ -153,9 +153,10 @@ export function mount(root, context) {
     filter();
   };
   const tick = () => {
-    if (states.value !== '') {
+    if (states.value !== '' && !table.isHeld) {
       const rows = store.endpoints.filter(matches);
-      if (rows.length !== table.rows.length || rows.some((row) => !table.rows.includes(row))) filter();
+      const shown = new Set(table.rows);
+      if (rows.length !== shown.size || rows.some((row) => !shown.has(row))) filter();
     }
     const isOther = scaleShares(store.endpoints);
     table.refresh(({ index }) => isOther || store.changed.has(index));

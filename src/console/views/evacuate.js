@@ -3,13 +3,14 @@
 // anybody would be left without an answer. The node decides its recorded decisions again without them; here it is shown,
 // and done: draining is one click and a confirmation away, and so is the way back.
 
-import { count, el, empty, percent, rate, setText } from '../dom.js';
+import { count, el, empty, rate, setText } from '../dom.js';
 import { glyph } from '../map/glyphs.js';
-import { confirmMove, moveAll } from './move.js';
-import { body, card } from './parts.js';
+import { confirmMove, moveAll, moves } from './move.js';
+import { body, card, replaceLines } from './parts.js';
 import { previewOf } from './preview.js';
 
 /** @import { Context, Endpoint, View } from '../types.d.ts' */
+/** @import { Verb } from './move.js' */
 /** @typedef {{ endpoints: Endpoint[], numbers: HTMLElement, bar: HTMLElement, boxes: { e: Endpoint, sign: HTMLElement }[] }} Line what a tick changes */
 
 const PAUSE_MS = 250;
@@ -48,6 +49,7 @@ class Evacuation {
   #turn = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #offs;
+  /** Regions. @type {Set<string>} */ #opened = new Set();
   /** By region. @type {Map<string, Line>} */ #lines = new Map();
   #isMoving = false;
 
@@ -105,7 +107,10 @@ class Evacuation {
     const byRegion = Map.groupBy(this.#store.endpoints, ({ region }) => region ?? NOWHERE);
     const order = [...byRegion.keys()].sort();
     this.#lines.clear();
-    this.#list.replaceChildren(...order.map((region) => this.#region(region, byRegion.get(region) ?? [])));
+    replaceLines(
+      this.#list,
+      order.map((region) => this.#region(region, byRegion.get(region) ?? [])),
+    );
     if (order.length === 0) this.#list.append(el('li', { className: 'empty' }, 'This node has no endpoints.'));
     this.#hide();
     this.#refresh();
@@ -116,7 +121,12 @@ class Evacuation {
    * @param {Endpoint[]} endpoints
    */
   #region(region, endpoints) {
-    const whole = el('input', { type: 'checkbox', checked: this.#regions.has(region), disabled: region === NOWHERE });
+    const whole = el('input', {
+      type: 'checkbox',
+      checked: this.#regions.has(region),
+      disabled: region === NOWHERE,
+      'data-key': region,
+    });
     const numbers = el('small');
     const bar = el('i');
     const boxes = endpoints.map((e) => {
@@ -124,6 +134,7 @@ class Evacuation {
         type: 'checkbox',
         checked: whole.checked || this.#endpoints.has(e.id),
         disabled: whole.checked,
+        'data-key': `${region} ${e.id}`,
       });
       box.addEventListener('change', () => this.#toggle(this.#endpoints, e.id, box.checked));
       const sign = el('span', { className: 'state-sign' });
@@ -138,16 +149,18 @@ class Evacuation {
       this.#toggle(this.#regions, region, whole.checked);
     });
     this.#lines.set(region, { endpoints, numbers, bar, boxes });
-    const isOpen = boxes.some(({ box }) => box.checked) && !whole.checked;
+    const isOpen = this.#opened.has(region) || (boxes.some(({ box }) => box.checked) && !whole.checked);
     const inner = el('ul', { hidden: !isOpen }, ...boxes.map(({ line }) => line));
     const words = `${count(endpoints.length)} ${endpoints.length === 1 ? 'endpoint' : 'endpoints'} of ${region}`;
     const open = el(
       'button',
-      { type: 'button', className: 'open', 'aria-label': words, 'aria-expanded': String(isOpen) },
+      { type: 'button', className: 'open', 'aria-label': words, 'aria-expanded': String(isOpen), 'data-key': words },
       count(endpoints.length),
     );
     open.addEventListener('click', () => {
       inner.hidden = !inner.hidden;
+      if (inner.hidden) this.#opened.delete(region);
+      else this.#opened.add(region);
       open.setAttribute('aria-expanded', String(!inner.hidden));
     });
     const line = el('label', { className: 'region-name' }, whole, el('span', { className: 'id' }, region), numbers);
@@ -239,49 +252,15 @@ class Evacuation {
     const key = `${chosen.length} ${serving.map(({ id }) => id).join()} ${draining.map(({ id }) => id).join()} ${this.#isMoving}`;
     if (this.#actions.dataset.key === key) return;
     this.#actions.dataset.key = key;
-    const words = serving.length === 1 ? 'this endpoint' : `these ${count(serving.length)} endpoints`;
-    const parts = [];
-    if (chosen.length === 0) parts.push(el('p', { className: 'quiet-text' }, 'Nothing is chosen.'));
-    else if (serving.length === 0)
-      parts.push(el('p', { className: 'quiet-text' }, 'All that is chosen is draining already.'));
-    else
-      parts.push(
-        el(
-          'button',
-          {
-            type: 'button',
-            className: 'danger',
-            disabled: this.#isMoving,
-            onclick: () => this.#move('drain', serving),
-          },
-          `Drain ${words}`,
-        ),
-      );
-    if (draining.length > 0) {
-      const share = draining.length / Math.max(1, this.#store.endpoints.length);
-      parts.push(
-        el(
-          'button',
-          {
-            type: 'button',
-            className: 'quiet',
-            disabled: this.#isMoving,
-            onclick: () => this.#move('enable', draining),
-          },
-          `Enable ${draining.length === 1 ? 'the one that is' : `the ${count(draining.length)} that are`} draining`,
-        ),
-        el(
-          'p',
-          { className: 'quiet-text' },
-          `${count(draining.length)} draining now (${percent(share)} of all endpoints).`,
-        ),
-      );
-    }
-    this.#actions.replaceChildren(...parts);
+    const all = this.#store.endpoints.length;
+    const move = this.#isMoving
+      ? null
+      : (/** @type {Verb} */ verb, /** @type {Endpoint[]} */ which) => this.#move(verb, which);
+    this.#actions.replaceChildren(...moves({ all, chosen: chosen.length, serving, draining, move }));
   }
 
   /**
-   * @param {'drain' | 'enable'} verb
+   * @param {Verb} verb
    * @param {Endpoint[]} endpoints
    */
   async #move(verb, endpoints) {

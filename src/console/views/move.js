@@ -1,7 +1,7 @@
 // @ts-check
 // Draining or enabling several endpoints: asked once, then one POST each, a few at a time, with every failure told by name.
 
-import { count, el } from '../dom.js';
+import { count, el, percent } from '../dom.js';
 
 /** @import { Endpoint } from '../types.d.ts' */
 /** @typedef {'drain' | 'enable'} Verb */
@@ -87,4 +87,40 @@ export async function moveAll(api, verb, endpoints, box) {
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   meter.remove();
   line.textContent = `${failed > 0 ? '▲' : '●'} ${line.textContent}`;
+}
+
+/**
+ * What can be done with what is chosen, and the way back of what is draining: buttons and words.
+ * @param {object} state
+ * @param {number} state.all endpoints there are
+ * @param {number} state.chosen
+ * @param {Endpoint[]} state.serving of the chosen
+ * @param {Endpoint[]} state.draining of all
+ * @param {((verb: Verb, endpoints: Endpoint[]) => void) | null} state.move null = not now
+ */
+export function moves({ all, chosen, serving, draining, move }) {
+  const button = (/** @type {Verb} */ verb, /** @type {Endpoint[]} */ which, /** @type {string} */ words) =>
+    el(
+      'button',
+      {
+        type: 'button',
+        className: verb === 'drain' ? 'danger' : 'quiet',
+        disabled: move === null,
+        onclick: () => move?.(verb, which),
+      },
+      words,
+    );
+  const text = (/** @type {string} */ words) => el('p', { className: 'quiet-text' }, words);
+  const these = serving.length === 1 ? 'this endpoint' : `these ${count(serving.length)} endpoints`;
+  const parts = [];
+  if (chosen === 0) parts.push(text('Nothing is chosen.'));
+  else if (serving.length === 0) parts.push(text('All that is chosen is draining already.'));
+  else parts.push(button('drain', serving, `Drain ${these}`));
+  if (draining.length > 0) {
+    const those = draining.length === 1 ? 'the one that is' : `the ${count(draining.length)} that are`;
+    const share = percent(draining.length / Math.max(1, all));
+    parts.push(button('enable', draining, `Enable ${those} draining`));
+    parts.push(text(`${count(draining.length)} draining now (${share} of all endpoints).`));
+  }
+  return parts;
 }

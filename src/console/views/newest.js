@@ -18,6 +18,8 @@ export class Newest {
   #lineOf;
   #most;
   /** Newest first. @type {T[]} */ #waiting = [];
+  /** @type {unknown} */ #judgedAt = null;
+  #isUsed = false;
   /** What each line says. @type {WeakMap<Element, T>} */ #items = new WeakMap();
 
   /**
@@ -91,8 +93,15 @@ export class Newest {
     this.#tell();
   }
 
+  /** Judged once a frame: to ask for the scroll position between two changes would lay the page out for each. */
   #isHeld() {
-    return this.isPaused || isTouched.matches || scrollY > 0 || this.#body.matches(IN_USE);
+    if (this.isPaused || isTouched.matches) return true;
+    const frame = document.timeline.currentTime;
+    if (frame !== this.#judgedAt) {
+      this.#judgedAt = frame;
+      this.#isUsed = this.#body.matches(IN_USE) || scrollY > 0;
+    }
+    return this.#isUsed;
   }
 
   #build(/** @type {T} */ item) {

@@ -187,23 +187,30 @@ function mattersOf(store) {
 function showAttention(list, note, store) {
   const matters = mattersOf(store);
   const shown = matters.slice(0, ATTENTION_SHOWN);
+  // No line moves under a hand; those that are there still say what is so.
+  const isHeld = list.querySelector('a') !== null && list.matches(':hover, :focus-within');
   setText(note, matters.length > shown.length ? `${shown.length} of ${matters.length}, see all` : '');
   const keys = shown.map(({ key }) => key).join('\n');
-  if (list.dataset.keys !== keys) {
+  if (list.dataset.keys !== keys && !isHeld) {
     list.dataset.keys = keys;
     list.replaceChildren(
-      ...shown.map(({ kind, word, what, href }) => {
+      ...shown.map(({ key, kind, word, what, href }) => {
         const name = href === null ? el('b', {}, what) : el('a', { href }, what);
-        return el('li', {}, badge(kind, word), name, el('span', { className: 'quiet-text' }));
+        const line = el('li', {}, badge(kind, word), name, el('span', { className: 'quiet-text' }));
+        Object.assign(line.dataset, { key, what });
+        return line;
       }),
     );
     if (shown.length === 0)
       list.append(el('li', { className: 'calm' }, badge('healthy', 'all well'), 'Every endpoint is healthy.'));
   }
-  shown.forEach(({ why }, i) => {
-    const line = list.children[i]?.lastElementChild;
-    if (line) setText(line, why);
-  });
+  for (const line of /** @type {Iterable<HTMLElement>} */ (/** @type {unknown} */ (list.children))) {
+    const { key, what } = line.dataset;
+    if (key === undefined || line.lastElementChild === null) continue;
+    const now = matters.find((one) => one.key === key) ?? matters.find((one) => one.what === what);
+    const words = now === undefined ? 'no longer' : now.key === key ? now.why : `now ${now.word}: ${now.why}`;
+    setText(line.lastElementChild, words);
+  }
 }
 
 /** @param {HTMLElement} list @param {Context['store']['countries']} countries */

@@ -80,3 +80,19 @@ export function rest(table, rows, shown, words) {
   });
   return button;
 }
+
+/**
+ * Puts other lines in a list, in the place and with the focus that it had. What can have it says which it is by `data-key`.
+ * @param {HTMLElement} list
+ * @param {HTMLElement[]} lines
+ */
+export function replaceLines(list, lines) {
+  const { activeElement } = document;
+  const key =
+    activeElement instanceof HTMLElement && list.contains(activeElement) ? activeElement.dataset.key : undefined;
+  const { scrollTop } = list;
+  list.replaceChildren(...lines);
+  const same = key === undefined ? null : list.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (same instanceof HTMLElement) same.focus({ preventScroll: true });
+  list.scrollTop = scrollTop;
+}
