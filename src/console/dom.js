@@ -78,6 +78,11 @@ export function count(/** @type {number | null | undefined} */ value) {
   return value < 1000 ? value.toFixed(0) : whole.format(value);
 }
 
+/** `1 endpoint`, `2 endpoints`. */
+export function counted(/** @type {number} */ value, /** @type {string} */ noun) {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
 /** Something per second: a tenth below 1,000. */
 export function rate(/** @type {number | null | undefined} */ value) {
   if (value === null || value === undefined) return NONE;

@@ -40,14 +40,14 @@ class WorldMap {
   #store;
   #onSelect;
   #surface = svg('svg', { class: 'map-surface', role: 'group', 'aria-label': 'Map of this edge and its endpoints' });
-  #back = svg('svg', { class: 'map-back' });
+  #back = svg('svg', { class: 'map-back', 'aria-hidden': 'true' });
   #flows = createFlows();
   /** Three pictures, so that what moves does not have the land painted again. */
   #view = el('div', { className: 'map-view' }, this.#back, this.#flows.root, this.#surface);
   #box = el('div', { className: 'map' }, this.#view);
   #land = createLand();
   #legend = createLegend();
-  #arcs = svg('g', { class: 'arcs', 'aria-hidden': 'true' });
+  #arcs = svg('g', { class: 'arcs' });
   #edges = svg('g', { class: 'edges' });
   #group = svg('g', { class: 'places', role: 'group', 'aria-label': 'Endpoints; arrow keys walk over them' });
   #home = homeMark();

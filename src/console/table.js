@@ -226,7 +226,9 @@ class Line {
   constructor(columns, row) {
     this.row = row;
     for (const column of columns) {
-      const cell = el('td', { className: `col-${column.id}${column.num ? ' num' : ''}` });
+      const isName = column === columns[0];
+      const className = `col-${column.id}${column.num ? ' num' : ''}`;
+      const cell = el('td', { className, role: isName ? 'rowheader' : null });
       this.element.append(cell);
       this.#updates.push(this.#updateOf(column, cell));
     }

@@ -2,7 +2,7 @@
 // The live stream of decisions: where requests go, one by one, as the node tells of them (some ten a second; all of them are
 // in /metrics). Filters are kept while the page is there and said in the hash; each line opens into its terms.
 
-import { badge, count, countryName, el, ms, setText, timeOf } from '../dom.js';
+import { badge, count, counted, countryName, el, ms, setText, timeOf } from '../dom.js';
 import { openDecision } from './decision.js';
 import { Newest } from './newest.js';
 import { scroller, tableOf } from './parts.js';
@@ -123,7 +123,7 @@ class Stream {
     history.replaceState(null, '', query.size > 0 ? `#/decisions?${query}` : '#/decisions');
     this.#render();
     const shown = this.#body.rows.length;
-    setText(this.#said, shown === 0 ? 'No decision is like this' : `${count(shown)} decisions`);
+    setText(this.#said, shown === 0 ? 'No decision is like this' : counted(shown, 'decision'));
   }
 
   #toggle() {

@@ -109,13 +109,13 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
   };
   const ask = async (/** @type {Endpoint} */ e) => {
     const [rows, config] = await Promise.all([
-      api.get('/api/v1/endpoints').catch(() => []),
+      api.get('/api/v1/endpoints').catch(() => null),
       api.get('/api/v1/config').catch(() => null),
     ]);
     if (!about.isConnected) return;
     showProbe(
       probe,
-      rows.find((/** @type {Endpoint} */ row) => row.id === id && row.pool === e.pool)?.lastProbe ?? null,
+      rows && (rows.find((/** @type {Endpoint} */ row) => row.id === id && row.pool === e.pool)?.lastProbe ?? 'none'),
     );
     showAbout(
       about,
@@ -188,9 +188,12 @@ function timesOf(length, { historyEndMs, historyStepMs }) {
   return Array.from({ length }, (_, i) => (historyEndMs - (length - 1 - i) * historyStepMs) / 1000);
 }
 
-/** @param {HTMLElement} root @param {any} probe */
+/** @param {HTMLElement} root @param {any} probe `'none'` there was none; null = the node did not tell */
 function showProbe(root, probe) {
-  if (probe === null) return root.replaceChildren(el('p', { className: 'quiet-text' }, 'None yet.'));
+  if (probe === null || probe === 'none') {
+    const words = probe === null ? 'The node did not tell.' : 'None yet.';
+    return root.replaceChildren(el('p', { className: 'quiet-text' }, words));
+  }
   const verdict = probe.ok ? badge('healthy', 'ok') : badge('bad', probe.error ?? 'failed');
   const rows = [
     ['At', `${timeOf(probe.at)} (${ago(probe.at)} ago)`],

@@ -1,7 +1,7 @@
 // Every endpoint in one dense table: how it is and why, how far and how fast, what it takes. Filtered by text, state and pool,
 // sorted by any column; a row opens into all that is known of it (endpoint-detail.js).
 
-import { count, el, setText } from '../dom.js';
+import { count, counted, el, setText } from '../dom.js';
 import { Table } from '../table.js';
 import { columns, scaleShares } from './endpoint-columns.js';
 import { mountDetail } from './endpoint-detail.js';
@@ -40,7 +40,7 @@ export function mount(root, context) {
     sort: 'state',
     className: 'endpoints',
   });
-  const none = el('p', { className: 'empty', hidden: true }, 'No endpoint is like this.');
+  const none = el('p', { className: 'empty', hidden: true }, '');
   const drawer = el('div');
   root.append(
     el(
@@ -69,9 +69,10 @@ export function mount(root, context) {
     table.setRows(rows);
     none.hidden = rows.length > 0 || store.node === null;
     const all = store.endpoints.length;
+    setText(none, all === 0 ? 'This node has no endpoints.' : 'No endpoint is like this.');
     setText(
       tally,
-      rows.length === all ? `${count(all)} endpoints` : `${count(rows.length)} of ${count(all)} endpoints`,
+      rows.length === all ? counted(all, 'endpoint') : `${count(rows.length)} of ${counted(all, 'endpoint')}`,
     );
   };
   /** One that is not there (yet) stays chosen: a filter does not change by itself. */

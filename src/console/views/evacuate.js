@@ -14,7 +14,7 @@ import { previewOf } from './preview.js';
 /** @typedef {{ endpoints: Endpoint[], numbers: HTMLElement, bar: HTMLElement, boxes: { e: Endpoint, sign: HTMLElement }[] }} Line what a tick changes */
 
 const PAUSE_MS = 250;
-const NOWHERE = '(no region)';
+const NOWHERE = 'no region';
 
 /**
  * @param {HTMLElement} root

@@ -1,6 +1,6 @@
 // What happened, newest first, live: filtered by level and text, held still by Pause, each opened into its fields.
 
-import { ago, badge, count, el, setText, timeOf } from '../dom.js';
+import { ago, badge, count, counted, el, setText, timeOf } from '../dom.js';
 import { Newest } from './newest.js';
 
 /** @import { Context, FermatEvent, View } from '../types.d.ts' */
@@ -52,7 +52,7 @@ export function mount(root, { store, query }) {
   const showTally = () => {
     none.hidden = list.childElementCount > 0;
     setText(none, store.events.length > 0 ? 'No event is like this.' : 'Nothing yet.');
-    setText(tally, lines.isPaused ? `paused, ${count(lines.waiting)} new` : `${count(list.childElementCount)} events`);
+    setText(tally, lines.isPaused ? `paused, ${count(lines.waiting)} new` : counted(list.childElementCount, 'event'));
   };
   const all = () => {
     lines.show(store.events.filter(matches));
@@ -60,7 +60,7 @@ export function mount(root, { store, query }) {
   };
   const chosen = () => {
     all();
-    setText(said, list.childElementCount > 0 ? `${count(list.childElementCount)} events` : 'No event is like this');
+    setText(said, list.childElementCount > 0 ? counted(list.childElementCount, 'event') : 'No event is like this');
   };
   const event = (/** @type {FermatEvent} */ told) => {
     if (matches(told)) lines.add(told);

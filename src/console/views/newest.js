@@ -60,22 +60,18 @@ export class Newest {
   }
 
   /**
-   * All that is known, newest first, which may be what is shown already: then nothing is built again.
+   * All that is known, newest first, a part of which is shown: of a list in use, what is newer waits.
    * @param {T[]} items
    * @param {(item: T) => string} keyOf
    */
   heed(items, keyOf) {
-    const first = this.#body.firstElementChild;
-    const top = first && this.#items.get(first);
-    if (top === undefined || top === null) {
-      if (!this.isPaused) return this.show(items);
-      this.#waiting = items.slice(0, this.#most);
-      return this.#tell();
-    }
-    const at = items.findIndex((item) => keyOf(item) === keyOf(top));
-    if (at < 0 && !this.#isHeld()) return this.show(items);
-    this.#waiting = at < 0 ? items.slice(0, this.#most) : items.slice(0, at);
-    this.look();
+    const shown = [...this.#body.children].flatMap((line) => this.#items.get(line) ?? []).map(keyOf);
+    if (!this.#isHeld() || (shown.length === 0 && !this.isPaused)) return this.show(items);
+    const top = items.findIndex((item) => keyOf(item) === shown[0]);
+    const newer = items.slice(0, top < 0 ? this.#most : top);
+    // Told in another order than they were shown, some may be below.
+    this.#waiting = newer.filter((item) => !shown.includes(keyOf(item)));
+    this.#tell();
   }
 
   /** To be called now and then: shows what waits once nobody is at it. */

@@ -189,6 +189,7 @@ function showAttention(list, note, store) {
   const shown = matters.slice(0, ATTENTION_SHOWN);
   // No line moves under a hand; those that are there still say what is so.
   const isHeld = list.querySelector('a') !== null && list.matches(':hover, :focus-within');
+  note.hidden = matters.length === shown.length;
   setText(note, matters.length > shown.length ? `${shown.length} of ${matters.length}, see all` : '');
   const keys = shown.map(({ key }) => key).join('\n');
   if (list.dataset.keys !== keys && !isHeld) {

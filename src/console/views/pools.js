@@ -82,7 +82,7 @@ function sharesOf({ endpoints }) {
   for (const { pool, region, share } of endpoints) {
     const regions = byPool.get(pool) ?? new Map();
     byPool.set(pool, regions);
-    regions.set(region ?? 'unknown', (regions.get(region ?? 'unknown') ?? 0) + share);
+    regions.set(region ?? 'no region', (regions.get(region ?? 'no region') ?? 0) + share);
   }
   return new Map([...byPool].map(([pool, regions]) => [pool, [...regions].sort((a, b) => b[1] - a[1])]));
 }

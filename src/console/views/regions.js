@@ -17,6 +17,7 @@ import { Table } from '../table.js';
  */
 
 const SHOWN = 8;
+const NOWHERE = 'no region';
 
 /**
  * @param {HTMLElement} root
@@ -55,8 +56,10 @@ export function createRegions(root, store) {
         .map(({ name }) => name)
         .sort()
         .join();
-      if (names !== shown) table.setRows(rows);
-      shown = names;
+      if (names !== shown && !table.isHeld) {
+        table.setRows(rows);
+        shown = names;
+      }
       table.refresh(() => true);
     },
     destroy: () => table.destroy(),
@@ -73,7 +76,7 @@ function summed(endpoints, before) {
   const regions = new Map();
   let total = 0;
   for (const { region, state, rps, errorsPerSecond, inflight, networkMs } of endpoints) {
-    const name = region ?? 'unknown';
+    const name = region ?? NOWHERE;
     let sum = regions.get(name);
     if (sum === undefined) {
       const zero = {
@@ -123,7 +126,7 @@ function columns() {
 
 /** @type {(cell: HTMLTableCellElement, region: Region) => (region: Region) => void} */
 function buildName(cell, { name }) {
-  cell.append(el('a', { href: `#/endpoints?filter=${encodeURIComponent(name)}` }, name));
+  cell.append(name === NOWHERE ? name : el('a', { href: `#/endpoints?filter=${encodeURIComponent(name)}` }, name));
   return () => {};
 }
 
