@@ -67,6 +67,7 @@ export function confirmMove(/** @type {string} */ id) {
       isAsking = false;
       setText(act, 'Try again');
       tell();
+      if (!dialog.querySelector(':focus')) act.focus(); // a button that is disabled loses it
     }
   });
   close.addEventListener('click', () => dialog.close());

@@ -44,6 +44,8 @@ class Evacuation {
   });
   #list = el('ul', { className: 'choice' });
   #result = el('div', { className: 'preview' });
+  /** Its sentence alone, for a screen reader. */
+  #said = el('p', { className: 'visually-hidden', role: 'status' });
   #actions = el('div', { className: 'actions' });
   #progress = el('div', { className: 'progress', role: 'status', tabIndex: -1 });
   #turn = 0;
@@ -70,6 +72,7 @@ class Evacuation {
           'div',
           { className: 'consequences' },
           card('Do it', null, body(this.#actions, this.#progress)),
+          this.#said,
           this.#result,
         ),
       ),
@@ -241,6 +244,7 @@ class Evacuation {
       if (mine !== this.#turn) return;
       this.#result.removeAttribute('aria-busy');
       this.#result.replaceChildren(...content);
+      setText(this.#said, this.#result.querySelector('.sentence')?.textContent ?? '');
     }, afterMs);
   }
 

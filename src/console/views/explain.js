@@ -38,7 +38,9 @@ class Explain {
   #context;
   /** @type {Map<string, HTMLInputElement>} */ #inputs = new Map();
   /** @type {Map<string, HTMLElement>} */ #problems = new Map();
-  #answer = el('div', { className: 'answer', 'aria-live': 'polite' });
+  #answer = el('div', { className: 'answer' });
+  /** The sentence alone, for a screen reader: the table is long. */
+  #said = el('p', { className: 'visually-hidden', role: 'status' });
   #button = el('button', { className: 'primary' }, 'Explain');
   #turn = 0;
 
@@ -58,7 +60,7 @@ class Explain {
       event.preventDefault();
       this.#ask();
     });
-    root.append(card('Which request?', 'nothing is sent', body(form)), this.#answer);
+    root.append(card('Which request?', 'nothing is sent', body(form)), this.#said, this.#answer);
     this.take(context.query);
   }
 
@@ -104,7 +106,7 @@ class Explain {
   async #load(/** @type {URLSearchParams} */ query) {
     const mine = ++this.#turn;
     this.#clear();
-    this.#button.disabled = true;
+    this.#answer.setAttribute('aria-busy', 'true'); // and no button is disabled: it would lose the focus
     try {
       const answer = await this.#context.api.get(`/api/v1/explain?${query}`);
       if (mine === this.#turn) this.#answer.replaceChildren(...contentOf(answer, query, this.#context.store));
@@ -116,7 +118,10 @@ class Explain {
       if (status === 400 && this.#inputs.has(name)) this.#refuse(name, text);
       else this.#answer.replaceChildren(el('p', { className: 'empty is-bad', role: 'alert' }, `✕ ${message}`));
     } finally {
-      if (mine === this.#turn) this.#button.disabled = false;
+      if (mine === this.#turn) {
+        this.#answer.removeAttribute('aria-busy');
+        this.#said.textContent = this.#answer.querySelector('.sentence')?.textContent ?? '';
+      }
     }
   }
 
