@@ -365,6 +365,17 @@ describe('the connection', () => {
     await live();
   });
 
+  it('rests as well when it was opened in the background and never looked at', async () => {
+    const hidden = await context.newPage();
+    await hidden.clock.install();
+    await hidden.addInitScript("Object.defineProperty(document, 'visibilityState', { value: 'hidden' })");
+    await hidden.goto(`${base()}/ui/#/pools`);
+    await hidden.locator('#connection', { hasText: 'live' }).waitFor();
+    await hidden.clock.fastForward(61_000);
+    await hidden.locator('#connection', { hasText: 'paused' }).waitFor();
+    await hidden.close();
+  });
+
   it('leads to the login when the session is over, whatever is asked then', async () => {
     await open('#/endpoints?pool=media');
     await row('media-1').waitFor();
