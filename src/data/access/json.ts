@@ -54,25 +54,23 @@ export class JsonLines {
   /** `totalMs`: of the whole exchange. `isDrawn`: it is here by chance, and stands for others. */
   line(ex: Exchange, noted: Noted, wallMs: number, totalMs: number, isDrawn: boolean): string {
     const { books, head } = ex;
-    const who = whoOf(ex, noted); // before what the fields say: both look whether they are new
+    const asker = askerOf(ex, noted); // before what the fields say: both look whether they are new
     if (!noted.hasSaid(head)) {
       noted.keepSaid(head, this.#said(head, ex.down.peer) + this.#end);
       noted.traced = tracePiece(found.traceparent < 0 ? '' : head.value(found.traceparent));
+      noted.back = flat(noted.traced + noted.said);
     }
-    const said = isDrawn ? noted.said.slice(0, -this.#end.length) + this.#drawnEnd : noted.said;
+    const asked = this.#asked(head.path, noted);
+    const ending = this.#ending(noted.hasQuery, books.ending, books.problem, books.status, ex.bodyBytes);
     const overheadMs = ex.bodyBytes === 0 ? Math.max(0, totalMs - books.endpointMs) : -1;
     return (
-      this.#begun(ex, wallMs, who) +
-      howOf(ex, noted) +
-      this.#asked(head.path, noted) +
-      this.#ending(noted.hasQuery, books.ending, books.problem, books.status, ex.bodyBytes) +
+      this.#begun(ex, wallMs, frontOf(noted, asker, asked, ending)) +
       count(books.responseBytes) +
       DURATION.of(totalMs) +
       OVERHEAD.of(overheadMs) +
       wayOf(ex, noted) +
       (ex.attempts === 0 ? ',"phases":null' : phasesOf(ex, totalMs)) +
-      (ex.trace === null ? noted.traced : `,"traceId":"${ex.trace.traceId}"`) +
-      said
+      this.#back(ex, noted, isDrawn)
     );
   }
 
@@ -89,11 +87,17 @@ export class JsonLines {
     );
   }
 
-  /** When, which, and who asked. `who` closes the quote of the id. */
-  #begun({ pool, plan, head }: Exchange, wallMs: number, who: string): string {
+  /** When, which, and what follows, to the status. `front` closes the quote of the id. */
+  #begun({ pool, plan, head }: Exchange, wallMs: number, front: string): string {
     const id = pool === null ? '' : plan.requestIdOf(head);
-    if (id === '') return this.#unnamed.iso(wallMs) + who.slice(1);
-    return this.#moments.iso(wallMs) + jsonText(id) + who;
+    if (id === '') return this.#unnamed.iso(wallMs) + front.slice(1);
+    return this.#moments.iso(wallMs) + jsonText(id) + front;
+  }
+
+  #back({ trace }: Exchange, noted: Noted, isDrawn: boolean): string {
+    if (trace === null && !isDrawn) return noted.back;
+    const traced = trace === null ? noted.traced : `,"traceId":"${trace.traceId}"`;
+    return traced + (isDrawn ? noted.said.slice(0, -this.#end.length) + this.#drawnEnd : noted.said);
   }
 
   #asked(path: string, noted: Noted): string {
@@ -142,6 +146,28 @@ export class JsonLines {
     }
     return value === null ? null : jsonText(this.#redaction.redactUrl(value)); // many hold a URL, or a part of one
   }
+}
+
+/** Who asks, and how: the same for most requests of a connection. */
+function askerOf(ex: Exchange, noted: Noted): string {
+  const { who, how } = noted;
+  const whoNow = whoOf(ex, noted);
+  const howNow = howOf(ex, noted);
+  if (noted.asker === '' || whoNow !== who || howNow !== how) noted.asker = flat(whoNow + howNow);
+  return noted.asker;
+}
+
+/** Put together for good only when the line before had the same: paths that never come again are not worth it. */
+function frontOf(noted: Noted, asker: string, asked: string, ending: string): string {
+  if (asked === noted.frontAsked && ending === noted.frontEnding && asker === noted.frontAsker) {
+    if (noted.front === '') noted.front = flat(asker + asked + ending);
+    return noted.front;
+  }
+  noted.front = '';
+  noted.frontAsker = asker;
+  noted.frontAsked = asked;
+  noted.frontEnding = ending;
+  return asker + asked + ending;
 }
 
 function whoOf(ex: Exchange, noted: Noted): string {

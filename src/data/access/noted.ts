@@ -19,6 +19,8 @@ export class Noted {
   place: Place = NOWHERE;
   /** Pieces, by what they are made of. */
   who = '';
+  /** `who` and `how` as one. */
+  asker = '';
   method = '';
   authority = '';
   minor = -1;
@@ -26,6 +28,11 @@ export class Noted {
   path = '';
   hasQuery = false;
   asked = '';
+  /** From the client to the status as one: '' until two lines in a row have agreed on these. */
+  front = '';
+  frontAsker = '';
+  frontAsked = '';
+  frontEnding = '';
   route: RouteRuntime | null = null;
   endpoint: EndpointSpec | null = null;
   role = -1;
@@ -34,12 +41,18 @@ export class Noted {
   way = '';
   text = '\0';
   said = '';
+  /** What stands before `said`: the trace that the client named. */
   traced = '';
+  /** `traced` and `said` as one. */
+  back = '';
 
   forget(epoch: number): void {
     this.epoch = epoch;
     this.who = '';
+    this.asker = '';
     this.how = '';
+    this.front = '';
+    this.frontAsked = '';
     this.path = '';
     this.hasQuery = false;
     this.asked = '';

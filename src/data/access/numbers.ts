@@ -16,7 +16,8 @@ export class Millis {
   readonly #label: string;
   readonly #end: string;
   readonly #none: string;
-  /** By whole milliseconds, made when they are first needed. */
+  /** By microseconds, below one millisecond; by whole milliseconds. Made when they are first needed. */
+  readonly #micros: string[] = [];
   readonly #wholes: string[] = [];
   readonly #thousandths: readonly string[];
 
@@ -32,6 +33,10 @@ export class Millis {
     if (!(ms >= 0)) return this.#none;
     if (ms > LOOKED_UP_MS) return `${this.#label}${ms.toFixed(3)}${this.#end}`;
     const us = (ms * 1000 + 0.5) | 0;
+    if (us < 1000) {
+      this.#micros[us] ??= flat(`${this.#label}0${this.#thousandths[us]}`);
+      return this.#micros[us];
+    }
     const whole = (us / 1000) | 0;
     return (whole < 1000 ? this.#whole(whole) : this.#label + whole) + this.#thousandths[us - whole * 1000]!;
   }
@@ -53,6 +58,9 @@ export class Moments {
   readonly #after: readonly string[];
   #isoSecond = -1;
   #iso = '';
+  /** The moment that was told last; busy workers tell many in a millisecond. */
+  #toldMs = -1;
+  #told = '';
   #clfSecond = -1;
   #clf = '';
 
@@ -63,12 +71,15 @@ export class Moments {
 
   /** `2026-11-21T17:40:00.123Z` */
   iso(wallMs: number): string {
+    if (wallMs === this.#toldMs) return this.#told;
     const second = Math.floor(wallMs / 1000);
     if (second !== this.#isoSecond) {
       this.#isoSecond = second;
       this.#iso = flat(this.#before + new Date(second * 1000).toISOString().slice(0, 20));
     }
-    return this.#iso + this.#after[wallMs - second * 1000]!;
+    this.#toldMs = wallMs;
+    this.#told = flat(this.#iso + this.#after[wallMs - second * 1000]!);
+    return this.#told;
   }
 
   /** `21/Nov/2026:17:40:00 +0000` */
