@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { Config } from '../../src/control/config/config.ts';
 import { loadConfig } from '../../src/control/config/load.ts';
 import { Registry } from '../../src/control/registry.ts';
-import { OTHER } from '../../src/core/cells.ts';
+import { MANY } from '../../src/core/cells.ts';
 import { MAX_SLOTS, NONE, type Snapshot } from '../../src/core/snapshot.ts';
 
 /** A configuration of one pool per argument, whose endpoints are `id=host` or just a host. */
@@ -123,16 +123,16 @@ test('keeps uids over reloads, never gives one to another name, and lists names 
   expect(names).toEqual({ endpoints: ['a', 'b', 'c'], pools: ['p0'], routes: ['/'], listeners: [':0'] });
 });
 
-test('calls every name beyond the last uid OTHER', () => {
+test('calls every name beyond the last uid MANY', () => {
   const registry = new Registry({ lanes: 1 });
   let last: Snapshot | null = null;
-  for (let i = 0; i * 2000 <= OTHER; i++) {
+  for (let i = 0; i * 2000 <= MANY; i++) {
     const { snapshot } = registry.compile(configOf(Array.from({ length: 2000 }, (_, j) => `e${i * 2000 + j}`)));
     registry.quiet(snapshot.version);
     last = snapshot;
   }
-  expect(last!.endpoints.find(({ id }) => id === `e${OTHER - 1}`)?.uid).toBe(OTHER - 1);
-  expect(last!.endpoints.at(-1)?.uid).toBe(OTHER);
+  expect(last!.endpoints.find(({ id }) => id === `e${MANY - 1}`)?.uid).toBe(MANY - 1);
+  expect(last!.endpoints.at(-1)?.uid).toBe(MANY);
 });
 
 test('asks GeoIP for literal addresses without a place, and only for these', () => {
