@@ -2,6 +2,7 @@
 // without privileges. Needs root, for mounts and users of its own.
 
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +10,6 @@ import { stringify } from 'yaml';
 import { buildImage, type Image, insideOf, instructionsOf, isInContext, killInside } from '../support/image.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { exchange, get } from '../support/raw.ts';
-import { freePort } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
 const BUILD_TIMEOUT_MS = 300_000;
@@ -26,8 +26,8 @@ let adminPort: number;
 beforeAll(async () => {
   image = buildImage();
   origin = await startOrigin();
-  port = await freePort();
-  adminPort = await freePort();
+  port = await portFrom(20_000 + (process.pid % 5000));
+  adminPort = await portFrom(port + 1);
   config = mkdtempSync(join(tmpdir(), 'fermat-image-config-'));
   chmodSync(config, 0o755);
   const file = {
@@ -45,6 +45,19 @@ afterAll(async () => {
   image?.[Symbol.dispose]();
   if (config !== undefined) rmSync(config, { recursive: true, force: true });
 });
+
+/** A free one from there on: below those that the system picks for others, so that it stays free until it is used. */
+async function portFrom(first: number): Promise<number> {
+  for (let at = first; ; at++) {
+    const server = createServer().unref();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false)).listen(at, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return at;
+  }
+}
 
 const mounts = () => ({ '/etc/fermat': config });
 

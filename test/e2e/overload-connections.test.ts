@@ -90,7 +90,8 @@ describe('descriptors that are all taken', () => {
     limit(fermat.openFiles - 2);
     const many = await crowd(fermat, 200);
     const share = await cpuShare(fermat, 2000);
-    expect(new Set(await Promise.all(open(kept).map(answers)))).toEqual(new Set([200]));
+    // One after another: at once they could need more connections to the origin than there are, and none can be opened.
+    for (const client of open(kept)) expect(await answers(client)).toBe(200);
     expect(open(kept)).toHaveLength(20);
     expect((await fermat.admin('/livez')).status).toBe(200);
     expect(share).toBeLessThan(0.2);
