@@ -36,7 +36,7 @@ function stepsOf(page: { readonly path: string; readonly blocks: readonly Block[
           (command) =>
             command.page === page.path && command.line >= line && command.line < line + text.split('\n').length,
         )
-        .map((command) => ({ line: command.line, command: command.text, exit: command.exit }));
+        .map(({ line, text, exit }) => ({ line, command: text.replace(/^npm ci && /, ''), exit })); // that part: .ci/run
     }
     const file = fileNameOf(block);
     return file === null ? [] : [{ line, file, text }];

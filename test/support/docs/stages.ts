@@ -97,7 +97,7 @@ admin: { address: "0.0.0.0:9901", token: the-token-of-the-admin-api }
 
 /** Commands that are covered by something else, with what. */
 export const ELSEWHERE: readonly { readonly command: RegExp; readonly by: string }[] = [
-  { command: /^npm ci\b/, by: '.ci/run' },
+  { command: /^npm ci(?! && npm start)\b/, by: '.ci/run' },
   { command: /^npm (run )?test\b/, by: '.ci/run' },
   { command: /^npm run (check|format)\b/, by: '.ci/run' },
   { command: /^npm start +# the demo$/, by: 'README.md, which starts it, too' },
