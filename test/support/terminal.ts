@@ -17,10 +17,10 @@ export class Terminal {
 
   constructor(command: readonly string[], { columns, rows, env = {} }: TerminalOptions) {
     const line = `stty cols ${columns} rows ${rows}; exec ${command.map(quoted).join(' ')}`;
-    // What vitest says about colours is about its own output.
-    const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = process.env;
+    // Named one by one: much of what a machine sets (CI, NO_COLOR, TMUX, …) decides whether a program shows colours.
+    const { PATH = '', HOME = '', TMPDIR = '/tmp', LANG = 'C.UTF-8' } = process.env;
     this.#child = spawn('script', ['-qefc', line, '/dev/null'], {
-      env: { ...rest, TERM: 'xterm-256color', ...env },
+      env: { PATH, HOME, TMPDIR, LANG, TERM: 'xterm-256color', ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {
