@@ -72,8 +72,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const wrk = findGenerators()['http/1.1'];
 const { load: loadCore } = placementOf(1);
 
-/** `hasFile`: the version can write to a file; one that cannot has its standard output there. */
-async function enter(name: string, root: string, originPort: number, hasFile: boolean): Promise<Entrant> {
+async function enter(name: string, root: string, originPort: number): Promise<Entrant> {
   const own = join(folder, name);
   mkdirSync(own);
   const [port, adminPort] = [await freePort(), await freePort()];
@@ -81,7 +80,6 @@ async function enter(name: string, root: string, originPort: number, hasFile: bo
   const log = join(own, 'access.log');
   writeFileSync(log, '');
   const config = (mode: Mode): void => {
-    const logging = hasFile ? { access: mode, accessLog: { file: log } } : { access: mode };
     const all = {
       workers: 1,
       listeners: [{ name: 'in', address: `127.0.0.1:${port}` }],
@@ -91,12 +89,12 @@ async function enter(name: string, root: string, originPort: number, hasFile: bo
       routes: [{ pool: 'origin' }],
       admin: { address: `127.0.0.1:${adminPort}` },
       shutdown: { drainDelay: '0s', timeout: '1s' },
-      logging,
+      logging: { access: mode, accessLog: { file: log } },
     };
     writeFileSync(file, JSON.stringify(all));
   };
   config('off');
-  const process = start(0, 'sh', ['-c', 'exec "$0" run -c "$1" >> "$2"', join(root, 'bin/fermat'), file, log]);
+  const process = start(0, join(root, 'bin/fermat'), ['run', '-c', file]);
   running.push(process);
   await accepting(port, process);
   return { name, running: process, port, admin: `http://127.0.0.1:${adminPort}`, log, config };
@@ -143,8 +141,8 @@ try {
   const { port: originPort, running: origin } = await startOrigin(folder, loadCore);
   running.push(origin);
   const here = fileURLToPath(new URL('../../', import.meta.url));
-  const entrants = [await enter('now', here, originPort, true)];
-  if (flags.before !== undefined) entrants.push(await enter('before', flags.before, originPort, false));
+  const entrants = [await enter('now', here, originPort)];
+  if (flags.before !== undefined) entrants.push(await enter('before', flags.before, originPort));
   for (const entrant of entrants) await generate(entrant, flags.quick ? 1 : FIRST_WARM_UP_S);
   const windows: Window[] = [];
   for (let round = 0, kept = 0; kept < rounds && round < rounds * MOST_TRIES; round++) {

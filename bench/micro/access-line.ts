@@ -43,7 +43,7 @@ function exchangeOf(path: string, agent: string): Exchange {
 }
 
 function nsPerLine(spec: AccessLogSpec, exchanges: readonly Exchange[]): { ns: number; bytes: number } {
-  const log = new AccessLog(0, Math.random);
+  const log = new AccessLog(0, Math.random, performance.now.bind(performance));
   log.install(spec);
   const taker = new LineTaker(spec.rings[0]!);
   let best = Infinity;

@@ -13,12 +13,13 @@ import type { Peer } from './sides.ts';
 
 /** Lines wait here for so long at most, or until they are so many chars. */
 const FLUSH_MS = 40;
-const FLUSH_CHARS = 16 * 1024;
+const FLUSH_CHARS = 32 * 1024;
 
 export class AccessLog {
   isOn = false;
   readonly #lane: number;
   readonly #random: () => number;
+  readonly #clock: () => number;
   #spec: AccessLogSpec | null = null;
   #putter: LinePutter | null = null;
   #json: JsonLines | null = null;
@@ -30,6 +31,8 @@ export class AccessLog {
   #epoch = 0;
   #batch = '';
   #lines = 0;
+  /** Of the batch, and of the lines that are still to be made. */
+  #chars = 0;
   /** A flush is due. */
   #isTimed = false;
   readonly #onTime = (): void => {
@@ -37,9 +40,11 @@ export class AccessLog {
     this.flush();
   };
 
-  constructor(lane: number, random: () => number) {
+  /** `clock`: the worker's, ms. */
+  constructor(lane: number, random: () => number, clock: () => number) {
     this.#lane = lane;
     this.#random = random;
+    this.#clock = clock;
   }
 
   /** From now on; null = nothing is written. What was gathered is handed over first. */
@@ -65,12 +70,12 @@ export class AccessLog {
     ex.noted ??= new Noted();
     const { noted } = ex;
     if (noted.epoch !== this.#epoch) noted.forget(this.#epoch);
-    const wallMs = Date.now();
-    this.#add(
-      this.#json === null
-        ? this.#combined!.line(ex, noted, wallMs)
-        : this.#json.line(ex, noted, wallMs, totalMs, isDrawn),
-    );
+    const json = this.#json;
+    if (json === null) return this.#add(this.#combined!.line(ex, noted, Date.now()));
+    this.#chars += json.note(ex, noted, totalMs, isDrawn);
+    this.#lines++;
+    if (json.isFull || this.#chars >= FLUSH_CHARS) this.flush();
+    else this.#time();
   }
 
   /** A request that could not be read, or (`problem` null) was taken back before that, so that there is no exchange. */
@@ -78,21 +83,25 @@ export class AccessLog {
     const isDrawn = this.#isSampling && !this.#isKept(status, ENDING.REFUSED, 0);
     if (isDrawn && this.#random() >= this.#spec!.sample) return;
     const wallMs = Date.now();
-    this.#add(
-      this.#json === null
-        ? this.#combined!.refusal(peer, status, wallMs)
-        : this.#json.refusal(peer, status, problem, wallMs, isDrawn),
-    );
+    if (this.#json === null) return this.#add(this.#combined!.refusal(peer, status, wallMs));
+    this.#batch += this.#made(); // what came before it
+    this.#add(this.#json.refusal(peer, status, problem, wallMs, isDrawn));
   }
 
   /** Hands over what was gathered. The timer runs on: one for each batch would cost more than a batch of nothing now and then. */
   flush(): void {
     if (this.#lines === 0) return;
-    const batch = this.#batch;
+    const batch = this.#batch + this.#made();
     const lines = this.#lines;
     this.#batch = '';
     this.#lines = 0;
+    this.#chars = 0;
     this.#putter!.put(batch, lines);
+  }
+
+  /** Lines of what has been noted. */
+  #made(): string {
+    return this.#json === null ? '' : this.#json.take(Date.now() - this.#clock());
   }
 
   /** What failed, was broken off, or took its time is worth its line whatever chance says. */
@@ -104,10 +113,14 @@ export class AccessLog {
   #add(line: string): void {
     this.#batch += line;
     this.#lines++;
-    if (this.#batch.length >= FLUSH_CHARS) this.flush();
-    else if (!this.#isTimed) {
-      this.#isTimed = true;
-      setTimeout(this.#onTime, FLUSH_MS);
-    }
+    this.#chars += line.length;
+    if (this.#chars >= FLUSH_CHARS) this.flush();
+    else this.#time();
+  }
+
+  #time(): void {
+    if (this.#isTimed) return;
+    this.#isTimed = true;
+    setTimeout(this.#onTime, FLUSH_MS);
   }
 }

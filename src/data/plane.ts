@@ -122,7 +122,7 @@ export class Plane {
     this.loopLine = `CDN-Loop: fermat; n=${options.loopId}\r\n`;
     this.wheel = new Wheel(options.clock);
     this.locator = new Locator(options.writer);
-    this.access = new AccessLog(options.lane, options.random);
+    this.access = new AccessLog(options.lane, options.random, options.clock);
     this.tracer = new Tracer(options.random, options.snapshot.lanes, (batch) => options.onSpans?.(batch));
     this.capture = new Capture(options.writer, options.lane, options.random);
     this.addresses = new AddressBook(options.clock);

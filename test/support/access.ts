@@ -65,7 +65,7 @@ export class Desk {
   readonly #taker: LineTaker;
 
   constructor(spec: AccessLogSpec, random: () => number = Math.random) {
-    this.log = new AccessLog(0, random);
+    this.log = new AccessLog(0, random, performance.now.bind(performance));
     this.log.install(spec);
     this.#taker = new LineTaker(spec.rings[0]!);
   }

@@ -1,5 +1,6 @@
 // One request as one line of JSON: the same fields in the same order, docs/logs.md lists them. Written by hand: pieces that many
-// lines share are made once (noted.ts, and by route and endpoint here), the rest is looked up.
+// lines share are made once (noted.ts, and by route and endpoint here), the rest is looked up. A request leaves its pieces and
+// its numbers in a row; lines are made of many rows in one go, since the first of them finds code and tables cold.
 
 import { ROLE_NAMES } from '../../core/selector.ts';
 import type { AccessLogSpec } from '../../core/snapshot.ts';
@@ -30,7 +31,29 @@ const TOTAL = new Millis(',"totalMs":', '}');
 const TRACE_ID = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const NO_ROLE = ROLE_NAMES.length;
 
+/** Requests that wait for their lines. */
+const ROWS = 64;
+/** Numbers of a row. END: of the exchange, by the worker's clock. QUEUE < 0: nothing was tried; else what is < 0 did not happen. */
+const N = {
+  END: 0,
+  TOTAL: 1,
+  OVERHEAD: 2,
+  BYTES: 3,
+  QUEUE: 4,
+  CONNECT: 5,
+  FIRST_BYTE: 6,
+  ATTEMPT: 7,
+  STRIDE: 8,
+} as const;
+/** Texts of a row, in the order of the line. */
+const T = { ID: 0, FRONT: 1, WAY: 2, BACK: 3, STRIDE: 4 } as const;
+/** About what the numbers of a line take. */
+const NUMBER_CHARS = 220;
+
 export class JsonLines {
+  readonly #numbers = new Float64Array(ROWS * N.STRIDE);
+  readonly #texts: string[] = new Array(ROWS * T.STRIDE).fill('');
+  #rows = 0;
   readonly #spec: AccessLogSpec;
   readonly #moments = new Moments('{"time":"', '","requestId":"');
   readonly #unnamed = new Moments('{"time":"', '","requestId":null');
@@ -51,8 +74,12 @@ export class JsonLines {
     this.#drawnEnd = `,"sample":${spec.sample}}\n`;
   }
 
-  /** `totalMs`: of the whole exchange. `isDrawn`: it is here by chance, and stands for others. */
-  line(ex: Exchange, noted: Noted, wallMs: number, totalMs: number, isDrawn: boolean): string {
+  get isFull(): boolean {
+    return this.#rows === ROWS;
+  }
+
+  /** A row of its own; chars that its line takes, about. `totalMs`: of the whole exchange. `isDrawn`: it stands for others. */
+  note(ex: Exchange, noted: Noted, totalMs: number, isDrawn: boolean): number {
     const { books, head } = ex;
     const asker = askerOf(ex, noted); // before what the fields say: both look whether they are new
     if (!noted.hasSaid(head)) {
@@ -62,16 +89,38 @@ export class JsonLines {
     }
     const asked = this.#asked(head.path, noted);
     const ending = this.#ending(noted.hasQuery, books.ending, books.problem, books.status, ex.bodyBytes);
-    const overheadMs = ex.bodyBytes === 0 ? Math.max(0, totalMs - books.endpointMs) : -1;
-    return (
-      this.#begun(ex, wallMs, frontOf(noted, asker, asked, ending)) +
-      count(books.responseBytes) +
-      DURATION.of(totalMs) +
-      OVERHEAD.of(overheadMs) +
-      wayOf(ex, noted) +
-      (ex.attempts === 0 ? ',"phases":null' : phasesOf(ex, totalMs)) +
-      this.#back(ex, noted, isDrawn)
-    );
+    const row = this.#rows++;
+    this.#noteNumbers(ex, totalMs, row * N.STRIDE);
+    const texts = this.#texts;
+    const at = row * T.STRIDE;
+    const front = frontOf(noted, asker, asked, ending);
+    const back = this.#back(ex, noted, isDrawn);
+    texts[at + T.ID] = ex.pool === null ? '' : ex.plan.requestIdOf(head);
+    texts[at + T.FRONT] = front;
+    texts[at + T.WAY] = wayOf(ex, noted);
+    texts[at + T.BACK] = back;
+    return front.length + back.length + NUMBER_CHARS;
+  }
+
+  /** Lines of all rows, which are free again. `wallMs`: what the wall clock shows when the worker's is at 0. */
+  take(wallMs: number): string {
+    const numbers = this.#numbers;
+    const texts = this.#texts;
+    let lines = '';
+    for (let row = 0; row < this.#rows; row++) {
+      const n = row * N.STRIDE;
+      const t = row * T.STRIDE;
+      lines +=
+        this.#begun(texts[t + T.ID]!, Math.round(wallMs + numbers[n + N.END]!), texts[t + T.FRONT]!) +
+        count(numbers[n + N.BYTES]!) +
+        DURATION.of(numbers[n + N.TOTAL]!) +
+        OVERHEAD.of(numbers[n + N.OVERHEAD]!) +
+        texts[t + T.WAY]! +
+        phases(numbers, n) +
+        texts[t + T.BACK]!;
+    }
+    this.#rows = 0;
+    return lines;
   }
 
   /** A request that could not be read, or (`problem` null) that its client took back before. */
@@ -87,9 +136,24 @@ export class JsonLines {
     );
   }
 
+  /** How long it took; and how the last attempt went. */
+  #noteNumbers({ books, bodyBytes, attempts }: Exchange, totalMs: number, at: number): void {
+    const numbers = this.#numbers;
+    const { attemptMs, sentMs, connectMs, firstByteMs } = books;
+    const endMs = books.startMs + totalMs;
+    numbers[at + N.END] = endMs;
+    numbers[at + N.TOTAL] = totalMs;
+    numbers[at + N.OVERHEAD] = bodyBytes === 0 ? Math.max(0, totalMs - books.endpointMs) : -1;
+    numbers[at + N.BYTES] = books.responseBytes;
+    const queueMs = (sentMs < 0 ? endMs : sentMs) - attemptMs - Math.max(0, connectMs);
+    numbers[at + N.QUEUE] = attempts === 0 ? -1 : Math.max(0, queueMs);
+    numbers[at + N.CONNECT] = connectMs;
+    numbers[at + N.FIRST_BYTE] = firstByteMs < 0 || sentMs < 0 ? -1 : Math.max(0, firstByteMs - sentMs);
+    numbers[at + N.ATTEMPT] = Math.max(0, endMs - attemptMs);
+  }
+
   /** When, which, and what follows, to the status. `front` closes the quote of the id. */
-  #begun({ pool, plan, head }: Exchange, wallMs: number, front: string): string {
-    const id = pool === null ? '' : plan.requestIdOf(head);
+  #begun(id: string, wallMs: number, front: string): string {
     if (id === '') return this.#unnamed.iso(wallMs) + front.slice(1);
     return this.#moments.iso(wallMs) + jsonText(id) + front;
   }
@@ -229,14 +293,13 @@ function wayOf(ex: Exchange, noted: Noted): string {
   return noted.way;
 }
 
-/** How the last attempt went. */
-function phasesOf({ books }: Exchange, totalMs: number): string {
-  const { attemptMs, sentMs, connectMs, firstByteMs } = books;
-  const endMs = books.startMs + totalMs;
-  const queueMs = (sentMs < 0 ? endMs : sentMs) - attemptMs - Math.max(0, connectMs);
-  const waitMs = firstByteMs < 0 || sentMs < 0 ? -1 : Math.max(0, firstByteMs - sentMs);
+function phases(numbers: Float64Array, at: number): string {
+  const queueMs = numbers[at + N.QUEUE]!;
+  if (queueMs < 0) return ',"phases":null';
+  const connectMs = numbers[at + N.CONNECT]!;
+  const waitMs = numbers[at + N.FIRST_BYTE]!;
   const answered = connectMs < 0 ? FIRST_BYTE_REUSED.of(waitMs) : CONNECT.of(connectMs) + FIRST_BYTE.of(waitMs);
-  return QUEUE.of(Math.max(0, queueMs)) + answered + TOTAL.of(Math.max(0, endMs - attemptMs));
+  return QUEUE.of(queueMs) + answered + TOTAL.of(numbers[at + N.ATTEMPT]!);
 }
 
 /** Of the trace that the client's request is part of. */
