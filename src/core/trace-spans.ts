@@ -3,6 +3,8 @@
 
 import type { Outcome } from './sample.ts';
 
+export const NO_RPC = -1;
+
 /** A request and its attempts. One object per traced request, filled while that is under way. */
 export interface TraceRecord {
   readonly traceId: string;
@@ -45,6 +47,9 @@ export interface TraceRecord {
   status: number;
   /** Why Fermat answered itself; '' = it did not, or as it was told to. */
   problem: string;
+  /** A gRPC call; and the status of gRPC that its client got, NO_RPC = none. */
+  isCall: boolean;
+  rpc: number;
   /** Whose row was picked from. */
   cohort: number;
   requestBytes: number;
@@ -84,6 +89,8 @@ export interface AttemptRecord {
   outcome: Outcome;
   /** 0 = none came. */
   status: number;
+  /** Of gRPC, when that is what the answer was; NO_RPC = it was not, or was not whole. */
+  rpc: number;
   /** Stable code of what went wrong; '' = nothing, or the outcome says it. */
   error: string;
 }

@@ -165,7 +165,7 @@ function wordsOf(p: Problem): { status: string; message: string; pushback: strin
  * What a client would make of the HTTP status (doc/http-grpc-status-mapping.md), but told from here, where more is known:
  * what never reached an endpoint is UNAVAILABLE, which may be tried again; what would come to the same again is not.
  */
-function rpcOf({ status, type }: Problem): number {
+export function rpcOf({ status, type }: Problem): number {
   if (type === 'connection_timeout') return RPC.UNAVAILABLE;
   switch (status) {
     case 401:

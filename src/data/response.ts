@@ -8,7 +8,7 @@ import type { ResponseHead } from '../wire/response.ts';
 import { answeredBadly, retryStatus, unsent } from './attempt.ts';
 import * as compress from './compress.ts';
 import { type Exchange, STATE } from './exchange.ts';
-import { httpStatusOf, outcomeOf, rpcStatusOf } from './grpc.ts';
+import { httpStatusOf, outcomeOf, RPC, rpcStatusOf } from './grpc.ts';
 import { planResponse } from './headers.ts';
 import { attemptsOf } from './hedge.ts';
 import { isUnsent } from './overlay/serve.ts';
@@ -134,6 +134,7 @@ function settle(ex: Exchange, trailers: Fields | null): void {
   const { status } = ex.books;
   if (ex.isCall && status === 200) {
     const rpc = rpcStatusOf(ex.answer, trailers);
+    if (ex.books.span !== null) ex.books.span.rpc = rpc < 0 ? RPC.UNKNOWN : rpc; // what its client takes it for
     return settleAttempt(ex, outcomeOf(rpc, ex.deadlineAtMs !== NEVER), httpStatusOf(rpc));
   }
   settleAttempt(ex, outcomeOfStatus(status), status);

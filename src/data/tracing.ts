@@ -17,11 +17,12 @@ import {
   traceIdAt,
   traceparentOf,
 } from '../core/trace.ts';
-import type { AttemptRecord, TraceBatch, TraceRecord } from '../core/trace-spans.ts';
+import { type AttemptRecord, NO_RPC, type TraceBatch, type TraceRecord } from '../core/trace-spans.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
 import { QueryRedaction } from './access/redact.ts';
 import type { Exchange } from './exchange.ts';
+import { rpcOf } from './grpc.ts';
 import { dropNamed, joined } from './headers.ts';
 import { clientAddress } from './request.ts';
 import type { Books } from './settle.ts';
@@ -112,6 +113,8 @@ export class Tracer {
       pool: '',
       status: 0,
       problem: '',
+      isCall: ex.isCall,
+      rpc: NO_RPC,
       cohort: 0,
       requestBytes: 0,
       responseBytes: 0,
@@ -155,6 +158,7 @@ export class Tracer {
       endMs: -1,
       outcome: OUTCOME.CLIENT_GONE,
       status: 0,
+      rpc: NO_RPC,
       error: '',
     };
     ex.trace!.attempts.push(attempt);
@@ -168,6 +172,7 @@ export class Tracer {
     trace.endMs = ex.plane.clock();
     trace.status = books.status;
     trace.problem = books.problem?.code ?? '';
+    if (trace.isCall && books.problem !== null) trace.rpc = rpcOf(books.problem);
     trace.route = route?.spec.name ?? '';
     trace.cohort = books.cohort;
     trace.requestBytes = ex.bodyBytes;

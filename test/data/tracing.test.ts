@@ -42,6 +42,7 @@ function exchange(fields = '', spec = SPEC, isTrusted = false, target = '/'): Ex
     generation: { tracing: spec },
     route: { spec: { name: 'r' }, requestDrops: [] },
     pool: null,
+    isCall: false,
     bodyBytes: 0,
     trace: null,
   } as unknown as Exchange;

@@ -29,6 +29,10 @@ beforeAll(async () => {
   a.script = b.script = answer;
   h2 = createServer((request, response) => {
     h2Seen.push(request.headers);
+    if (request.url === '/shop.Cart/Add') {
+      response.setHeader('content-type', 'application/grpc');
+      response.setTrailer('grpc-status', '14');
+    }
     response.end('two');
   });
   await new Promise<void>((listening) => h2.listen(0, '127.0.0.1', listening));
@@ -203,6 +207,26 @@ describe.concurrent('a traced request', () => {
     expect(client!.attributes['network.protocol.version']).toBe('2');
     const headers = h2Seen.find((one) => one[':path'] === '/h2')!;
     expect(headers).toMatchObject({ traceparent: named(client!), tracestate: state });
+  });
+
+  it('that is a gRPC call tells the status at its end, also when Fermat gives it', async () => {
+    const session = connect(`http://127.0.0.1:${edge.port}`);
+    for (const [authority, path] of [
+      ['two', '/shop.Cart/Add'],
+      ['nobody', '/shop.Cart/Lost'],
+    ]) {
+      const call = { ':authority': authority, ':method': 'POST', ':path': path, 'content-type': 'application/grpc' };
+      const stream = session.request({ ...call, te: 'trailers' });
+      await new Promise<void>((done) => stream.resume().on('end', done));
+    }
+    session.close();
+    const [server, client] = await receiver.traceOf('/shop.Cart/Add');
+    for (const span of [server, client]) {
+      expect(span).toMatchObject({ isError: true, attributes: { 'rpc.system': 'grpc', 'error.type': 'UNAVAILABLE' } });
+      expect(span!.attributes).toMatchObject({ 'rpc.grpc.status_code': 14, 'http.response.status_code': 200 });
+    }
+    const [lost] = await receiver.traceOf('/shop.Cart/Lost');
+    expect(lost.attributes).toMatchObject({ 'rpc.grpc.status_code': 12, 'error.type': 'no_route' });
   });
 
   it('that Fermat answers itself says why', async () => {

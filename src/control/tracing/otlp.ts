@@ -6,7 +6,7 @@ import { cohortName } from '../../core/cohort.ts';
 import { OUTCOME } from '../../core/sample.ts';
 import { ROLE_NAMES } from '../../core/selector.ts';
 import { NONE } from '../../core/snapshot.ts';
-import type { AttemptRecord, TraceRecord } from '../../core/trace-spans.ts';
+import { type AttemptRecord, NO_RPC, type TraceRecord } from '../../core/trace-spans.ts';
 
 const KIND = { SERVER: 2, CLIENT: 3 } as const;
 const STATUS_ERROR = '{"code":2}';
@@ -15,6 +15,8 @@ const KNOWS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
 /** The client went without waiting: nobody was sent this status. */
 const CLIENT_GONE_STATUS = 499;
+/** Of HTTP, whatever came of a gRPC call that was answered as one. */
+const CALL_STATUS = 200;
 
 /** By OUTCOME. */
 const OUTCOME_NAMES = [
@@ -47,6 +49,7 @@ export function answererOf({ attempts }: TraceRecord): AttemptRecord | undefined
 
 function serverSpan(trace: TraceRecord, told: AttemptRecord | null, wallMs: number): string {
   const { status, problem, route, parentId } = trace;
+  const rpc = rpcOf(trace, told);
   const attributes =
     method(trace) +
     text('url.scheme', trace.isTls ? 'https' : 'http') +
@@ -62,7 +65,8 @@ function serverSpan(trace: TraceRecord, told: AttemptRecord | null, wallMs: numb
     whole('http.response.status_code', status === CLIENT_GONE_STATUS ? 0 : status) +
     whole('http.request.body.size', trace.requestBytes) +
     whole('http.response.body.size', trace.responseBytes) +
-    text('error.type', serverError(trace)) +
+    rpcStatus(rpc) +
+    text('error.type', serverError(trace, rpc)) +
     text('fermat.request_id', said(trace.requestId)) +
     text('fermat.pool', trace.pool) +
     text('fermat.cohort', trace.pool === '' ? '' : cohortName(trace.cohort)) +
@@ -71,7 +75,7 @@ function serverSpan(trace: TraceRecord, told: AttemptRecord | null, wallMs: numb
   const verb = trace.methodId === 0 ? 'HTTP' : trace.method;
   const remote = parentId === '' ? 0 : IS_REMOTE;
   // An answer that was cut off is none, whatever its head says.
-  const isError = status >= 500 || (problem !== '' && status < 400);
+  const isError = isServersFault(rpc) || status >= 500 || (problem !== '' && status < 400);
   return (
     head(trace, trace.spanId, parentId, trace.flags | KNOWS_REMOTE | remote) +
     `"name":${JSON.stringify(route === '' ? verb : `${verb} ${route}`)},"kind":${KIND.SERVER},` +
@@ -79,14 +83,21 @@ function serverSpan(trace: TraceRecord, told: AttemptRecord | null, wallMs: numb
   );
 }
 
-function serverError({ status, problem }: TraceRecord): string {
+/** What the client was told, by us or by the endpoint that answered. */
+function rpcOf({ rpc, status, problem }: TraceRecord, told: AttemptRecord | null): number {
+  return rpc !== NO_RPC || told === null || problem !== '' || status === CLIENT_GONE_STATUS ? rpc : told.rpc;
+}
+
+function serverError({ status, problem }: TraceRecord, rpc: number): string {
   if (problem !== '') return problem;
+  if (isServersFault(rpc)) return rpcName(rpc);
   if (status === CLIENT_GONE_STATUS) return 'client_gone';
   return status >= 500 ? String(status) : '';
 }
 
 function clientSpan(trace: TraceRecord, attempt: AttemptRecord, i: number, isTold: boolean, wallMs: number): string {
-  const { host, port, status } = attempt;
+  const { host, port, rpc } = attempt;
+  const status = rpc === NO_RPC ? attempt.status : CALL_STATUS;
   const isSecure = attempt.scheme === 'https' || attempt.scheme === 'h2';
   const isSocket = port === 0;
   const name = host.includes(':') ? `[${host}]` : host;
@@ -100,6 +111,7 @@ function clientSpan(trace: TraceRecord, attempt: AttemptRecord, i: number, isTol
     text('network.protocol.version', attempt.scheme.startsWith('h2') ? '2' : '1.1') +
     whole('http.response.status_code', status) +
     whole('http.request.resend_count', i) +
+    rpcStatus(rpc) +
     text('error.type', error) +
     choice(attempt) +
     text('fermat.via', attempt.via) +
@@ -115,8 +127,9 @@ function clientSpan(trace: TraceRecord, attempt: AttemptRecord, i: number, isTol
 }
 
 /** Of an attempt that nobody waits for any more nothing went wrong. */
-function clientError({ error, outcome, status }: AttemptRecord): string {
+function clientError({ error, outcome, status, rpc }: AttemptRecord): string {
   if (error !== '') return error;
+  if (rpc !== NO_RPC) return rpc === 0 ? '' : rpcName(rpc);
   if (outcome === OUTCOME.CLIENT_GONE || outcome === OUTCOME.OUTRUN) return '';
   if (status >= 400) return String(status);
   return outcome === OUTCOME.OK ? '' : OUTCOME_NAMES[outcome]!;
@@ -150,6 +163,29 @@ function eventsOf(attempt: AttemptRecord, isWhole: boolean, wallMs: number): str
   add('response.first_byte', attempt.firstByteMs);
   if (isWhole) add('response.last_byte', attempt.endMs);
   return json;
+}
+
+// Of gRPC: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+
+const RPC_NAMES: readonly string[] = [
+  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
+  ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED'],
+  ...['INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
+];
+/** Of the others the client is the cause. */
+const SERVERS_FAULTS = ['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS'];
+
+function rpcStatus(rpc: number): string {
+  if (rpc === NO_RPC) return '';
+  return text('rpc.system', 'grpc') + attribute('rpc.grpc.status_code', `{"intValue":"${rpc}"}`);
+}
+
+function rpcName(rpc: number): string {
+  return RPC_NAMES[rpc] ?? String(rpc);
+}
+
+function isServersFault(rpc: number): boolean {
+  return SERVERS_FAULTS.includes(rpcName(rpc));
 }
 
 /** One of the conventions' own, or `_OTHER`: any token is a method. */

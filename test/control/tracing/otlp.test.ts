@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { spansOf } from '../../../src/control/tracing/otlp.ts';
 import { OUTCOME, type Outcome } from '../../../src/core/sample.ts';
 import { NONE } from '../../../src/core/snapshot.ts';
-import type { AttemptRecord, TraceRecord } from '../../../src/core/trace-spans.ts';
+import { type AttemptRecord, NO_RPC, type TraceRecord } from '../../../src/core/trace-spans.ts';
 
 interface Span {
   readonly name: string;
@@ -22,7 +22,7 @@ const ATTEMPT: AttemptRecord = {
   ...{ spanId: 'b7ad6b7169203331', endpoint: 'e0', host: '10.0.0.1', port: 80, scheme: 'http', region: null, via: '' },
   ...{ role: NONE, scoreMs: Number.NaN, decision: 0, startMs: 1000.25, isHedge: false, queuedMs: -1, connectingMs: -1 },
   ...{ readyMs: 1000.5, isReused: true, sentMs: 1000.75, firstByteMs: 1002, endMs: 1003.000001, outcome: OUTCOME.OK },
-  ...{ status: 200, error: '' },
+  ...{ status: 200, rpc: NO_RPC, error: '' },
 };
 const TRACE: TraceRecord = {
   ...{ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: '00f067aa0ba902b7', parentId: '', flags: 1, state: '' },
@@ -38,7 +38,17 @@ const TRACE: TraceRecord = {
     requestId: '',
     route: 'r',
   },
-  ...{ pool: 'p', status: 200, problem: '', cohort: 0, requestBytes: 0, responseBytes: 0, attempts: [ATTEMPT] },
+  ...{
+    pool: 'p',
+    status: 200,
+    problem: '',
+    isCall: false,
+    rpc: NO_RPC,
+    cohort: 0,
+    requestBytes: 0,
+    responseBytes: 0,
+    attempts: [ATTEMPT],
+  },
 };
 
 const parsed = (trace: TraceRecord): Span[] => JSON.parse(`[${spansOf(trace, WALL_MS)}]`) as Span[];
@@ -122,6 +132,24 @@ it.each([
   const spans = parsed({ ...TRACE, ...trace, attempts: [{ ...ATTEMPT, ...attempt }] });
   expect(spans.map((span) => attributesOf(span)['error.type'])).toEqual([server, client]);
   expect(spans.map(({ status }) => status.code === 2)).toEqual([server !== undefined, client !== undefined]);
+});
+
+it.each([
+  ['is fine', {}, { rpc: 0 }, 0, undefined, undefined],
+  ['is the caller’s mistake', {}, { rpc: 3, status: 400 }, 3, undefined, 'INVALID_ARGUMENT'],
+  ['is the endpoint’s', {}, { rpc: 14, status: 503, outcome: OUTCOME.STATUS_5XX }, 14, 'UNAVAILABLE', 'UNAVAILABLE'],
+  ['is Fermat’s own', { rpc: 14, status: 503, problem: 'overload' }, { rpc: NO_RPC }, 14, 'overload', undefined],
+  ['nobody waits for', { status: 499 }, { rpc: 0 }, undefined, 'client_gone', undefined],
+] as const)('the end of a gRPC call that %s says so', (_, trace, attempt: Partial<AttemptRecord>, rpc, server, client) => {
+  const spans = parsed({ ...TRACE, isCall: true, ...trace, attempts: [{ ...ATTEMPT, ...attempt }] });
+  const told = spans.map(attributesOf);
+  expect(told.map((one) => one['error.type'])).toEqual([server, client]);
+  expect(told[0]!['rpc.grpc.status_code']).toBe(rpc === undefined ? undefined : String(rpc));
+  expect(told[1]!['http.response.status_code']).toBe('200');
+  expect(spans.map(({ status }) => status.code === 2)).toEqual([
+    server !== undefined && server !== 'client_gone',
+    client !== undefined,
+  ]);
 });
 
 it('every outcome has a name', () => {
