@@ -31,7 +31,7 @@ beforeAll(async () => {
     h2Seen.push(request.headers);
     if (request.url === '/shop.Cart/Add') {
       response.setHeader('content-type', 'application/grpc');
-      response.setTrailer('grpc-status', '14');
+      response.addTrailers({ 'grpc-status': '14' });
     }
     response.end('two');
   });
