@@ -32,7 +32,7 @@ export interface Batch {
 export interface Reply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   /** Never answers. */
   readonly isSilent?: boolean;
 }

@@ -16,6 +16,9 @@ const MAX_SPANS = 8192;
 const MAX_BYTES = 16 * 1024 * 1024;
 /** A collector that asks for more is asked again nevertheless. */
 const LONGEST_WAIT_MS = 300_000;
+/** A collector that changes its mind all the time is told of so often, then once a minute. */
+const TOLD_AT_ONCE = 10;
+const TOLD_EVERY_MS = 60_000;
 
 const COMMA = Buffer.from(',');
 
@@ -59,6 +62,8 @@ export class Exporter {
   /** What was last told of the collector. */
   #state: 'unknown' | 'ok' | 'down' | 'refusing' = 'unknown';
   #droppedSinceTold = 0;
+  #tellings = TOLD_AT_ONCE;
+  #tellingsAtMs = performance.now();
   #isStopping = false;
 
   constructor(options: ExporterOptions, collector: Collector, frame: readonly [string, string]) {
@@ -189,11 +194,19 @@ export class Exporter {
   }
 
   #tell(state: 'ok' | 'down' | 'refusing', message: string, events: EventLog): void {
-    if (state === this.#state || this.#abort.signal.aborted) return;
+    if (state === this.#state || this.#abort.signal.aborted || !this.#mayTell(performance.now())) return;
     this.#state = state;
     const dropped = this.#droppedSinceTold;
     this.#droppedSinceTold = 0;
     events.emit(state === 'ok' ? 'info' : 'warn', `tracing.${state}`, message, dropped === 0 ? {} : { dropped });
+  }
+
+  #mayTell(nowMs: number): boolean {
+    this.#tellings = Math.min(TOLD_AT_ONCE, this.#tellings + (nowMs - this.#tellingsAtMs) / TOLD_EVERY_MS);
+    this.#tellingsAtMs = nowMs;
+    if (this.#tellings < 1) return false;
+    this.#tellings--;
+    return true;
   }
 
   #clearTimer(): void {

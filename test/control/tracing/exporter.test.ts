@@ -1,5 +1,6 @@
 // Spans on their way to a collector that takes them, takes some, takes none, is late, or is not there: a real one, over HTTP.
 
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEventLog } from '../../../src/control/events.ts';
 import { Collector } from '../../../src/control/tracing/collector.ts';
@@ -124,6 +125,45 @@ describe('a collector that does not', () => {
     expect(receiver.batches.length).toBe(2);
     expect(types()).toEqual(['tracing.refusing', 'tracing.ok']);
     expect(told[0]!.message).toMatch(new RegExp(`takes no spans: status ${status}: no way$`));
+  });
+
+  it('takes a part and says so in gzip, asked for or not', async () => {
+    receiver.reply = () => ({
+      body: gzipSync('{"partialSuccess":{"rejectedSpans":"1"}}'),
+      headers: { 'content-encoding': 'gzip' },
+    });
+    add(1);
+    await taken(1);
+    expect(counts.rejected).toBe(1);
+    expect(receiver.batches[0]!.headers['accept-encoding']).toBe('identity');
+  });
+
+  // What it said stood in the event as it was, and so in the log and the console.
+  it('repeats what it was sent: its secrets are told to nobody', async () => {
+    receiver.reply = ({ headers }) => ({ status: 401, body: `no ${headers.authorization}, no secret` });
+    add(1);
+    await until(() => counts.rejected === 2);
+    expect(told[0]!.message).toMatch(/status 401: no \*\*\*, no \*\*\*$/);
+  });
+
+  it('sends elsewhere: nobody goes there, but where it was is told', async () => {
+    receiver.reply = () => ({
+      status: 307,
+      body: 'x',
+      headers: { location: 'https://other.example/v1/traces?key=hush' },
+    });
+    add(1);
+    await until(() => counts.rejected === 2);
+    expect(told[0]!.message).toMatch(/status 307, sends to https:\/\/other\.example\/v1\/traces: x$/);
+  });
+
+  it('takes every other batch: that is not told every time', async () => {
+    receiver.reply = () => ({ status: receiver.batches.length % 2 === 0 ? 400 : 200 });
+    for (let n = 1; n <= 20; n++) {
+      add(1);
+      await until(() => counts.exported + counts.rejected === 2 * n);
+    }
+    expect(told.length).toBe(10);
   });
 
   it.each([429, 502, 503, 504])('answers %i: it gets the same spans again, and is told of once', async (status) => {
