@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { CHART, render } from '../support/chart.ts';
 import { runFermat } from '../support/fermat.ts';
 import { findHelm, helm } from '../support/helm.ts';
 import { type Manifest, problemsOf } from '../support/kubernetes-models.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
-const CHART = join(REPOSITORY, 'deploy/helm/fermat');
 const VALUES = { default: [], everything: ['everything.yaml'], daemonset: ['daemonset.yaml'], bare: ['bare.yaml'] };
 const FETCH_TIMEOUT_MS = 300_000;
 
@@ -21,15 +21,6 @@ const rendered = new Map<string, Manifest[]>();
 const filesOf = (names: readonly string[]) =>
   names.flatMap((name) => ['-f', join(REPOSITORY, 'test/fixtures/helm', name)]);
 
-function render(...args: readonly string[]): Manifest[] {
-  const { code, stdout, stderr } = helm('template', 'edge', CHART, '--namespace', 'edge', ...args);
-  if (code !== 0) throw new Error(stderr);
-  const documents = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest | null);
-  return documents.filter((document) => document !== null);
-}
-/** Why Helm refuses these values. */
-const refusal = (...set: readonly string[]) =>
-  helm('template', 'edge', CHART, ...set.flatMap((one) => ['--set', one])).stderr;
 const all = (name: string) => rendered.get(name)!;
 const one = (name: string, kind: string) => all(name).find((manifest) => manifest.kind === kind)!;
 const workload = (name: string) => all(name).find(({ kind }) => ['Deployment', 'DaemonSet'].includes(kind))!;
@@ -227,26 +218,6 @@ describe('values', () => {
     const dashboard = all('everything').find(({ metadata }) => metadata.name === 'edge-fermat-dashboard')!;
     const text = readFileSync(join(REPOSITORY, 'deploy/grafana/fermat.json'), 'utf8');
     expect(JSON.parse(dashboard.data['fermat.json']!)).toEqual(JSON.parse(text));
-  });
-
-  it('are refused when they contradict each other, and told why', () => {
-    expect(refusal('terminationGracePeriodSeconds=40')).toContain('draining may take 40 s');
-    expect(refusal('config.shutdown.timeout=2m')).toContain('draining may take 130 s');
-    expect(refusal('config.shutdown.timeout=1.5m')).toContain('draining may take 100 s');
-    expect(refusal('config.shutdown.timeout=40000ms')).toContain('draining may take 50 s');
-    expect(refusal('config.shutdown.drainDelay=0s', 'config.shutdown.timeout=44500ms')).toContain('may take 45 s');
-    expect(refusal('kind=DaemonSet', 'autoscaling.enabled=true')).toContain('autoscaling is for a Deployment');
-    expect(refusal('geoip.source=maxmind')).toContain('geoip.maxmind.secret');
-    expect(refusal('service.ports[0].name=x', 'service.ports[0].port=1', 'service.ports[0].targetPort=81')).toContain(
-      'port 81',
-    );
-  });
-
-  it('are refused when nobody knows them, or when they are of another form', () => {
-    expect(refusal('replica=3')).toContain("additional properties 'replica' not allowed");
-    expect(refusal('kind=StatefulSet')).toContain('Deployment');
-    expect(refusal('image.tag=latest')).toContain('/image/tag');
-    expect(refusal('config.admin.token=secret')).toContain('/config/admin');
   });
 
   it('lead to notes that name what was installed', () => {

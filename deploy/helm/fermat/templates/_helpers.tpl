@@ -1,5 +1,7 @@
 {{- define "fermat.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) }}
+{{- /* A release may have dots in its name, a Service may not. */ -}}
+{{- $name | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "fermat.selector" -}}
@@ -65,12 +67,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.autoscaling.enabled (ne .Values.kind "Deployment") }}
 {{- fail "autoscaling is for a Deployment; a DaemonSet has one pod on each node" }}
 {{- end }}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- fail (printf "autoscaling.minReplicas is %d, more than maxReplicas, %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (not ((.Values.resources.requests).cpu)) (not ((.Values.resources.limits).cpu)) }}
+{{- fail "autoscaling goes by a part of the CPU request: resources.requests.cpu is missing" }}
+{{- end }}
 {{- if and (eq .Values.geoip.source "maxmind") (not .Values.geoip.maxmind.secret) }}
 {{- fail "geoip.source is maxmind: geoip.maxmind.secret names the Secret with account-id and license-key" }}
 {{- end }}
-{{- if and .Values.service.enabled (not .Values.existingConfigMap) }}
+{{- $names := list }}{{ $ports := list }}
+{{- range .Values.service.ports }}{{ $names = append $names .name }}{{ $ports = append $ports .port }}{{ end }}
+{{- if or (ne (len $names) (len (uniq $names))) (ne (len $ports) (len (uniq $ports))) }}
+{{- fail "service.ports: a name or a port is there twice" }}
+{{- end }}
 {{- $listening := list }}
 {{- range .Values.config.listeners }}{{ $listening = append $listening (regexFind "[0-9]+$" .address) }}{{ end }}
+{{- if and (not .Values.existingConfigMap) (has (toString .Values.admin.port) $listening) }}
+{{- fail (printf "admin.port %v is the port of a listener, too" .Values.admin.port) }}
+{{- end }}
+{{- if and .Values.service.enabled (not .Values.existingConfigMap) }}
 {{- range .Values.service.ports }}
 {{- if not (has (toString .targetPort) $listening) }}
 {{- fail (printf "service.ports: no listener of config.listeners has port %v" .targetPort) }}
