@@ -7,8 +7,9 @@ COPY package.json package-lock.json ./
 # The image is the runtime, so the optional packages that carry one are left out. The hashes are in the lockfile, and nobody's
 # install script is run: none is needed.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
-# What no running Node reads: types, source maps, documents, binaries for another runtime. Licences stay.
-RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' -o -name '*.bare' \) -delete
+# What no running Node reads: types, source maps, documents, binaries for another runtime. Licences stay, those in Markdown too.
+RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' -o -name '*.bare' \) \
+    ! -iname 'licen[cs]e*' -delete
 COPY LICENSE NOTICE ./
 COPY geoip geoip
 COPY src src

