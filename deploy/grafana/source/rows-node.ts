@@ -107,7 +107,8 @@ export const LIMITS: Row = {
     }),
     series({
       title: 'Turned away',
-      about: 'Requests answered with 503 since something was too much: loop, memory, requests, client, pool, endpoint.',
+      about:
+        'Requests answered with 503 (client: 429) since something was too much: loop, memory, requests, client, pool, endpoint.',
       unit: 'reqps',
       stack: 'normal',
       queries: [{ expr: `sum by (reason) (${rate('fermat_shed_total', ROUTE)})`, legend: '{{reason}}' }],

@@ -85,7 +85,7 @@ export const FAMILIES: readonly Family[] = [
     kind: CELL.EVENTS,
     event: EVENT.SHED,
     name: 'fermat_shed_total',
-    help: 'Requests turned away (503) for overload or a limit on requests in flight, by what was too much.',
+    help: 'Requests turned away for overload or a limit on requests in flight (503; reason client: 429), by what was too much.',
     type: 'counter',
   },
   {
