@@ -253,8 +253,11 @@ export function settleExpect(head: RequestHead): void {
 function settleUpgrade(head: RequestHead): Fault {
   const upgrade = readUpgrade(head);
   if (upgrade === null) return FAULT.BAD_UPGRADE;
-  // Where the tunnel starts would be a matter of opinion: the most repeated smuggling bug of proxies.
-  if (upgrade !== '' && (head.framing === FRAMING.CHUNKED || head.length > 0)) return FAULT.UPGRADE_WITH_BODY;
+  if (upgrade !== '' && (head.framing === FRAMING.CHUNKED || head.length > 0)) {
+    // Where the tunnel starts would be a matter of opinion: the most repeated smuggling bug of proxies.
+    if (tokenIs(upgrade, 0, upgrade.length, 'websocket')) return FAULT.UPGRADE_WITH_BODY;
+    return NO_FAULT; // nobody behind us hears of another one, and Java's client offers h2c with whatever it posts
+  }
   head.upgrade = upgrade;
   return NO_FAULT;
 }

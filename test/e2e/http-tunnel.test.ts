@@ -227,6 +227,19 @@ describe('E8 upgrades', () => {
     await rig.refused(UPGRADE.replace('\r\n\r\n', `\r\n${fields}\r\n${body}`), 400);
   });
 
+  it.each([
+    ['Content-Length', 'Content-Length: 5\r\n', 'hello'],
+    ['chunks', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'],
+  ])('E8 forwards a request to upgrade to h2c, as Java’s client posts it, with its body by %s', async (_, fields, body) => {
+    const offer = `${fields}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n`;
+    using client = await rawClient(rig.port);
+    await client.send(get('/', offer).replace('GET', 'POST') + body + get('/next'));
+    expect([(await client.answer()).status, (await client.answer()).status]).toEqual([200, 200]);
+    const [first, next] = rig.origin.requests;
+    expect([first?.body.toString(), next?.target]).toEqual(['hello', '/next']);
+    for (const name of ['upgrade', 'connection', 'http2-settings']) expect(first?.all(name)).toEqual([]);
+  });
+
   it('E8 opens no tunnel unless the endpoint says 101', async () => {
     rig.origin.script = (request) => request.answer(200, 'no');
     using client = await rawClient(rig.port);
