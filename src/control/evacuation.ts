@@ -1,6 +1,6 @@
-// "If I drain this region": the recorded decisions, decided again without it. Each keeps what was known at its moment, its load and
-// its chance; only who may be chosen is another. What that adds up to, weighted by how many requests each stands for, is where the
-// requests would go. What moves is not added to the load that the times are predicted at: compare `then` with `capacity` for that.
+// "If I drain this region": the recorded decisions, decided again without it. Each keeps what was known at its moment and its
+// chance; who may be chosen is another, and the load is what would come of that (evacuation/assignment.ts). What that adds up
+// to, weighted by how many requests each stands for, is where the requests would go.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { redecide } from '../core/decision.ts';
@@ -12,10 +12,12 @@ import { countryOf, type Entry } from './decisions/entry.ts';
 import type { Recorded } from './decisions/parse.ts';
 import { recordedOf } from './decisions/recorded.ts';
 import { Residuals } from './decisions/residuals.ts';
+import { Assignment, ROUNDS } from './evacuation/assignment.ts';
 import { type Removal, removalOf } from './evacuation/removal.ts';
 import { Tally } from './evacuation/tally.ts';
 import type { Evacuation, EvacuationQuery, PoolEvacuation } from './evacuation/types.ts';
 import type { PoolState } from './fleet/ranking.ts';
+import { sumsOf } from './live/figures.ts';
 import type { Refusal } from './types.ts';
 
 export interface EvacuationSources {
@@ -77,13 +79,12 @@ export class Evacuations {
       await breathe();
     }
     const tally = new Tally(removal.states);
-    const records = decided.map(({ record }) => record);
-    const other = new Alternative(this.#sources.config(), goneOf(removal), records);
-    for (const { entry, record } of decided) {
+    const { choices, assignments } = await this.#assign(removal, decided, breathe);
+    for (const [i, { entry, record }] of decided.entries()) {
+      const chosen = choices[i]!;
       // A pool that the configuration has no more.
-      if (!other.knows(record.pool)) continue;
-      const state = other.stateOf(record);
-      tally.add(record, countryOf(entry), state, redecide(state).place, residuals);
+      if (chosen.length === 0) continue;
+      tally.add(record, countryOf(entry), assignments.get(record.pool)!.faced(record.state), chosen, residuals);
       await breathe();
     }
     const pools = tally.pools(removal.ids);
@@ -95,6 +96,37 @@ export class Evacuations {
       pools,
       countries: tally.countries(),
     };
+  }
+
+  /** Where each request would go, round by round; ids, null = nowhere. And the load that comes of it, by pool. */
+  async #assign(
+    removal: Removal,
+    decided: readonly Decided[],
+    breathe: () => Promise<void> | undefined,
+  ): Promise<{ choices: (string | null)[][]; assignments: ReadonlyMap<string, Assignment> }> {
+    const records = decided.map(({ record }) => record);
+    const config = this.#sources.config();
+    const gone = goneOf(removal);
+    const choices = records.map((): (string | null)[] => []);
+    const assignments = new Map(
+      removal.states.map((state) => [state.spec.name, new Assignment(state, sumsOf(state).requestsPerSecond)]),
+    );
+    for (const { pool, endpoint, every } of records) assignments.get(pool)!.had(endpoint, every);
+    for (let round = 0; round < ROUNDS; round++) {
+      const other = new Alternative(config, gone, records);
+      for (const [i, record] of records.entries()) {
+        if (!other.knows(record.pool)) continue;
+        const assignment = assignments.get(record.pool)!;
+        const state = other.stateOf(record, assignment.faced(record.state));
+        const id = state.endpoints[redecide(state).place]?.id ?? null;
+        assignment.sent(id, record.every);
+        choices[i]!.push(id);
+        await breathe();
+      }
+      const settled = [...assignments.values()].map((assignment) => assignment.settle());
+      if (settled.every((isSettled) => isSettled)) break;
+    }
+    return { choices, assignments };
   }
 
   /** Of these pools, oldest first, as of now: the journal goes on. Where a retry goes depends on what failed before. */
@@ -150,7 +182,7 @@ function noteOf(decided: readonly Decided[], pools: readonly PoolEvacuation[]): 
   for (const { regions } of pools) {
     for (const { region, then, capacity } of regions) {
       if (capacity === null || then.requestsPerSecond <= capacity || then.share === 0) continue;
-      notes.push(`more than ${region ?? 'the rest'} can take: what is beyond would go on to the next best`);
+      notes.push(`more than ${region ?? 'the rest'} can take, and nobody else has room for it`);
     }
   }
   return notes.length === 0 ? null : notes.join('; ');

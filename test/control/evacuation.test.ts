@@ -137,17 +137,49 @@ describe('the preview of an evacuation', () => {
     );
   });
 
-  it('sends nothing to who is drained already, and warns where a region cannot take what comes', async () => {
+  it('sends nothing to who is drained already, and on to the next best what a region cannot take', async () => {
     const rig = new Rig({ ids: (i) => ({ capacity: i === 2 ? 40 : 1000 }) });
     rig.serve(40, 8);
     for (const k of rig.state.members) k.requestsPerSecond = 20;
     rig.state.members[1]!.isDraining = true;
     const { pools, removed, note } = await rig.preview({ endpoints: ['e0'] });
-    expect(removed).toEqual(['e0']);
+    expect([removed, note]).toEqual([['e0'], null]);
     const of = (id: string) => pools[0]!.endpoints.find((endpoint) => endpoint.id === id)!;
     expect([of('e1').then.share, of('e1').capacity]).toEqual([0, 0]);
-    expect(of('e2').then.requestsPerSecond).toBeGreaterThan(40);
-    expect(note).toContain('more than aws:r2 can take');
+    // Nearest of those that are left: all would go there.
+    expect(of('e2').then.requestsPerSecond).toBeGreaterThan(30);
+    expect(of('e2').then.requestsPerSecond).toBeLessThan(40);
+    expect(of('e3').then.requestsPerSecond).toBeGreaterThan(40);
+  });
+
+  it('warns where nobody has room for what a region cannot take', async () => {
+    const rig = new Rig({ ids: (i) => ({ capacity: i === 0 ? 1000 : 20 }) });
+    rig.serve(40, 8);
+    for (const k of rig.state.members) k.requestsPerSecond = 40;
+    const { pools, note } = await rig.preview({ endpoints: ['e0'] });
+    expect(note).toMatch(/more than aws:r\d can take, and nobody else has room for it/);
+    expect(pools[0]!.unserved).toBe(0);
+  });
+
+  // What moves was not added to the load that times are predicted at: one endpoint took everything, as quickly as ever.
+  it('predicts the times of who gets more at the load that comes, and spreads it as those make it', async () => {
+    const rig = new Rig({ row: { band: 1, overflow: 3 } });
+    rig.serve(40, 8);
+    const at = async (requestsPerSecond: number) => {
+      for (const k of rig.state.members) k.requestsPerSecond = requestsPerSecond;
+      const { pools, countries } = await rig.preview({ endpoints: ['e0'] });
+      const shares = pools[0]!.endpoints.map(({ id, then }) => [id, then.share] as const);
+      return { share: new Map(shares), ...countries[0]! };
+    };
+    const idle = await at(0);
+    const quiet = await at(1);
+    const busy = await at(1000);
+    for (const [id, share] of idle.share) expect(Math.abs(quiet.share.get(id)! - share), id).toBeLessThan(0.05);
+    expect(busy.now).toEqual(idle.now);
+    expect(busy.then.p50Ms).toBeGreaterThan(idle.then.p50Ms! + 3);
+    expect(busy.share.get('e1')).toBeLessThan(idle.share.get('e1')! - 0.1);
+    expect(busy.share.get('e3')).toBeGreaterThan(idle.share.get('e3')! + 0.05);
+    expect([...busy.share.values()].reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 2);
   });
 
   it('answers one question after the other, and refuses when too many wait', async () => {

@@ -54,14 +54,17 @@ export class Alternative {
     return this.#pools.has(pool);
   }
 
-  /** What the pick would have seen. Records must come in the order of their time. Throws for a pool that is not there. */
-  stateOf(record: Recorded): PickState {
+  /**
+   * What the pick would have seen. Records must come in the order of their time. `state`: what was known then; another than the
+   * record's is ranked anew. Throws for a pool that is not there.
+   */
+  stateOf(recorded: Recorded, state: PickState = recorded.state): PickState {
+    const record = state === recorded.state ? recorded : { ...recorded, state };
     const pool = this.#pools.get(record.pool);
     if (pool === undefined) throw new RangeError(`expected a known pool, got ${record.pool}`);
-    const { state } = record;
     const spec: PoolSpec = { ...state.pool, ...settingsOf(pool) };
     const kept = this.#membersOf(record, pool);
-    if (isSame(state, spec, kept)) return { ...state, pool: spec };
+    if (state === recorded.state && isSame(state, spec, kept)) return { ...state, pool: spec };
     const terms = this.#termsOf(record, spec, kept);
     const ranking = this.#rankOf(record, spec, kept, terms);
     return rowOf(state, spec, kept, terms, ranking);

@@ -8,6 +8,7 @@ import type { Known } from '../fleet/known.ts';
 import type { PoolState } from '../fleet/ranking.ts';
 import { isEligible } from '../fleet/terms.ts';
 import { sumsOf } from '../live/figures.ts';
+import { weightOf } from './assignment.ts';
 import { Spread } from './spread.ts';
 import type { CountryEvacuation, EndpointLoad, Load, PoolEvacuation, RegionLoad, Times } from './types.ts';
 
@@ -19,16 +20,34 @@ export class Tally {
     this.#pools = new Map(states.map((state) => [state.spec.name, new PoolTally(state)]));
   }
 
-  /** One decision of these pools; `state` and `place`: as it would have been, NONE where nobody would have been left. */
-  add(record: Recorded, country: string | null, state: PickState, place: number, residuals: Residuals): void {
+  /**
+   * One decision of these pools. `faced`: its candidates at the load that would be; `chosen`: whom it would have been in each
+   * round, ids, null where nobody would have been left.
+   */
+  add(
+    record: Recorded,
+    country: string | null,
+    faced: PickState,
+    chosen: readonly (string | null)[],
+    residuals: Residuals,
+  ): void {
     const { pool, every } = record;
-    const after = state.endpoints[place] ?? null;
-    this.#pools.get(pool)!.add(record.endpoint, after?.id ?? null, every);
+    const sums = this.#pools.get(pool)!;
+    sums.had(record.endpoint, every);
     const times = this.#countries.get(country) ?? { requests: 0, before: new Spread(), after: new Spread() };
     this.#countries.set(country, times);
     times.requests++;
     residuals.predict(pool, record.state, record.place, every, (ms, weight) => times.before.add(ms, weight));
-    if (after !== null) residuals.predict(pool, state, place, every, (ms, weight) => times.after.add(ms, weight));
+    const weights = new Map<string | null, number>();
+    chosen.forEach((id, round) => {
+      weights.set(id, (weights.get(id) ?? 0) + every * weightOf(round, chosen.length));
+    });
+    for (const [id, part] of weights) {
+      sums.gets(id, part);
+      if (id === null) continue;
+      const place = faced.endpoints.findIndex((endpoint) => endpoint.id === id);
+      residuals.predict(pool, faced, place, part, (ms, weight) => times.after.add(ms, weight));
+    }
   }
 
   /** `removed`: ids. */
@@ -67,12 +86,16 @@ class PoolTally {
     this.#state = state;
   }
 
-  /** A request that stands for `weight`; `after` null = nobody would have been left. */
-  add(before: string, after: string | null, weight: number): void {
+  /** A request that stands for `weight`. */
+  had(id: string, weight: number): void {
     this.#total += weight;
-    this.#of(before).before += weight;
-    if (after === null) this.#unserved += weight;
-    else this.#of(after).after += weight;
+    this.#of(id).before += weight;
+  }
+
+  /** The same, or a part of it; null = nobody would have been left. */
+  gets(id: string | null, weight: number): void {
+    if (id === null) this.#unserved += weight;
+    else this.#of(id).after += weight;
   }
 
   result(removed: ReadonlySet<string>): PoolEvacuation {

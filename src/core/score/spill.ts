@@ -50,6 +50,15 @@ export function spillAfter(s: Spill, requests: number, refused: number, capacity
     s.limitPerS *= 1 + (GROWTH_PER_S * elapsedMs) / 1000;
     if (s.limitPerS > s.demandPerS * FREE_RATIO) s.limitPerS = Number.POSITIVE_INFINITY;
   }
-  const mayPerS = Math.min(capacity > 0 ? capacity * TARGET_RATIO : Number.POSITIVE_INFINITY, s.limitPerS);
-  s.share = Math.min(Math.max(mayPerS / Math.max(s.demandPerS, 1e-9), MIN_SHARE), 1);
+  s.share = untilFull(sustainedPerS(s, capacity), s.demandPerS);
+}
+
+/** Requests a second that are to come at most, by what was learned and `capacity`, 0 = unknown; Infinity = any. */
+export function sustainedPerS({ limitPerS }: Spill, capacity: number): number {
+  return Math.min(capacity > 0 ? capacity * TARGET_RATIO : Number.POSITIVE_INFINITY, limitPerS);
+}
+
+/** The part of its draws to be taken, 0…1, where `demandPerS` would come at a share of 1. */
+export function untilFull(mayPerS: number, demandPerS: number): number {
+  return Math.min(Math.max(mayPerS / Math.max(demandPerS, 1e-9), MIN_SHARE), 1);
 }
