@@ -80,6 +80,23 @@ describe('references of the documentation', () => {
     expect(unknown).toEqual([]);
   });
 
+  it('tell every type of event that the source has, and no other', () => {
+    const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+    const text = files
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(ROOT, 'src', name), 'utf8'))
+      .join('\n');
+    const emitted = [...text.matchAll(/(?:emit|#tell)\(\s*[^'`()]*'(?:debug|info|warn|error)',\s*'([a-z]+\.[a-z]+)'/g)];
+    // Two have a level or an end that is known when it happens.
+    const types = new Set([...emitted.map(([, type]) => type!), 'endpoint.state']);
+    for (const end of ['ok', 'down', 'refusing']) types.add(`tracing.${end}`);
+    const page = readFileSync(join(ROOT, 'docs/logs.md'), 'utf8');
+    const rows = page.split('\n## Events\n')[1]!.matchAll(/^\| (`[a-z]+\.[a-z]+`.*?) \|/gm);
+    const told = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`([a-z.]+)`/g)].map(([, type]) => type!));
+    expect(types.size).toBeGreaterThan(50);
+    expect([...told].sort()).toEqual([...types].sort());
+  });
+
   it('reach every page from the index of docs/, and the index from the README', () => {
     const index = pages.find(({ path }) => path === 'docs/README.md')!;
     const linked = new Set(index.links.map(({ text }) => fileOf(index, text)));
