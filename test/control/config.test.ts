@@ -73,8 +73,11 @@ describe('one mistake, one line at its place', () => {
     [
       'a duration beyond what timers can wait',
       'limits: { headTimeout: 1000h }',
-      `${NEXT}:24 limits.headTimeout: not a duration`,
+      `${NEXT}:24 limits.headTimeout: too long (at most 168h), expected a duration above 0`,
     ],
+    // An interval below what timers can wait was one without end.
+    ['a duration below a millisecond', 'limits: { headTimeout: 0.9ms }', `${NEXT}:24 limits.headTimeout: too short`],
+    ['a fraction below a millisecond', 'shutdown: { timeout: 0.9ms }', `${NEXT}:22 shutdown.timeout: too short`],
     [
       'a size in decimal units',
       'limits: { head: 32KB }',
@@ -130,6 +133,11 @@ describe('one mistake, one line at its place', () => {
       'an admin API open to all',
       'admin: { address: "0.0.0.0:9901" }',
       `${NEXT}:19 admin.address: open to other machines without a token`,
+    ],
+    [
+      'an admin address that a listener has',
+      'admin: { address: "127.0.0.1:8080" }',
+      `${NEXT}:19 admin.address: address of listeners[0].address, too, expected another port, got "127.0.0.1:8080"`,
     ],
     [
       'a token with blanks',
@@ -394,6 +402,16 @@ describe('in listeners, pools and routes', () => {
       '8:56 routes[1].requestHeaders.remove[0]: Fermat writes this field itself',
     ],
     [
+      'a header twice',
+      route('{ path: /a, pool: shop, requestHeaders: { set: { X-A: x, x-a: y } } }'),
+      '8:62 routes[1].requestHeaders.set.x-a: field set twice (case does not count)',
+    ],
+    [
+      'a secret that is no header value',
+      route('{ path: /a, pool: shop, requestHeaders: { set: { Authorization: " hush" } } }'),
+      '8:69 routes[1].requestHeaders.set.Authorization: not a header value, expected printable characters, no line breaks, no blanks around them, got a value not shown',
+    ],
+    [
       'Host among the headers',
       route('{ path: /a, pool: shop, requestHeaders: { set: { Host: x } } }'),
       '8:54 routes[1].requestHeaders.set.Host: Host is set by hostHeader',
@@ -611,6 +629,12 @@ routes: [{ pool: a }]\n`);
     const shown = redact(config) as { admin: { token: string } };
     expect(JSON.stringify(shown)).not.toContain('hush');
     expect(shown.admin.token).toBe('***');
+    const fields = configOf(
+      `${BASE}    requestHeaders: { set: { Authorization: "Bearer hush", X-Api-Key: hush, X-Edge: fra } }\n`,
+    );
+    expect(redact(fields)).toMatchObject({
+      routes: [{ requestHeaders: { set: { Authorization: '***', 'X-Api-Key': '***', 'X-Edge': 'fra' } } }],
+    });
     const redis = (yaml: string) => JSON.stringify(redact(configOf(`${BASE}state: { redis: ${yaml} }\n`)));
     expect(redis('"redis://u:hush@h"')).toContain('redis://***@h');
     expect(redis('{ url: "redis://u:hush@h", password: hush }')).not.toContain('hush');

@@ -4,7 +4,7 @@
 
 import { normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
-import { isLoopback } from '../admin/gate.ts';
+import { adminProblems } from './administered.ts';
 import { discoverProblems } from './discovered.ts';
 import { limitProblems } from './limited.ts';
 import { modeProblems } from './modes.ts';
@@ -34,7 +34,7 @@ export function crossProblems(tree: unknown): Problem[] {
     ...proxyProblems(listeners, pools, list(root.trustedProxies).length > 0),
     ...limitProblems(routes, pools, mapping(root.state).redis != null),
     ...sameRoutes(routes),
-    ...adminProblems(mapping(root.admin)),
+    ...adminProblems(mapping(root.admin), listeners),
     ...overlayProblems(root, mapping(root.node).id),
     ...redisProblems(mapping(root.state).redis),
   ];
@@ -206,14 +206,18 @@ function respondProblems({ status, location, body }: Tree, at: Path): Problem[] 
 
 /** Keys of a mapping are no values, so the schema does not see them. */
 function fieldNameProblems(set: Tree, at: Path): Problem[] {
+  const seen = new Set<string>();
   return Object.keys(set).flatMap((name): Problem[] => {
+    const isTwice = seen.size === seen.add(name.toLowerCase()).size;
     const what = !isToken(name)
       ? 'not a header name'
       : name.toLowerCase() === 'host'
         ? 'Host is set by hostHeader'
         : isFramingHeader(name)
           ? 'Fermat writes this field itself'
-          : null;
+          : isTwice
+            ? 'field set twice (case does not count)'
+            : null;
     if (what === null) return [];
     return [
       {
@@ -239,14 +243,6 @@ function sameRoutes(routes: readonly Tree[]): Problem[] {
     matches.add(key, ['routes', i], problems, 'same host, path and listener as another route', `${matchHost}${path}`);
   });
   return problems;
-}
-
-/** The admin API refuses to start like this; better told by `validate`. */
-function adminProblems({ address, token }: Tree): Problem[] {
-  const parsed = typeof address === 'string' ? parseAddress(address) : null;
-  if (parsed === null || isLoopback(parsed.host) || (token !== undefined && token !== null)) return [];
-  const expected = 'admin.token (or FERMAT_ADMIN_TOKEN), or a loopback address';
-  return [{ path: ['admin', 'address'], what: 'open to other machines without a token', expected }];
 }
 
 /** Remembers where each name was seen first, and files a problem for the second. */

@@ -2,7 +2,7 @@
 // because zod's words for a wrong value ("Invalid input") name neither what was expected nor an example of it.
 
 import { z } from 'zod';
-import { parseDuration, parseSize } from './values.ts';
+import { isTooLong, parseDuration, parseSize } from './values.ts';
 
 /** What goes into the JSON Schema for a value. */
 type Json = Readonly<Record<string, unknown>>;
@@ -46,9 +46,15 @@ export function duration(options: { readonly isZeroOk?: boolean } = {}): z.ZodTy
   const expected = `a duration${isZeroOk ? '' : ' above 0'} with ms, s, m or h, such as 250ms or 2s`;
   return leaf(expected, { type: 'string', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h)$' }, (value) => {
     const ms = parseDuration(value);
-    if (ms === null) return typeof value === 'number' ? 'a duration without a unit' : 'not a duration';
-    return ms === 0 && !isZeroOk ? 'too short' : null;
+    if (ms === null) return whyNoDuration(value);
+    // Timers count in milliseconds: less would be none, and an interval without end.
+    return ms >= 1 || (ms === 0 && isZeroOk) ? null : 'too short';
   });
+}
+
+function whyNoDuration(value: unknown): string {
+  if (typeof value === 'number') return 'a duration without a unit';
+  return typeof value === 'string' && isTooLong(value) ? 'too long (at most 168h)' : 'not a duration';
 }
 
 /** `maxBytes`: what one buffer may hold where the size is one of a buffer. */

@@ -2,6 +2,7 @@
 // zod finds, what the parser finds and what the cross checks find.
 
 import type { z } from 'zod';
+import { isSecretField } from './redact.ts';
 import { didYouMean } from './suggest.ts';
 
 export type Path = readonly (string | number)[];
@@ -56,6 +57,7 @@ export function gotText(tree: unknown, path: Path): string {
     key === 'password' ||
     key === 'secret' ||
     key === 'redis' ||
+    (path.at(-2) === 'set' && isSecretField(String(key))) ||
     (path[0] === 'state' && key === 'url')
   )
     return 'a value not shown';

@@ -2,12 +2,22 @@
 // files are no secrets; their contents never get into this form.
 
 import type { Config } from './config.ts';
+import type { FileRoute } from './schema.ts';
 
 /** What stands in place of a secret. */
 export const REDACTED = '***';
 
 function hidden(secret: string | null): string | null {
   return secret === null ? null : REDACTED;
+}
+
+/** Header fields that are a key to something by their usual meaning. */
+const SECRET_FIELD =
+  /authorization|cookie|token|secret|passw|signature|session|jwt|client-cert|[-_]auth$|(?:api|auth|access|private|subscription|functions)[-_]?key/i;
+
+/** Whether values of this header field are not to be shown. */
+export function isSecretField(name: string): boolean {
+  return SECRET_FIELD.test(name);
 }
 
 /** Plain data, fit for JSON and YAML. */
@@ -26,6 +36,11 @@ export function redact(config: Config): unknown {
         },
       ]),
     ),
+    routes: effective.routes.map((route) => ({
+      ...route,
+      requestHeaders: withoutSecretFields(route.requestHeaders),
+      responseHeaders: withoutSecretFields(route.responseHeaders),
+    })),
     state: { ...effective.state, redis: withoutSecrets(effective.state.redis) },
     overlay:
       effective.overlay === null
@@ -42,6 +57,11 @@ export function redact(config: Config): unknown {
       headers: Object.fromEntries(Object.keys(effective.tracing.headers).map((name) => [name, REDACTED])),
     },
   };
+}
+
+function withoutSecretFields({ set, remove }: FileRoute['requestHeaders']): FileRoute['requestHeaders'] {
+  const shown = ([name, value]: [string, string]) => [name, isSecretField(name) ? REDACTED : value];
+  return { set: Object.fromEntries(Object.entries(set).map(shown)), remove };
 }
 
 function withoutTokens({

@@ -19,6 +19,11 @@ export function parseDuration(value: unknown): number | null {
   return ms <= MAX_DURATION_MS ? ms : null;
 }
 
+/** Whether it is refused for its length only. */
+export function isTooLong(duration: string): boolean {
+  return parseDuration(duration) === null && /^\d+(?:\.\d{1,6})?(ms|s|m|h)$/.test(duration);
+}
+
 /** Bytes. `8KiB`, `1MiB`, `2GiB`, `512B` or a plain number; up to 2^53. */
 export function parseSize(value: unknown): number | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : null;
