@@ -1,14 +1,16 @@
 // Whether a listener can be opened, asked before any worker tries. Workers share their ports (SO_REUSEPORT), so the system
 // would let a second Fermat share them too, without a word; a bind that does not share tells.
 
+import { type Stats, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { dirname } from 'node:path';
 import type { ListenerSpec } from '../core/snapshot.ts';
 
 /** Null when the place is free, else a sentence that says what is wrong and what to do. */
 export async function whyNotListen(
   spec: Pick<ListenerSpec, 'name' | 'host' | 'port' | 'path'>,
 ): Promise<string | null> {
-  if (spec.path !== null) return (await answers(spec.path)) ? `${spec.path} is in use by another process` : null;
+  if (spec.path !== null) return whyNotPath(spec.path);
   if (spec.port === 0) return null;
   const error = await bind(spec.host, spec.port);
   if (error === null) return null;
@@ -17,6 +19,23 @@ export async function whyNotListen(
     error.code ?? '',
     error.message,
   );
+}
+
+/** A socket on which nobody answers was left by a process that was killed, and is replaced. Anything else is somebody's. */
+async function whyNotPath(path: string): Promise<string | null> {
+  const there = statOf(path);
+  if (there === null) return statOf(dirname(path)) === null ? `${path} needs its directory, which is not there` : null;
+  if (!there.isSocket()) return `${path} is there already and is no socket: choose another path, or move it away`;
+  return (await answers(path)) ? `${path} is in use by another process` : null;
+}
+
+/** Null when nothing is there, or nothing that one may know of: then the bind tells. */
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 type Place = Pick<ListenerSpec, 'name' | 'host' | 'port' | 'path'>;

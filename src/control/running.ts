@@ -16,6 +16,7 @@ import type { Limits } from './limits/limits.ts';
 import type { Localities } from './locality/localities.ts';
 import { hostsOf, type Names } from './names.ts';
 import type { Overlay } from './overlay/overlay.ts';
+import { sentence } from './ports.ts';
 import type { Prober } from './prober.ts';
 import type { RedisLink } from './redis/link.ts';
 import { type Compiled, Registry } from './registry.ts';
@@ -222,7 +223,12 @@ export class Running {
 
   async #openAdmin({ admin: { address, token } }: Config, fd: number | null = null): Promise<AdminServer | null> {
     if (address === null) return null;
-    return startAdmin({ api: this.#parts.api, address: textOf(address), token, fd });
+    try {
+      return await startAdmin({ api: this.#parts.api, address: textOf(address), token, fd });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw code === undefined ? error : new Error(`admin: ${sentence(textOf(address), code, message)}`);
+    }
   }
 
   #placeOf(ip: string): LatLon | null {

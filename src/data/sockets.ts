@@ -3,7 +3,7 @@
 // come at once would be let in seconds later, between all the requests of those that were let in before. More when there are
 // fewer workers than before, for a socket of the group that nobody accepts from swallows connections.
 
-import { renameSync, rmSync } from 'node:fs';
+import { lstatSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ListeningSocket } from '../core/handover.ts';
 import type { ListenerSpec } from '../core/snapshot.ts';
@@ -40,7 +40,7 @@ export class Sockets {
    */
   async #openPath(path: string): Promise<number> {
     const bound = `${path}~`;
-    rmSync(bound, { force: true });
+    removeSocket(bound);
     await this.#listen({ path: bound });
     renameSync(bound, path);
     this.#path = path;
@@ -66,7 +66,7 @@ export class Sockets {
   /** Nothing is accepted any more. `isHandedOver`: somebody else accepts, from these very sockets. */
   close(isHandedOver: boolean): void {
     for (const server of this.#servers) server.close();
-    if (this.#path !== null && !isHandedOver) rmSync(this.#path, { force: true });
+    if (this.#path !== null && !isHandedOver) removeSocket(this.#path);
     this.#path = null;
   }
 
@@ -83,6 +83,11 @@ export class Sockets {
       });
     });
   }
+}
+
+/** Files of others stay, whatever the configuration says is their path. */
+function removeSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
 }
 
 function portOf(server: Server): number {

@@ -1,6 +1,6 @@
 // Whether a listener can be opened, against real sockets that are in the way.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,8 +87,26 @@ describe('a socket file', () => {
   it('that is not there, or that nobody listens on any more, is free', async () => {
     expect(await unix(join(scratch, 'none.sock'))).toBeNull();
     const left = join(scratch, 'left.sock');
-    writeFileSync(left, '');
+    {
+      // Closing removes the name that was bound, so this one is left.
+      await using dead = await listening({ path: `${left}~` });
+      expect(dead.server.listening).toBe(true);
+      renameSync(`${left}~`, left);
+    }
     expect(await unix(left)).toBeNull();
+  });
+
+  // A slip in the configuration (`unix:/etc/app.conf`) replaced the file by a socket, and removed it at the end.
+  it('that is another kind of file stays what it is', async () => {
+    const file = join(scratch, 'app.conf');
+    writeFileSync(file, 'precious');
+    expect(await unix(file)).toBe(`${file} is there already and is no socket: choose another path, or move it away`);
+    expect(await unix(scratch)).toContain('is no socket');
+  });
+
+  it('in a directory that is not there says so', async () => {
+    const path = join(scratch, 'none', 'x.sock');
+    expect(await unix(path)).toBe(`${path} needs its directory, which is not there`);
   });
 });
 
