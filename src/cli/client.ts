@@ -133,9 +133,11 @@ export class AdminClient {
   refuse(answer: Answer): never {
     const { status } = answer;
     const body = this.#parsed(answer);
-    const message = (body as { error?: { message?: unknown } } | null)?.error?.message;
+    const { code, message } = (body as { error?: { code?: unknown; message?: unknown } } | null)?.error ?? {};
     const hint = status === 401 ? ' (--token, or FERMAT_ADMIN_TOKEN)' : '';
-    throw new CliError(`${typeof message === 'string' ? message : `refused with status ${status}`}${hint}`);
+    const text = `${typeof message === 'string' ? message : `refused with status ${status}`}${hint}`;
+    // What the node cannot read is what was typed here.
+    throw new CliError(text, code === 'bad_request' ? EXIT.USAGE : EXIT.FAILED);
   }
 }
 

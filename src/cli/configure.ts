@@ -26,15 +26,25 @@ export function configFileOf(
   throw new CliError('no configuration: give -c FILE, set FERMAT_CONFIG, or use --listen and --upstream', EXIT.USAGE);
 }
 
-export function validate(flags: ConfigureFlags): ExitCode {
+export async function validate(flags: ConfigureFlags): Promise<ExitCode> {
   const file = configFileOf(flags);
   const loaded = loadConfig(file, flags);
-  const warnings = loaded.ok ? loaded.config.warnings : [];
+  const warnings = loaded.ok ? [...loaded.config.warnings, ...(await unusable(loaded.config.geoipDatabases))] : [];
   if (flags.json) printJson({ ok: loaded.ok, file, problems: loaded.ok ? [] : loaded.problems, warnings });
   else if (loaded.ok) print(`${styled('green', 'valid')}  ${loaded.source}: ${summaryOf(loaded.config)}`);
   else tell(loaded.problems);
   if (!flags.json) for (const warning of warnings) complain(`${styled('yellow', 'warning')}  ${warning}`);
   return loaded.ok ? EXIT.OK : EXIT.CONFIG;
+}
+
+/** GeoIP databases that a node would go on without, each with the reason. */
+async function unusable(databases: readonly string[]): Promise<string[]> {
+  if (databases.length === 0) return [];
+  const { loadGeoFile } = await import('../../geoip/load.ts');
+  const why: string[] = [];
+  // One after the other: each may be large.
+  for (const path of databases) await loadGeoFile(path).catch((error: Error) => why.push(error.message));
+  return why;
 }
 
 function summaryOf({

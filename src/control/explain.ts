@@ -167,6 +167,7 @@ function unusual(
   if (candidates.length === 0) {
     return residency.length === 0 ? 'the pool has no endpoints' : `no endpoint is in ${residency.join(', ')}: 503`;
   }
+  if (candidates.every(({ state }) => state === 'draining')) return 'every endpoint is drained: 503 at once';
   if (!candidates.some((candidate) => candidate.healthy)) {
     return pool.whenAllDown === 'fail' || (mode === 'redirect' && chosen === null)
       ? 'no endpoint is healthy: 503 at once'

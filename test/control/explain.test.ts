@@ -266,6 +266,11 @@ describe('explain', () => {
     });
     const empty = { candidates: () => ({ candidates: [], chosen: null }) };
     expect(explainer(snapshot(routes), { fleet: empty })({})).toMatchObject({ note: 'the pool has no endpoints' });
+    const drained = { ...candidate('fra-1', false), state: 'draining' as const };
+    const emptied = { candidates: () => ({ candidates: [drained, drained], chosen: null }) };
+    expect(explainer(snapshot(routes), { fleet: emptied })({})).toMatchObject({
+      note: 'every endpoint is drained: 503 at once',
+    });
   });
 
   it('follows the snapshot that is current when it is asked', () => {
