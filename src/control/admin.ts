@@ -10,9 +10,10 @@ import { parseAddress, urlHost } from './admin/address.ts';
 import { json, problem, respond } from './admin/answers.ts';
 import { type Asset, loadAssets } from './admin/assets.ts';
 import { isConsole, served } from './admin/console.ts';
+import { Crowd } from './admin/crowd.ts';
 import { challengesOf, createGate, isLoopback } from './admin/gate.ts';
 import { createLogin, loginPage } from './admin/login.ts';
-import { addApi, type Env, routerOf } from './admin/routes.ts';
+import { addApi, type Env, type Handler, routerOf } from './admin/routes.ts';
 import { createSessions } from './admin/session.ts';
 import { createEventStreams, createLiveStreams, type Streams } from './admin/stream.ts';
 import type { ControlApi, Refusal } from './types.ts';
@@ -45,6 +46,8 @@ interface AllStreams {
 /** No request here has a use for a body. */
 const MAX_BODY_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 256;
+/** Those that were cut are there until their turn of the event loop is over, and as many again may come in one. */
+const MAX_SOCKETS = MAX_CONNECTIONS * 4;
 /** Slow clients: head, whole request, silence of either side. ms */
 const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, silence: 60_000 } as const;
 const CLOSE_GRACE_MS = 1_000;
@@ -77,10 +80,13 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   });
   const server = createServer({ ...LIMITS, connectionsCheckingInterval: 1_000 }, listener);
   let isRetired = false;
-  server.prependListener('request', (_, response) => {
+  const crowd = new Crowd(MAX_CONNECTIONS);
+  server.on('connection', (socket) => crowd.come(socket));
+  server.prependListener('request', (request, response) => {
     if (isRetired) response.shouldKeepAlive = false;
+    crowd.ask(request, response);
   });
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxConnections = MAX_SOCKETS;
   server.setTimeout(LIMITS.silence);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -143,13 +149,15 @@ function buildApp(
   };
   on('/api/v1/session', { GET: (c) => json(sessionView(c.req.header('cookie'))) });
   const home = () => respond(null, 302, { location: '/ui/' });
-  on('/ui/login', {
-    GET: home,
-    POST: async (c) => login.take(await c.req.text(), c.env.incoming.socket.remoteAddress ?? 'an unknown address'),
-  });
+  const enter: Handler = async (c) =>
+    login.take(await c.req.text(), c.env.incoming.socket.remoteAddress ?? 'an unknown address');
+  on('/ui/login', { GET: home, POST: enter });
   on('/ui/logout', { POST: () => login.leave() });
-  for (const [path, asset] of assets) on(path, { GET: (c) => served(asset, c) });
-  for (const path of ['/', '/ui']) on(path, { GET: home });
+  for (const [path, asset] of assets) {
+    const get: Handler = (c) => served(asset, c);
+    on(path, isConsole(path) ? { GET: get, POST: enter } : { GET: get });
+  }
+  for (const path of ['/', '/ui']) on(path, { GET: home, POST: enter });
 
   app.notFound((c) => problem({ status: 404, code: 'not_found', message: `nothing at ${c.req.path}` }));
   app.onError((error) => {

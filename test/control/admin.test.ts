@@ -288,6 +288,44 @@ describe('the guard of the admin API', () => {
     );
   });
 
+  // 256 connections that sent half a head shut everybody out for five seconds, the operator at the same address above all.
+  it('answers, follows and changes things while hundreds of connections from the same address ask nothing', async () => {
+    const { ask, port, api } = await admin();
+    const following = connect(port, '127.0.0.1', () =>
+      following.write('GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+    );
+    let followed = '';
+    following.on('data', (chunk) => {
+      followed += chunk;
+    });
+    await until(() => followed.includes('retry:'), 'the stream');
+    const half: Socket[] = [];
+    let isOver = false;
+    const flood = async () => {
+      while (!isOver) {
+        const socket = connect(port, '127.0.0.1', () => socket.write('GET /livez HTTP/1.1\r\nHost: local'));
+        socket.on('error', () => undefined);
+        await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', () => resolve()));
+        half.push(socket);
+      }
+    };
+    const flooding = [flood(), flood()];
+    try {
+      await until(() => half.length >= 600, '600 connections');
+      for (let i = 0; i < 5; i++) {
+        const init = { headers: { connection: 'close' } };
+        expect((await ask('/livez', init)).status).toBe(200);
+        expect((await ask('/api/v1/endpoints/fra-1/drain', { method: 'POST', ...init })).status).toBe(200);
+      }
+      api.events.emit('info', 'test', 'still here');
+      await until(() => followed.includes('still here'), 'the event');
+    } finally {
+      isOver = true;
+      await Promise.all(flooding);
+      for (const socket of [...half, following]) socket.destroy();
+    }
+  });
+
   it('cuts off clients that do not finish their head, and serves others meanwhile', async () => {
     const { ask, port } = await admin();
     const silent = raw(port, '');

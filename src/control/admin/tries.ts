@@ -51,7 +51,7 @@ function leftOf({ left, atMs }: Bucket, dateMs: number): number {
 }
 
 /** Who has one IPv6 address has all 2⁶⁴ of its network. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   const ip = canonicalIp(address) ?? address;
   return ip.includes(':') ? (parseCidr(`${ip}/64`)?.text ?? ip) : ip;
 }
