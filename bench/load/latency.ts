@@ -166,6 +166,13 @@ async function alternate(targets: readonly Target[], rate: number): Promise<Wind
       const warmUpS = round === 0 ? FIRST_WARM_UP_S : WARM_UP_S;
       const load = { port, path: '/small', connections: CONNECTIONS, rate, warmUpS, seconds };
       const { silences: _, ...result } = await steadyLoad({ ...load, core: placementOf(1).load });
+      // JSON has null for a quantile of nothing, and a median with a null in it would be a figure that nobody measured.
+      if (!Number.isFinite(result.p999Us)) {
+        throw new Error(
+          `${name} answered nothing that was due within a window at ${rate} requests/s (${result.errors} errors): ` +
+            'the machine has other work, or --rate is too high. Nothing was kept',
+        );
+      }
       windows.push({ target: name, round, ...result });
       console.log(`  round ${round + 1}/${rounds} ${name}: p50 ${result.p50Us} µs, p99 ${result.p99Us} µs`);
     }
