@@ -43,9 +43,9 @@ function failure(status, code, message) {
   return Object.assign(new Error(message), { status, code });
 }
 
-/** Opening the console without a session shows the login page there. */
+/** Opening the console without a session shows the login page there, and this very view after it. */
 export function toLogin() {
-  location.replace('/ui/');
+  location.reload();
 }
 
 /** The answer's JSON. Rejects with an {@link ApiError}. */

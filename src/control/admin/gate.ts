@@ -56,7 +56,7 @@ export function createGate(host: string, token: string | null, sessions: Session
       if (isForeign(request, path)) {
         return refusal(403, 'forbidden_origin', 'requests from pages of another origin are refused');
       }
-      if (digest === null || isOpen || DOOR_PATHS.includes(path)) return null;
+      if (digest === null || isOpen || isDoor(request, path)) return null;
       if (carries(headers.authorization, digest)) return null;
       if ((sessions?.expiryOf(headers.cookie, Date.now()) ?? null) === null) {
         return refusal(401, 'unauthorized', 'needs the admin token: Authorization: Bearer TOKEN');
@@ -66,6 +66,11 @@ export function createGate(host: string, token: string | null, sessions: Session
         : refusal(403, 'forbidden_origin', 'a session may change things from the console alone: use the token');
     },
   };
+}
+
+/** The form of the login sends what was typed to the address that it was shown at. */
+function isDoor({ method }: IncomingMessage, path: string): boolean {
+  return DOOR_PATHS.includes(path) || (method === 'POST' && isConsole(path));
 }
 
 /** A request that a browser made for a page that is not ours. Browsers add Origin to every POST. */

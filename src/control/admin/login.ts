@@ -34,7 +34,11 @@ const HEADERS = {
     "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 } as const;
 
-/** The page with the form. `complaint`: why it is shown again; plain text without markup. */
+/**
+ * The page with the form. It names no address to send it to, so it goes to its own with all that follows the `#`, which browsers
+ * hand on to where they are sent then: whoever was given a link to a decision sees that one after the login. `complaint`: why it is
+ * shown again; plain text without markup.
+ */
 export function loginPage(complaint: string | null, status = 401, headers: Record<string, string> = {}): Response {
   const why = complaint === null ? '' : `<p class="bad" id="why" role="alert">${complaint}</p>`;
   const described = complaint === null ? '' : ' aria-invalid="true" aria-describedby="why"';
@@ -51,7 +55,7 @@ export function loginPage(complaint: string | null, status = 401, headers: Recor
 <main>
 <h1>Fermat</h1>
 <p>The console of this node asks for its admin token.</p>
-<form method="post" action="/ui/login">
+<form method="post">
 <label for="token">Admin token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus${described}>
 ${why}

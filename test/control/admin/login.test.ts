@@ -27,7 +27,7 @@ describe('the login of the console', () => {
       expect([path, status, headers['content-type']]).toEqual([path, 401, 'text/html; charset=utf-8']);
       // Basic would open the browser's own window instead of the page.
       expect(headers['www-authenticate']).toBe('Bearer realm="fermat"');
-      expect(text).toContain('<form method="post" action="/ui/login">');
+      expect(text).toContain('<form method="post">'); // to where it is shown, with what follows the #
       expect(text).toContain('autocomplete="current-password"');
       expect(text).not.toMatch(/<script|\son[a-z]+=|https?:/i);
     }
@@ -65,6 +65,19 @@ describe('the login of the console', () => {
     const session = JSON.parse((await rig.get('/api/v1/session', { cookie: pair })).text);
     expect(session.session).toBe(true);
     expect(Date.parse(session.until) - Date.now()).toBeGreaterThan(11 * HOUR_MS);
+  });
+
+  it('takes the token wherever the page was shown, and only from a page of ours', async () => {
+    await using rig = await AdminRig.start(TOKEN);
+    const body = new URLSearchParams({ token: TOKEN }).toString();
+    for (const path of ['/', '/ui', '/ui/', '/ui/login']) {
+      const sent = (origin: string) =>
+        rig.ask('POST', path, { origin, 'content-length': String(Buffer.byteLength(body)) }, body);
+      const { status, headers } = await sent(rig.origin);
+      expect([path, status, headers.location, headers['set-cookie']?.length]).toEqual([path, 303, '/ui/', 1]);
+      const foreign = await sent('http://evil.example');
+      expect([path, foreign.status, foreign.headers['set-cookie']]).toEqual([path, 403, undefined]);
+    }
   });
 
   it('says so when that is not the token, and keeps what was typed to itself', async () => {
