@@ -2,7 +2,7 @@
 // views know nothing of each other; what they show comes from the store.
 
 import * as api from './api.js';
-import { $, duration, el, glyphOf, setText } from './dom.js';
+import { $, duration, el, glyphOf, nowMs, setText } from './dom.js';
 import { showKeys, watchKeys } from './keys.js';
 import { store } from './store.js';
 
@@ -135,7 +135,7 @@ function showFacts() {
 }
 
 function uptime() {
-  return duration((Date.now() - Date.parse(store.node?.startedAt ?? '')) / 1000);
+  return duration((nowMs() - Date.parse(store.node?.startedAt ?? '')) / 1000);
 }
 
 function showHealth() {

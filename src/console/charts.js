@@ -3,7 +3,7 @@
 
 import { el, setText, timeOf } from './dom.js';
 
-/** @typedef {{ name: string, colour: string, format: (value: number | null | undefined) => string, fill?: boolean }} Series */
+/** @typedef {{ name: string, colour: string, format: (value: number | null | undefined) => string, fill?: boolean, dashed?: boolean }} Series dashed: told from the other by more than its colour */
 /** @typedef {{ title: string, unit: string, series: Series[], heightPx?: number, spanS?: number, isFromZero?: boolean }} ChartOptions */
 
 /** A palette's colour by its name, as the page has it now. */
@@ -19,9 +19,9 @@ export function colourOf(/** @type {string} */ name) {
  */
 export function createChart(root, { title, unit, series, heightPx = 96, spanS = 600, isFromZero = true }) {
   const values = series.map(() => el('span', { className: 'value' }, '–'));
-  const legend = series.map(({ name, colour }, i) => {
-    const swatch = el('i', { 'aria-hidden': 'true' });
-    swatch.style.background = `var(${colour})`;
+  const legend = series.map(({ name, colour, dashed }, i) => {
+    const swatch = el('i', { 'aria-hidden': 'true', className: dashed ? 'is-dashed' : '' });
+    swatch.style.setProperty('--series', `var(${colour})`);
     return el('div', {}, values[i], el('span', { className: 'quiet-text' }, swatch, name));
   });
   const when = el('small');
@@ -118,11 +118,12 @@ function optionsOf({ series, width, height, spanS, isFromZero }, tell) {
     ],
     series: [
       {},
-      ...series.map(({ name, colour, fill }) => ({
+      ...series.map(({ name, colour, fill, dashed }) => ({
         label: name,
         stroke: colourOf(colour),
         width: 1.5,
         points: { show: false },
+        ...(dashed ? { dash: [4, 3] } : {}),
         ...(fill ? { fill: `${colourOf(colour)}1f` } : {}),
       })),
     ],

@@ -1,35 +1,24 @@
 // Asks before an endpoint is drained or enabled: what it does, what it takes away now, then how it went, in one dialog that stays
 // until it is read.
 
-import * as api from './api.js';
+import { hasDialog, openDialog } from './dialog.js';
 import { count, el, percent, rate, setText } from './dom.js';
 import { store } from './store.js';
+import { move, VERBS, verbFor } from './verbs.js';
 
 /** @import { Endpoint } from './types.d.ts' */
 
-/** Whether the step that makes sense for it is to enable it. */
-export function isDrained(/** @type {Endpoint} */ { state }) {
-  return state === 'draining';
-}
-
-/** Opens the dialog. Whoever had the focus has it again afterwards. */
+/** Opens the dialog. */
 export function confirmMove(/** @type {string} */ id) {
   const endpoint = store.endpointById(id);
-  if (endpoint === null || document.querySelector('dialog[open]')) return;
-  const isDrain = !isDrained(endpoint);
-  const before = document.activeElement;
+  if (endpoint === null || hasDialog()) return;
+  const verb = verbFor(endpoint);
+  const { title, look, text } = VERBS[verb];
+  const isDrain = verb === 'drain';
   const outcome = el('p', { role: 'status', className: 'result' });
-  const act = el('button', { type: 'button', className: isDrain ? 'danger' : 'primary' }, isDrain ? 'Drain' : 'Enable');
-  const close = el('button', { type: 'button' }, 'Cancel');
-  const title = el('h2', { id: 'confirm-title' }, `${isDrain ? 'Drain' : 'Enable'} ${id}?`);
+  const act = el('button', { type: 'button', className: look }, title);
+  const close = el('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel');
   const now = el('p', { className: 'quiet-text' });
-  const dialog = el(
-    'dialog',
-    { 'aria-labelledby': 'confirm-title', className: 'confirm' },
-    title,
-    el('div', { className: 'cards tight' }, isDrain ? drainText(endpoint) : enableText(endpoint), now, outcome),
-    el('div', { className: 'actions' }, close, act),
-  );
 
   let isDone = false;
   let isAsking = false;
@@ -37,9 +26,10 @@ export function confirmMove(/** @type {string} */ id) {
     const e = store.endpointById(id);
     act.disabled = isAsking || e === null;
     if (e === null) return setText(now, 'It is not in the configuration any more.');
+    const meanwhile = !isDone && verbFor(e) !== verb ? ` It has been ${VERBS[verb].done} meanwhile.` : '';
     setText(
       now,
-      `Now: ${percent(e.share)} of the requests of pool ${e.pool}, ${rate(e.rps)} a second, ${count(e.inflight)} in flight.`,
+      `Now: ${percent(e.share)} of the requests of pool ${e.pool}, ${rate(e.rps)} a second, ${count(e.inflight)} in flight.${meanwhile}`,
     );
     if (isDone && isDrain) setText(outcome, drained(e));
   };
@@ -49,7 +39,7 @@ export function confirmMove(/** @type {string} */ id) {
     outcome.className = 'result';
     setText(outcome, isDrain ? 'Draining …' : 'Enabling …');
     try {
-      await api.post(`/api/v1/endpoints/${encodeURIComponent(id)}/${isDrain ? 'drain' : 'enable'}`);
+      await move(verb, id);
       isDone = true;
       outcome.className = 'result good';
       setText(
@@ -70,58 +60,41 @@ export function confirmMove(/** @type {string} */ id) {
       if (!dialog.querySelector(':focus')) act.focus(); // a button that is disabled loses it
     }
   });
-  close.addEventListener('click', () => dialog.close());
   const leave = [store.on('tick', tell), store.on('hello', tell)];
-  dialog.addEventListener('close', () => {
-    for (const end of leave) end();
-    dialog.remove();
-    if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
-  });
   tell();
-  document.body.append(dialog);
-  dialog.showModal();
-  close.focus(); // Enter by habit changes nothing
+  const others = isDrain ? othersText(endpoint) : null;
+  const dialog = openDialog(
+    `${title} ${id}?`,
+    [
+      el('div', { className: 'cards tight' }, el('p', {}, text), others, now, outcome),
+      el('div', { className: 'actions' }, close, act),
+    ],
+    close,
+    () => {
+      for (const end of leave) end();
+    },
+  );
 }
 
-/** @param {Endpoint} endpoint */
-function drainText({ id, pool }) {
+/** Who is left. @param {Endpoint} endpoint */
+function othersText({ id, pool }) {
   const others = store.endpoints.filter((other) => other.pool === pool && other.id !== id && other.state === 'healthy');
+  if (others.length === 0) {
+    const words = `No other endpoint of pool ${pool} is healthy: its requests would have nowhere to go.`;
+    return el('p', { className: 'note bad' }, words);
+  }
   const preview = el(
     'a',
     { href: `#/evacuate?endpoint=${encodeURIComponent(id)}` },
     'Preview where its requests would go',
   );
   preview.addEventListener('click', () => /** @type {HTMLDialogElement | null} */ (preview.closest('dialog'))?.close());
-  return [
-    el(
-      'p',
-      {},
-      'New requests go to the other endpoints of its pool. Requests under way end as they began. It stays out until it is enabled again.',
-    ),
-    others.length > 0
-      ? el(
-          'p',
-          {},
-          `${others.length} other healthy ${others.length === 1 ? 'endpoint takes' : 'endpoints take'} its share. `,
-          preview,
-        )
-      : el(
-          'p',
-          { className: 'note bad' },
-          `No other endpoint of pool ${pool} is healthy: its requests would have nowhere to go.`,
-        ),
-  ];
-}
-
-/** @param {Endpoint} endpoint */
-function enableText({ pool }) {
-  return [
-    el(
-      'p',
-      {},
-      `It becomes a candidate of pool ${pool} again, with a slow start, as soon as its probes say that it is healthy.`,
-    ),
-  ];
+  return el(
+    'p',
+    {},
+    `${others.length} other healthy ${others.length === 1 ? 'endpoint takes' : 'endpoints take'} its share. `,
+    preview,
+  );
 }
 
 /** @param {Endpoint} endpoint */

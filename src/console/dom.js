@@ -103,10 +103,25 @@ export function duration(/** @type {number} */ seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+let aheadMs = 0;
+/** Less is the way of a tick, and not a clock that is wrong. */
+const NOTABLE_MS = 5_000;
+
+/** What time it is at the node: this machine's clock may be wrong, and then every age would be. ms since 1970 */
+export function heedClock(/** @type {number} */ nodeMs) {
+  const by = nodeMs - Date.now();
+  if (Math.abs(by - aheadMs) > NOTABLE_MS) aheadMs = Math.abs(by) > NOTABLE_MS ? by : 0;
+}
+
+/** Now, by the node's clock. ms since 1970 */
+export function nowMs() {
+  return Date.now() + aheadMs;
+}
+
 /** How long a date (ISO 8601) is past, in its largest unit. */
 export function ago(/** @type {string | null | undefined} */ iso) {
   if (!iso) return NONE;
-  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
+  const seconds = Math.max(0, (nowMs() - Date.parse(iso)) / 1000);
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;

@@ -3,6 +3,7 @@
 // `fermat:update`: what an update costs can be seen in any browser's profiler.
 
 import * as api from './api.js';
+import { heedClock } from './dom.js';
 import { Stream } from './stream.js';
 
 /** @import { Decision, Endpoint, FermatEvent, FleetView, Hello, NodeView, PoolView, RouteView, Tick, Totals, TotalsHistory } from './types.d.ts' */
@@ -14,6 +15,8 @@ const TOTALS_KEPT = 600;
 const DECISIONS_KEPT = 200;
 const EVENTS_KEPT = 300;
 const HISTORY_KEPT = 60;
+/** More than a tick can be late. */
+const PUT_BACK_S = 30;
 const MEASURE = 'fermat:update';
 
 class Store {
@@ -147,8 +150,9 @@ class Store {
       if (pool) Object.assign(pool, { requestsPerSecond, inflight, healthy });
     }
     const atMs = Date.parse(tick.at);
+    heedClock(atMs);
     this.#remember(atMs);
-    if (this.historyEndMs === 0) this.historyEndMs = atMs;
+    if (this.historyEndMs === 0 || atMs < this.historyEndMs - this.historyStepMs) this.historyEndMs = atMs;
     else if (atMs - this.historyEndMs >= this.historyStepMs) this.#extend(atMs);
   }
 
@@ -200,7 +204,10 @@ class Store {
   #remember(/** @type {number} */ atMs) {
     const { totalsHistory: kept, totals } = this;
     const at = atMs / 1000;
-    if (kept.at.length > 0 && at <= /** @type {number} */ (kept.at.at(-1))) return;
+    const last = kept.at.at(-1) ?? 0;
+    // The node's clock was put back: what was before cannot be on one line with what comes, which would not be shown until then.
+    if (at < last - PUT_BACK_S) for (const series of Object.values(kept)) series.length = 0;
+    else if (at <= last) return;
     push(kept.at, at, TOTALS_KEPT);
     push(kept.requestsPerSecond, totals.requestsPerSecond, TOTALS_KEPT);
     push(kept.errorsPerSecond, totals.errorsPerSecond, TOTALS_KEPT);

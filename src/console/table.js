@@ -9,6 +9,7 @@ import { el } from './dom.js';
  * @typedef {object} Column
  * @property {string} id also the class of its cells: `col-ID`
  * @property {string} title
+ * @property {boolean} [hidden] its title is for those who do not see the table
  * @property {boolean} [num] right-aligned, and sorted from the greatest first
  * @property {(row: R) => string} [text] what it says
  * @property {(row: R) => number | string | null | undefined} [sort] by what; absent = it is not sorted by. null is always last
@@ -65,6 +66,7 @@ export class Table {
       this.#below,
     );
     this.element.addEventListener('keydown', (event) => moveFocus(event, this.#body));
+    this.element.addEventListener('pointerover', tellWhole);
     addEventListener('scroll', this.#onScroll, { passive: true });
     addEventListener('resize', this.#onResize);
     this.#sort = { id: sort, isDescending: columns.find(({ id }) => id === sort)?.num ?? false };
@@ -125,10 +127,10 @@ export class Table {
   }
 
   #head(/** @type {Column<R>} */ column) {
-    const { id, title, num, sort } = column;
+    const { id, title, num, sort, hidden } = column;
     const head = el('th', { scope: 'col', className: `col-${id}${num ? ' num' : ''}` });
     if (sort) head.append(el('button', { type: 'button', onclick: () => this.#sortBy(column) }, title));
-    else head.append(title);
+    else head.append(hidden ? el('span', { className: 'visually-hidden' }, title) : title);
     this.#heads.set(id, head);
     return head;
   }
@@ -276,6 +278,15 @@ function setHeight(/** @type {HTMLElement} */ body, /** @type {number} */ px) {
   const height = `${px}px`;
   body.hidden = px === 0;
   if (cell && cell.style.height !== height) cell.style.height = height;
+}
+
+/** What is cut is told whole to the pointer, where nothing else is. */
+function tellWhole(/** @type {Event} */ { target }) {
+  const cell = target instanceof Element ? target.closest('td') : null;
+  if (cell === null || (cell.title !== '' && cell.dataset.whole !== cell.title)) return;
+  const parts = [cell, ...cell.querySelectorAll('a')];
+  cell.title = parts.some((part) => part.scrollWidth > part.clientWidth) ? (cell.textContent ?? '') : '';
+  cell.dataset.whole = cell.title;
 }
 
 /** The arrows go from a row's link to the next one's. */

@@ -1,11 +1,12 @@
 // Shapes that the console's modules share, for the checker alone; nothing of this reaches a browser.
 
-import type { FermatEvent, FleetView, NodeView, RouteView } from '../control/types.ts';
+import type { DecisionSummary, PoolView as PoolShape } from '../control/live/types.ts';
+import type { EndpointStateName, FermatEvent, FleetView, NodeView, RouteView } from '../control/types.ts';
 import type { store } from './store.js';
 
 export type { FermatEvent, FleetView, NodeView, RouteView };
-
-export type State = 'unknown' | 'healthy' | 'unhealthy' | 'ejected' | 'draining';
+export type Decision = DecisionSummary;
+export type State = EndpointStateName;
 
 export interface LatLon {
   readonly latDeg: number;
@@ -45,16 +46,8 @@ export interface Endpoint extends EndpointFacts {
   historyVersion: number;
 }
 
-export interface PoolView {
-  name: string;
-  policy: string;
-  endpoints: number;
-  healthy: number;
-  requestsPerSecond: number;
-  inflight: number;
-  whenAllDown: string;
-  explorePercent: number;
-}
+/** Its numbers change with each tick. */
+export type PoolView = { -readonly [K in keyof PoolShape]: PoolShape[K] };
 
 export interface Totals {
   requestsPerSecond: number;
@@ -72,23 +65,6 @@ export interface TotalsHistory {
   readonly inflight: number[];
   readonly p50Ms: (number | null)[];
   readonly p99Ms: (number | null)[];
-}
-
-export interface Decision {
-  readonly id: string;
-  readonly at: string;
-  readonly route: string;
-  readonly pool: string;
-  readonly endpoint: string;
-  readonly region: string | null;
-  readonly role: string;
-  readonly country: string | null;
-  readonly city?: string | null;
-  readonly cohort: string;
-  readonly scoreMs: number | null;
-  readonly outcome: string | null;
-  readonly status: number | null;
-  readonly tookMs: number | null;
 }
 
 export type EndpointNumbers = [

@@ -15,6 +15,11 @@ const TOKEN = 'open-sesame';
 const MANY = 300;
 const WIDE = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
+/** A desk's 1280 px at four times the size: what WCAG 1.4.10 asks for. */
+const NARROW = { width: 320, height: 256 };
+/** Longer than any column, as the name of a host in a cloud is. */
+const LONG = 'L'.repeat(200);
+const MARKUP = '<img src=x onerror=alert(1)> and so long a name that no column is as wide';
 
 /** Hash of a view, and what it shows when it has been told. */
 const VIEWS: readonly (readonly [hash: string, selector: string])[] = [
@@ -120,7 +125,10 @@ describe('the views', () => {
     expect(watched.foreign).toEqual([]);
   });
 
-  it.each(['light', 'dark'] as const)('have text that stands out from its ground, in the %s theme', async (scheme) => {
+  it.each([
+    'light',
+    'dark',
+  ] as const)('have text that stands out from its ground, and a name for every column, in the %s theme', async (scheme) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     for (const [hash, selector] of VIEWS) {
       await open(hash);
@@ -128,15 +136,21 @@ describe('the views', () => {
       const { poor, seen } = await poorContrast(page);
       expect(seen, hash).toBeGreaterThan(20);
       expect(poor, hash).toEqual([]);
+      expect(
+        (await page.locator('th').allTextContents()).filter((text) => text.trim() === ''),
+        hash,
+      ).toEqual([]);
     }
     await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   });
 
-  it('fit a phone without scrolling sideways', async () => {
-    await page.setViewportSize(PHONE);
+  it('fit a phone, and a desk at four times its size, without scrolling sideways', async () => {
     for (const [hash, selector] of VIEWS) {
+      await page.setViewportSize(PHONE);
       await open(hash);
       await page.locator(selector).first().waitFor();
+      expect(await sideways(), hash).toBeLessThanOrEqual(0);
+      await page.setViewportSize(NARROW);
       expect(await sideways(), hash).toBeLessThanOrEqual(0);
     }
     await page.setViewportSize(WIDE);
@@ -174,6 +188,31 @@ describe('the views', () => {
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
     await page.keyboard.press('Escape');
     await page.locator('dialog').waitFor({ state: 'detached' });
+  });
+
+  // Whoever speaks to the computer types single letters without wanting to: WCAG 2.1.4.
+  it('are left to the mouse and to Tab by whoever turns single keys off, until they are turned on again', async () => {
+    await open('#/endpoints');
+    await row('shop-1').waitFor();
+    const turn = async () => {
+      await page.getByRole('button', { name: 'Keys' }).press('Enter');
+      await page.getByRole('checkbox', { name: /Keys without a modifier/ }).press('Space');
+      await page.keyboard.press('Escape');
+      await page.locator('dialog').waitFor({ state: 'detached' });
+    };
+    await turn();
+    expect(await focused()).toContain('Keys');
+    await page.reload();
+    await row('shop-1').waitFor();
+    for (const key of ['?', '/', 'g', 'p']) await page.keyboard.press(key);
+    expect(await page.locator('dialog').count()).toBe(0);
+    expect(await page.evaluate('document.activeElement === document.body')).toBe(true);
+    expect(page.url()).toContain('#/endpoints');
+    expect(await page.getByRole('searchbox').getAttribute('aria-keyshortcuts')).toBeNull();
+    await turn();
+    expect(await page.getByRole('searchbox').getAttribute('aria-keyshortcuts')).toBe('/');
+    await page.keyboard.press('/');
+    expect(await page.locator('[data-filter]:focus').count()).toBe(1);
   });
 });
 
@@ -232,6 +271,39 @@ describe('endpoints', () => {
     await dialog.getByRole('button', { name: 'Close' }).click();
     await row('shop-1').locator('.badge.healthy').waitFor();
     expect(watched.complaints).toEqual([]);
+  });
+
+  it('tell one tab what another has done, in the dialog that is open there', async () => {
+    const other = await context.newPage();
+    for (const tab of [page, other]) {
+      await tab.goto(`${base()}/ui/#/endpoints/shop-2`);
+      await tab.locator('.drawer').getByRole('button', { name: 'Drain' }).click();
+    }
+    await other.getByRole('dialog').getByRole('button', { name: 'Drain', exact: true }).click();
+    await page.bringToFront();
+    await page.getByRole('dialog').getByText('It has been drained meanwhile.').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.drawer').getByRole('button', { name: 'Enable' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Enable', exact: true }).click();
+    await page.getByRole('dialog').getByText('Enabled').waitFor();
+    await page.keyboard.press('Escape');
+    await other.close();
+  });
+
+  it('keep the focus in what covers the whole of a small screen', async () => {
+    await page.setViewportSize(PHONE);
+    await open('#/endpoints');
+    await row('shop-1').getByRole('link').press('Enter');
+    const drawer = page.locator('.drawer');
+    await drawer.waitFor();
+    await drawer.locator('a, button').last().focus();
+    await page.keyboard.press('Tab');
+    const isOutside = "document.activeElement !== document.body && !document.activeElement.closest('.drawer')";
+    expect(await page.evaluate(isOutside)).toBe(false);
+    await page.keyboard.press('Escape');
+    await drawer.waitFor({ state: 'detached' });
+    expect(await focused()).toBe('shop-1');
+    await page.setViewportSize(WIDE);
   });
 
   it('cannot be drained any more once a reload has taken them away, and say so wherever they are open', async () => {
@@ -319,12 +391,43 @@ describe('the connection', () => {
     const again = config();
     again.node = { id: 'edge-again' };
     again.admin = { address: `127.0.0.1:${adminPort}`, token: TOKEN };
-    again.pools = { ...(again.pools as Config), many: poolOf(Array(MANY).fill(origins[3]!.url), {}, 'many-') };
+    const long = poolOf([origins[3]!.url], {}, LONG.slice(1));
+    const many = poolOf(Array(MANY).fill(origins[3]!.url), {}, 'many-');
+    again.pools = { ...(again.pools as Config), many, [MARKUP]: long };
     fermat = await startFermat(withDefaults(again));
     await live();
     await page.locator('#facts', { hasText: 'edge-again' }).waitFor();
-    await page.getByText(`${MANY + 4} endpoints`).waitFor();
+    await page.getByText(`${MANY + 5} endpoints`).waitFor();
     await row('many-0').locator('.badge.healthy').waitFor();
+  });
+
+  it('takes names as they are: as text when they are markup, and whole when they are long', async () => {
+    await open(`#/evacuate?endpoint=${LONG.slice(1)}0`);
+    const box = page.getByRole('checkbox', { name: LONG.slice(1) });
+    expect((await box.boundingBox())?.width).toBeGreaterThan(10);
+    await open('#/pools');
+    const pool = page.getByRole('link', { name: MARKUP }).first();
+    await pool.hover();
+    expect(await page.locator('.pools td', { has: pool }).first().getAttribute('title')).toBe(MARKUP);
+    await pool.click();
+    await page.setViewportSize(NARROW);
+    await row(`${LONG.slice(1)}0`)
+      .getByRole('link')
+      .click();
+    await page.locator('.drawer').getByText('First byte').waitFor();
+    expect(await sideways()).toBeLessThanOrEqual(0);
+    await page.setViewportSize(WIDE);
+    await open('#/endpoints');
+    expect(watched.complaints.filter((text) => !text.includes('ERR_'))).toEqual([]);
+  });
+
+  it('tells ages by the clock of the node, whatever the one of the browser says', async () => {
+    const wrong = await context.newPage();
+    await wrong.addInitScript('{ const { now } = Date; Date.now = () => now() + 26 * 3600_000; }');
+    await wrong.goto(`${base()}/ui/#/endpoints/shop-1`);
+    await wrong.locator('.drawer >> text=/for \\d+ (s|min), since/').waitFor();
+    expect(await wrong.locator('.fact-up').innerText()).toMatch(/up\s+\d+ (s|min)$/);
+    await wrong.close();
   });
 
   it('shows of hundreds of rows those that are in sight, wherever that is', async () => {
@@ -386,6 +489,22 @@ describe('the connection', () => {
       await page.keyboard.press('Enter');
       await live();
     }
+    expect(page.url()).toBe(`${base()}/ui/#/explain`);
+  });
+
+  // It led to the overview: whoever was sent a link to a decision had to ask for it a second time.
+  it('shows after the login what the link was to, at the first try or the second', async () => {
+    await context.clearCookies();
+    const link = '#/decisions/0?from=a%20friend';
+    const sent = await context.newPage();
+    await sent.goto(`${base()}/ui/${link}`);
+    for (const token of ['sesame', TOKEN]) {
+      await sent.getByLabel('Admin token').fill(token);
+      await sent.keyboard.press('Enter');
+    }
+    await sent.getByText('Decision 0 is gone').waitFor();
+    expect(sent.url()).toBe(`${base()}/ui/${link}`);
+    await sent.close();
   });
 
   it('ends with the session: who logs out sees the login, and the API is shut', async () => {

@@ -5,7 +5,7 @@
 import { badge, count, counted, countryName, el, ms, setText, timeOf } from '../dom.js';
 import { openDecision } from './decision.js';
 import { Newest } from './newest.js';
-import { scroller, tableOf } from './parts.js';
+import { filterBox, scroller, tableOf } from './parts.js';
 
 /** @import { Context, Decision, View } from '../types.d.ts' */
 
@@ -69,16 +69,7 @@ class Stream {
   constructor(root, { store, navigate }) {
     this.#store = store;
     this.#navigate = navigate;
-    const text = el('input', {
-      type: 'search',
-      value: kept.q,
-      placeholder: 'Filter: endpoint, region, country, route',
-      'aria-label': 'Filter decisions',
-      'aria-keyshortcuts': '/',
-      'data-filter': '',
-      autocomplete: 'off',
-      spellcheck: false,
-    });
+    const text = filterBox('Filter decisions', 'Filter: endpoint, region, country, route', kept.q);
     text.addEventListener('input', () => this.#filter({ q: text.value }));
     const outcome = select('Outcome', (value) => this.#filter({ outcome: value }));
     fill(outcome, OUTCOMES, kept.outcome);

@@ -1,8 +1,9 @@
 // The columns of the table of endpoints: what each says, by what it is sorted, and how its cells are changed in place.
 
 import { colourOf, drawSpark, sparkCanvas } from '../charts.js';
-import { confirmMove, isDrained } from '../confirm.js';
+import { confirmMove } from '../confirm.js';
 import { ago, badge, count, el, glyphOf, ms, NONE, percent, rate, setText } from '../dom.js';
+import { VERBS, verbFor } from '../verbs.js';
 
 /** @import { Endpoint } from '../types.d.ts' */
 /** @typedef {import('../table.js').Column<Endpoint>} Column */
@@ -51,7 +52,7 @@ export function columns() {
     { id: 'errors', title: 'Errors/s', num: true, sort: (e) => e.errorsPerSecond, build: buildErrors },
     { id: 'share', title: 'Share', num: true, sort: (e) => e.share, build: buildShare },
     { id: 'source', title: 'Source', sort: (e) => e.source, text: (e) => e.source ?? 'file' },
-    { id: 'act', title: '', build: buildAction },
+    { id: 'act', title: 'Action', hidden: true, build: buildAction },
   ];
 }
 
@@ -60,7 +61,7 @@ function buildName(cell, row) {
   const link = el('a', { href: `#/endpoints/${encodeURIComponent(row.id)}` }, row.id);
   cell.append(link, el('small', {}, [row.pool, row.region].filter(Boolean).join(' · ')));
   return (e) => {
-    cell.title = e.via ? `${e.url} over ${e.via}` : e.url;
+    cell.title = `${e.id}\n${e.via ? `${e.url} over ${e.via}` : e.url}`; // either may be cut
   };
 }
 
@@ -170,7 +171,7 @@ function buildAction(cell, row) {
   cell.append(button);
   let last = '';
   return (e) => {
-    const next = isDrained(e) ? 'Enable' : 'Drain';
+    const next = VERBS[verbFor(e)].title;
     if (next === last) return;
     last = next;
     setText(button, next);

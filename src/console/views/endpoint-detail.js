@@ -2,8 +2,9 @@
 // the configuration says of it are asked for when it is opened and when its state changes.
 
 import { createChart } from '../charts.js';
-import { confirmMove, isDrained } from '../confirm.js';
+import { confirmMove } from '../confirm.js';
 import { ago, badge, count, el, glyphOf, ms, NONE, percent, rate, setText, timeOf } from '../dom.js';
+import { VERBS, verbFor } from '../verbs.js';
 
 /** @import { Context, Endpoint, FermatEvent, View } from '../types.d.ts' */
 
@@ -86,7 +87,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
       return setText(why, 'There is no such endpoint (any more).');
     }
     showState(e, sign, why);
-    setText(act, isDrained(e) ? 'Enable' : 'Drain');
+    setText(act, VERBS[verbFor(e)].title);
     numbers.set([
       rate(e.rps),
       rate(e.errorsPerSecond),

@@ -1,12 +1,17 @@
 // Every endpoint in one dense table: how it is and why, how far and how fast, what it takes. Filtered by text, state and pool,
 // sorted by any column; a row opens into all that is known of it (endpoint-detail.js).
 
+import { hasDialog } from '../dialog.js';
 import { count, counted, el, setText } from '../dom.js';
 import { Table } from '../table.js';
 import { columns, scaleShares } from './endpoint-columns.js';
 import { mountDetail } from './endpoint-detail.js';
+import { filterBox } from './parts.js';
 
 /** @import { Context, Endpoint, View } from '../types.d.ts' */
+
+/** Where the drawer is the whole screen, as pages.css has it: what it covers takes no focus then. */
+const isCovering = matchMedia('(max-width: 48rem)');
 
 const STATES = ['', 'not healthy', 'healthy', 'unhealthy', 'ejected', 'draining', 'unknown'];
 
@@ -17,15 +22,7 @@ const STATES = ['', 'not healthy', 'healthy', 'unhealthy', 'ejected', 'draining'
  */
 export function mount(root, context) {
   const { store, navigate } = context;
-  const search = el('input', {
-    type: 'search',
-    placeholder: 'Filter: name, pool, region, address',
-    spellcheck: false,
-    autocomplete: 'off',
-    'data-filter': '',
-    'aria-label': 'Filter endpoints',
-    'aria-keyshortcuts': '/',
-  });
+  const search = filterBox('Filter endpoints', 'Filter: name, pool, region, address');
   const states = el(
     'select',
     { 'aria-label': 'State' },
@@ -127,13 +124,15 @@ export function mount(root, context) {
     drawer.replaceChildren();
     root.classList.toggle('has-detail', id !== '');
     open = id === '' ? null : { id, view: mountDetail(drawer, { ...context, rest: id }, isAsked) };
+    cover();
     const row = store.endpointById(id);
     table.select(row === null ? null : `${row.id}\n${row.pool}`);
     const left = open === null && was !== null ? store.endpointById(was.id) : null;
     if (left !== null) table.focus(`${left.id}\n${left.pool}`);
   };
+  const cover = () => setInert(drawer, open !== null && isCovering.matches);
   const closeByKey = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Escape' && open !== null && !document.querySelector('dialog[open]')) goTo('');
+    if (event.key === 'Escape' && open !== null && !hasDialog()) goTo('');
   };
   table.element.addEventListener('click', (event) => {
     const target = /** @type {Element} */ (event.target);
@@ -164,6 +163,7 @@ export function mount(root, context) {
   };
   const redraw = () => table.redraw();
   addEventListener('keydown', closeByKey);
+  isCovering.addEventListener('change', cover);
   addEventListener('fermat:theme', redraw);
   take(context.query);
   filter();
@@ -178,12 +178,22 @@ export function mount(root, context) {
     unmount() {
       for (const end of leave) end();
       removeEventListener('keydown', closeByKey);
+      isCovering.removeEventListener('change', cover);
+      setInert(drawer, false);
       removeEventListener('fermat:theme', redraw);
       open?.view.unmount();
       table.destroy();
       root.classList.remove('has-detail');
     },
   };
+}
+
+/** All of the page but `kept` and what it is in. @param {HTMLElement} kept @param {boolean} isInert */
+function setInert(kept, isInert) {
+  for (let node = kept; node !== document.body; node = node.parentElement ?? document.body) {
+    for (const other of node.parentElement?.children ?? [])
+      if (other !== node && other instanceof HTMLElement && other.localName !== 'dialog') other.inert = isInert;
+  }
 }
 
 function textOf(/** @type {Endpoint} */ e) {

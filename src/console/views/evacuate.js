@@ -6,11 +6,11 @@
 import { count, el, empty, rate, setText } from '../dom.js';
 import { glyph } from '../map/glyphs.js';
 import { confirmMove, moveAll, moves } from './move.js';
-import { body, card, replaceLines } from './parts.js';
+import { body, card, filterBox, replaceLines } from './parts.js';
 import { previewOf } from './preview.js';
 
 /** @import { Context, Endpoint, View } from '../types.d.ts' */
-/** @import { Verb } from './move.js' */
+/** @import { Verb } from '../verbs.js' */
 /** @typedef {{ endpoints: Endpoint[], numbers: HTMLElement, bar: HTMLElement, boxes: { e: Endpoint, sign: HTMLElement }[] }} Line what a tick changes */
 
 const PAUSE_MS = 250;
@@ -34,14 +34,7 @@ class Evacuation {
   #api;
   /** @type {Set<string>} */ #regions = new Set();
   /** Ids. @type {Set<string>} */ #endpoints = new Set();
-  #filter = el('input', {
-    type: 'search',
-    placeholder: 'Filter: region, endpoint',
-    'aria-label': 'Filter regions and endpoints',
-    'data-filter': '',
-    autocomplete: 'off',
-    spellcheck: false,
-  });
+  #filter = filterBox('Filter regions and endpoints', 'Filter: region, endpoint');
   #list = el('ul', { className: 'choice' });
   #result = el('div', { className: 'preview' });
   /** Its sentence alone, for a screen reader. */
@@ -273,7 +266,7 @@ class Evacuation {
     this.#progress.focus({ preventScroll: true }); // the button is about to go
     this.#showActions();
     const mine = this.#turn;
-    await moveAll(this.#api, verb, endpoints, this.#progress);
+    await moveAll(verb, endpoints, this.#progress);
     this.#isMoving = false;
     this.#showActions();
     if (mine === this.#turn) this.#ask(0);

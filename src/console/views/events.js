@@ -2,6 +2,7 @@
 
 import { ago, badge, count, counted, el, setText, timeOf } from '../dom.js';
 import { Newest } from './newest.js';
+import { filterBox } from './parts.js';
 
 /** @import { Context, FermatEvent, View } from '../types.d.ts' */
 
@@ -16,16 +17,7 @@ const SHOWN = 300;
  * @returns {View}
  */
 export function mount(root, { store, query }) {
-  const search = el('input', {
-    type: 'search',
-    placeholder: 'Filter: type, message, fields',
-    spellcheck: false,
-    autocomplete: 'off',
-    'data-filter': '',
-    'aria-label': 'Filter events',
-    'aria-keyshortcuts': '/',
-    value: query.get('filter') ?? '',
-  });
+  const search = filterBox('Filter events', 'Filter: type, message, fields', query.get('filter') ?? '');
   const level = el('select', { 'aria-label': 'Level' }, [
     el('option', { value: '0' }, 'Every level'),
     el('option', { value: '1' }, 'Info and above'),
@@ -35,7 +27,7 @@ export function mount(root, { store, query }) {
   const pause = el('button', { type: 'button', 'aria-pressed': 'false' }, 'Pause');
   const tally = el('span', { className: 'quiet-text' });
   const said = el('span', { className: 'visually-hidden', role: 'status' });
-  const list = el('ol', { className: 'events', role: 'log', 'aria-live': 'off', 'aria-label': 'Events' });
+  const list = el('ol', { className: 'events', 'aria-label': 'Events' });
   const none = el('p', { className: 'empty' }, 'Nothing yet.');
   const lines = new Newest(list, SHOWN, lineOf);
   const space = el('span', { className: 'fill' });

@@ -1,25 +1,15 @@
 // @ts-check
 // Draining or enabling several endpoints: asked once, then one POST each, a few at a time, with every failure told by name.
 
+import { openDialog } from '../dialog.js';
 import { count, el, percent } from '../dom.js';
+import { move as moveOne, VERBS } from '../verbs.js';
 
 /** @import { Endpoint } from '../types.d.ts' */
-/** @typedef {'drain' | 'enable'} Verb */
+/** @import { Verb } from '../verbs.js' */
 
 const AT_ONCE = 4;
 const NAMED = 12;
-const WORDS = {
-  drain: {
-    title: 'Drain',
-    done: 'drained',
-    text: 'No new requests go there; those in flight are finished. It holds until they are enabled again or the node restarts.',
-  },
-  enable: {
-    title: 'Enable',
-    done: 'enabled',
-    text: 'They get requests again once their probes say that they are well.',
-  },
-};
 
 /**
  * Asks. Resolves with whether it shall be done; Escape says no.
@@ -28,43 +18,28 @@ const WORDS = {
  * @returns {Promise<boolean>}
  */
 export function confirmMove(verb, endpoints) {
-  const { title, text } = WORDS[verb];
+  const { title, text, look } = VERBS[verb];
   const what = endpoints[0] && endpoints.length === 1 ? endpoints[0].id : `${count(endpoints.length)} endpoints`;
   const names = endpoints.slice(0, NAMED).map(({ id }) => el('li', {}, id));
   if (endpoints.length > NAMED) names.push(el('li', {}, `and ${count(endpoints.length - NAMED)} more`));
-  const dialog = el(
-    'dialog',
-    { className: 'confirm', 'aria-label': `${title} ${what}?` },
-    el('h2', {}, `${title} ${what}?`),
+  const no = el('button', { value: 'no', className: 'quiet' }, 'Cancel');
+  const yes = el('button', { value: 'yes', className: look }, `${title} ${what}`);
+  const content = [
     el('p', {}, text),
     endpoints.length === 1 ? null : el('ul', {}, ...names),
-    el(
-      'form',
-      { method: 'dialog', className: 'actions' },
-      el('button', { value: 'no', className: 'quiet' }, 'Cancel'),
-      el('button', { value: 'yes', className: verb === 'drain' ? 'danger' : '' }, `${title} ${what}`),
-    ),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-  dialog.querySelector('button')?.focus();
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      resolve(dialog.returnValue === 'yes');
-    });
-  });
+    el('form', { method: 'dialog', className: 'actions' }, no, yes),
+  ];
+  return new Promise((resolve) => openDialog(`${title} ${what}?`, content, no, (value) => resolve(value === 'yes')));
 }
 
 /**
  * Does it, telling in `box` how far it is and what failed. Always resolves.
- * @param {import('../types.d.ts').Context['api']} api
  * @param {Verb} verb
  * @param {Endpoint[]} endpoints
  * @param {HTMLElement} box
  */
-export async function moveAll(api, verb, endpoints, box) {
-  const { done } = WORDS[verb];
+export async function moveAll(verb, endpoints, box) {
+  const { done } = VERBS[verb];
   const meter = el('progress', { max: endpoints.length, value: 0, 'aria-label': `${done} so far` });
   const line = el('p', {}, `0 of ${count(endpoints.length)} ${done}`);
   const failures = el('ul', { className: 'failures' });
@@ -75,7 +50,7 @@ export async function moveAll(api, verb, endpoints, box) {
   const work = async () => {
     for (let e = waiting.shift(); e !== undefined; e = waiting.shift()) {
       try {
-        await api.post(`/api/v1/endpoints/${encodeURIComponent(e.id)}/${verb}`);
+        await moveOne(verb, e.id);
       } catch (error) {
         failed++;
         failures.append(el('li', {}, `✕ ${e.id}: ${/** @type {Error} */ (error).message}`));

@@ -55,7 +55,7 @@ export function mount(root, { store, api, navigate }) {
     unit: 'per second',
     series: [
       { name: 'requests', colour: '--accent', format: rate, fill: true },
-      { name: 'errors', colour: '--bad', format: rate },
+      { name: 'errors', colour: '--bad', format: rate, dashed: true },
     ],
   });
   const latency = createChart(charts, {
@@ -63,7 +63,7 @@ export function mount(root, { store, api, navigate }) {
     unit: 'ms, of clients’ requests',
     series: [
       { name: 'p50', colour: '--accent', format: ms },
-      { name: 'p99', colour: '--warn', format: ms },
+      { name: 'p99', colour: '--warn', format: ms, dashed: true },
     ],
   });
   const inflight = createChart(charts, {

@@ -1,7 +1,8 @@
 // @ts-check
 // What the explaining views are put together from: cards, facts, tables that may be wider than the screen.
 
-import { el } from '../dom.js';
+import { badge, count, el, glyphOf, setText } from '../dom.js';
+import { hasKeys } from '../keys.js';
 
 /** @typedef {import('../dom.js').Child} Child */
 
@@ -21,6 +22,45 @@ export function card(title, aside, ...children) {
   return el('section', { className: 'card' }, head, ...children);
 }
 
+/**
+ * What a list is filtered with; `/` leads to it.
+ * @param {string} label
+ * @param {string} placeholder
+ * @param {string} [value]
+ */
+export function filterBox(label, placeholder, value = '') {
+  return el('input', {
+    type: 'search',
+    placeholder,
+    value,
+    spellcheck: false,
+    autocomplete: 'off',
+    'data-filter': '',
+    'aria-label': label,
+    'aria-keyshortcuts': hasKeys() ? '/' : null,
+  });
+}
+
+/**
+ * How many of them are healthy, as a cell of a table; gives what brings it up to date.
+ * @param {HTMLTableCellElement} cell
+ * @returns {(row: { healthy: number, endpoints: number }) => void}
+ */
+export function buildHealth(cell) {
+  const sign = badge('unknown', '');
+  const glyph = /** @type {Element} */ (sign.firstElementChild);
+  const word = sign.appendChild(document.createTextNode(''));
+  cell.append(sign);
+  return ({ healthy, endpoints }) => {
+    const next = `${count(healthy)} of ${count(endpoints)}`;
+    if (next === word.data) return;
+    word.data = next;
+    const kind = healthy === 0 ? 'bad' : healthy < endpoints ? 'warn' : 'healthy';
+    sign.className = `badge ${kind}`;
+    setText(glyph, glyphOf(kind));
+  };
+}
+
 /** What stands in a card with room around it. */
 export function body(/** @type {Child[]} */ ...children) {
   return el('div', { className: 'card-body' }, ...children);
@@ -34,7 +74,7 @@ export function facts(/** @type {[name: string, value: string | null | undefined
 }
 
 /**
- * A table with a caption for those who do not see it. `titles`: `[title, class?]` each; on a phone lines become blocks and
+ * A table with a caption for those who do not see it. `titles`: `[title, class?, words for them?]` each; on a phone lines become blocks and
  * `data-title` of a cell says what it is.
  * @param {string} className
  * @param {string} caption
@@ -42,7 +82,14 @@ export function facts(/** @type {[name: string, value: string | null | undefined
  * @param {HTMLTableRowElement[]} rows
  */
 export function tableOf(className, caption, titles, rows) {
-  const head = titles.map(([title, kind = '']) => el('th', { scope: 'col', className: kind }, title));
+  const head = titles.map(([title, kind = '', hidden]) =>
+    el(
+      'th',
+      { scope: 'col', className: kind },
+      title,
+      hidden && el('span', { className: 'visually-hidden' }, ` ${hidden}`),
+    ),
+  );
   return el(
     'table',
     { className },

@@ -1,8 +1,9 @@
 // Pools with what they take and where it goes, and routes in the order in which they are tried: the question "who answers this
 // address?" is answered from the top.
 
-import { badge, count, el, glyphOf, NONE, percent, rate, setText } from '../dom.js';
+import { count, el, NONE, percent, rate, setText } from '../dom.js';
 import { Table } from '../table.js';
+import { buildHealth } from './parts.js';
 
 /** @import { Context, PoolView, RouteView, View } from '../types.d.ts' */
 /** @typedef {import('../table.js').Column<PoolView>} PoolColumn */
@@ -130,22 +131,6 @@ function poolColumns(regionsOf) {
 function buildPoolName(cell, { name }) {
   cell.append(el('a', { href: `#/endpoints?pool=${encodeURIComponent(name)}` }, name));
   return () => {};
-}
-
-/** @type {NonNullable<PoolColumn['build']>} */
-function buildHealth(cell) {
-  const sign = badge('unknown');
-  const glyph = /** @type {Element} */ (sign.firstElementChild);
-  const word = /** @type {Text} */ (sign.lastChild);
-  cell.append(sign);
-  return ({ healthy, endpoints }) => {
-    const next = `${count(healthy)} of ${count(endpoints)}`;
-    if (next === word.data) return;
-    word.data = next;
-    const kind = healthy === 0 ? 'bad' : healthy < endpoints ? 'warn' : 'healthy';
-    sign.className = `badge ${kind}`;
-    setText(glyph, glyphOf(kind));
-  };
 }
 
 /** @param {(pool: string) => [region: string, share: number][]} regionsOf @returns {NonNullable<PoolColumn['build']>} */

@@ -75,9 +75,13 @@ function warningsOf(/** @type {Pool[]} */ pools) {
   if (warnings.length === 0) return [];
   return [
     el(
-      'ul',
-      { className: 'warnings', role: 'alert' },
-      ...warnings.map((text) => el('li', { className: text.startsWith('✕') ? 'is-bad' : 'is-warn' }, text)),
+      'div',
+      { role: 'alert' },
+      el(
+        'ul',
+        { className: 'warnings' },
+        ...warnings.map((text) => el('li', { className: text.startsWith('✕') ? 'is-bad' : 'is-warn' }, text)),
+      ),
     ),
   ];
 }
@@ -118,13 +122,18 @@ function sentenceOf({ removed, decisions }, pools) {
  * @param {() => void} again
  */
 function baseOf({ decisions, sinceIso, note }, again) {
-  const text = `From ${count(decisions)} recorded decisions${sinceIso ? ` of the last ${ago(sinceIso)}` : ''}, decided again without them, with the chance they had.${note ? ` ${note}` : ''}`;
+  const text = `From ${count(decisions)} recorded decisions${sinceIso ? ` of the last ${ago(sinceIso)}` : ''}, decided again without them, with the chance they had.${note ? ` ${sentence(note)}` : ''}`;
   return el(
     'p',
     { className: 'quiet-text base' },
     `${text} `,
     el('button', { type: 'button', className: 'link', onclick: again }, 'Ask again'),
   );
+}
+
+/** A remark of the node, which begins it small and ends it open. */
+function sentence(/** @type {string} */ text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 const LOAD_TITLES = [
@@ -135,7 +144,7 @@ const LOAD_TITLES = [
   ['Share now', 'num'],
   ['Share then', 'num'],
   ['Capacity /s', 'num'],
-  [''],
+  ['', '', 'Note'],
 ];
 
 /**
@@ -232,11 +241,11 @@ const TIME_TITLES = [
   ['Clients in'],
   ['Decisions', 'num'],
   ['p50 now', 'num'],
-  ['then', 'num'],
-  ['', 'num'],
+  ['then', 'num', 'p50'],
+  ['', 'num', 'Difference of p50'],
   ['p99 now', 'num'],
-  ['then', 'num'],
-  ['', 'num'],
+  ['then', 'num', 'p99'],
+  ['', 'num', 'Difference of p99'],
 ];
 
 function countriesOf(/** @type {Country[]} */ countries) {

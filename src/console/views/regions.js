@@ -1,7 +1,8 @@
 // Where requests go, by region: the map in numbers. Part of the overview.
 
-import { badge, count, el, glyphOf, ms, percent, rate, setText } from '../dom.js';
+import { count, el, ms, percent, rate, setText } from '../dom.js';
 import { Table } from '../table.js';
+import { buildHealth } from './parts.js';
 
 /** @import { Context, Endpoint } from '../types.d.ts' */
 /**
@@ -128,22 +129,6 @@ function columns() {
 function buildName(cell, { name }) {
   cell.append(name === NOWHERE ? name : el('a', { href: `#/endpoints?filter=${encodeURIComponent(name)}` }, name));
   return () => {};
-}
-
-/** @type {(cell: HTMLTableCellElement) => (region: Region) => void} */
-function buildHealth(cell) {
-  const sign = badge('unknown', '');
-  const glyph = /** @type {Element} */ (sign.firstElementChild);
-  const word = sign.appendChild(document.createTextNode(''));
-  cell.append(sign);
-  return ({ healthy, endpoints }) => {
-    const next = `${count(healthy)} of ${count(endpoints)}`;
-    if (next === word.data) return;
-    word.data = next;
-    const kind = healthy === 0 ? 'bad' : healthy < endpoints ? 'warn' : 'healthy';
-    sign.className = `badge ${kind}`;
-    setText(glyph, glyphOf(kind));
-  };
 }
 
 /** @type {(cell: HTMLTableCellElement) => (region: Region) => void} */

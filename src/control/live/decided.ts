@@ -8,31 +8,12 @@ import { CANDIDATE_DOUBLES } from '../../core/table.ts';
 import { countryOf, type Entry } from '../decisions/entry.ts';
 import type { Journal } from '../decisions/journal.ts';
 import { OUTCOME_NAMES } from '../decisions/record.ts';
+import type { DecisionSummary } from './types.ts';
 
 /** Told in one look, which is a second. */
 const MOST = 10;
 /** Who has not been answered by then is told without the answer. ms */
 const PATIENCE_MS = 2000;
-
-/** One decision in a line; times in ms. */
-export interface DecisionSummary {
-  readonly id: string;
-  readonly at: string;
-  readonly route: string;
-  readonly pool: string;
-  readonly endpoint: string;
-  readonly region: string | null;
-  readonly role: string;
-  /** Two letters; null = not known, or not yet. */
-  readonly country: string | null;
-  readonly cohort: string;
-  /** Of the choice, as compared. */
-  readonly scoreMs: number;
-  /** null = the attempt has not ended. */
-  readonly outcome: string | null;
-  readonly status: number | null;
-  readonly tookMs: number | null;
-}
 
 export class Decided {
   readonly #journal: Pick<Journal, 'after' | 'newest' | 'taken'>;

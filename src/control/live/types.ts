@@ -12,6 +12,26 @@ export interface PoolView {
   readonly explorePercent: number;
 }
 
+/** One decision in a line; times in ms. */
+export interface DecisionSummary {
+  readonly id: string;
+  readonly at: string;
+  readonly route: string;
+  readonly pool: string;
+  readonly endpoint: string;
+  readonly region: string | null;
+  readonly role: string;
+  /** Two letters; null = not known, or not yet. */
+  readonly country: string | null;
+  readonly cohort: string;
+  /** Of the choice, as compared. */
+  readonly scoreMs: number;
+  /** null = the attempt has not ended. */
+  readonly outcome: string | null;
+  readonly status: number | null;
+  readonly tookMs: number | null;
+}
+
 /** Takes one frame of the live stream, ready to be written. `isWhole`: it tells everything, and may be big. */
 export type SendFrame = (frame: Buffer, isWhole: boolean) => void;
 
