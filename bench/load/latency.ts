@@ -1,6 +1,6 @@
 // What a proxy adds to a request's time when it is not at its limit: a constant rate, half of what the slowest C proxy can
-// carry, straight to the origin and through each proxy in turn. And whether Fermat ever stops: its longest silence in a
-// minute, beside what an idle process pinned to the same core misses (pause.ts). Throughput and CPU are compare.ts's.
+// carry (20,000/s at most), straight to the origin and through each proxy in turn. And whether Fermat ever stops: its longest
+// silence in a minute, beside what an idle process pinned to the same core misses (pause.ts). Throughput and CPU are compare.ts's.
 // npm run bench:load -- latency [--peers nginx,haproxy,fermat] [--rate N] [--rounds 5] [--seconds 4] [--pause-seconds 60]
 
 import { mkdtempSync, rmSync } from 'node:fs';

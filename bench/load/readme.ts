@@ -57,8 +57,12 @@ function paragraph(lines: readonly string[]): string[] {
 }
 
 function latencyNote(result: LatencyResult): string {
-  const { rate, connections } = result.terms;
-  const how = `A constant ${rate} requests/s over ${connections} connections, half of what the slowest C proxy carries; time counts from when a request was due.`;
+  const { rate, connections, capacities } = result.terms;
+  const least = Math.min(...Object.values(capacities));
+  const part = Number.isFinite(least)
+    ? `, ${Math.round((rate / least) * 100)} % of what the slowest C proxy carried`
+    : '';
+  const how = `A constant ${rate} requests/s over ${connections} connections${part}; time counts from when a request was due.`;
   return [how, ...pauseLines(result)].join(' ');
 }
 

@@ -23,6 +23,8 @@ export interface LatencyResult extends Stated {
     readonly connections: number;
     readonly rounds: number;
     readonly seconds: number;
+    /** Requests per second that C peers carried, by name; none where the rate was given. */
+    readonly capacities: Readonly<Record<string, number>>;
   };
   readonly summary: readonly LatencySummary[];
   readonly pauses: Readonly<Record<string, Pause>>;
