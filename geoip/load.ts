@@ -1,6 +1,7 @@
 // Database files into shared memory, checked. Read in chunks by the thread pool, so that 130 MB never stall the loop,
 // and into a SharedArrayBuffer, so that any number of workers read the same bytes.
 
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -38,7 +39,8 @@ export interface LoadedGeoFile {
 export async function loadGeoFile(path: string): Promise<LoadedGeoFile> {
   let handle: FileHandle | null = null;
   try {
-    handle = await open(path, 'r');
+    // To open a pipe that nobody writes to would be to wait for ever.
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const file = { path, bytes: await readAll(handle, path) };
     return { file, info: checkGeoFile(file) };
   } catch (error) {

@@ -150,6 +150,11 @@ describe('one mistake, one line at its place', () => {
       `${NEXT}:13 node.id: variable NODE_ID is not set, expected a value, or a default as in \${NODE_ID:-…}, got nothing`,
     ],
     ['a variable of another shell', 'node: { id: "${NODE_ID=x}" }', `${NEXT}:13 node.id: not a variable`],
+    [
+      'a variable in the default of another',
+      'node: { id: "${NODE_ID:-${HOSTNAME:-x}}" }',
+      `${NEXT}:13 node.id: not a variable, expected $NAME in braces, with :-default if need be, got "\${NODE_ID:-\${HOSTNAME:-x}"`,
+    ],
     ['a variable without its end', 'node: { id: "${NODE_ID" }', `${NEXT}:13 node.id: not a variable`],
     [
       'an alias to nothing',

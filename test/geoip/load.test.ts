@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { copyFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +31,8 @@ describe('a database is refused, with the reason, when it', () => {
   test('is not there, or no file', async () => {
     expect(await refusal(join(scratch, 'nowhere.mmdb'))).toBe('no such file');
     expect(await refusal(scratch)).toBe('not a file');
+    execFileSync('mkfifo', [join(scratch, 'pipe.mmdb')]);
+    expect(await refusal(join(scratch, 'pipe.mmdb'))).toBe('not a file');
   });
 
   test('is empty', async () => {

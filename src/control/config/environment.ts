@@ -29,7 +29,8 @@ export function substitute(text: string, env: Environment): Substitution {
       end: string,
     ) => {
       if (escaped !== '') return all.slice(1);
-      if (rest || end === '') {
+      // The first brace ends it, so that a default with a variable in it would be cut.
+      if (rest || end === '' || fallback?.includes('${')) {
         malformed.push(all);
         return all;
       }

@@ -1,9 +1,11 @@
 // PEM files that a configuration names: read when it is built, so that a bad one is found before it is needed.
 
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Path, Problem } from './problems.ts';
-import { codeOf } from './read.ts';
+import { codeOf, readRegular, Unreadable } from './read.ts';
+
+/** All authorities that a system trusts take about 250 KiB. */
+const MAX_PEM_BYTES = 8 * 1024 * 1024;
 
 /** Problems, and absolute paths of what was read, are added to. */
 export interface PemFindings {
@@ -16,9 +18,10 @@ export function readPem(file: string, path: Path, base: string, { problems, file
   const absolute = resolve(base, file);
   files.push(absolute);
   try {
-    return readFileSync(absolute, 'utf8');
+    return readRegular(absolute, MAX_PEM_BYTES).toString('utf8');
   } catch (error) {
-    problems.push({ path, what: `cannot be read (${codeOf(error)})`, expected: 'a PEM file' });
+    const why = error instanceof Unreadable ? `expected ${error.expected}, got ${error.got}` : codeOf(error);
+    problems.push({ path, what: `cannot be read (${why})`, expected: 'a PEM file' });
     return null;
   }
 }

@@ -113,7 +113,9 @@ function valueProblem(issue: z.core.$ZodIssue, path: Path): Problem {
     case 'invalid_value': {
       const values = issue.values.map(String);
       const near = typeof issue.input === 'string' ? didYouMean(issue.input, values) : null;
-      const hint = near === null ? '' : ` (did you mean ${near}?)`;
+      // `minVersion: 1.2` is a number to YAML.
+      const isUnquoted = typeof issue.input === 'number' && values.includes(String(issue.input));
+      const hint = near !== null ? ` (did you mean ${near}?)` : isUnquoted ? ' (a number: it needs quotes)' : '';
       return {
         path,
         what: `${issue.input === undefined ? 'missing' : 'unknown value'}${hint}`,

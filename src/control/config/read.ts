@@ -18,20 +18,39 @@ export type Text = { readonly ok: true; readonly text: string } | { readonly ok:
 
 /** The text of a configuration file, or in words why there is none. Never throws, never waits for ever. */
 export function readText(file: string): Text {
-  let fd: number | null = null;
   try {
-    // To open a pipe that nobody writes to would be to wait, too.
-    fd = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stat = fstatSync(fd);
-    // A pipe or a device could keep a running proxy waiting for ever at its next reload.
-    if (!stat.isFile())
-      return refusal('cannot be read', 'a regular file', stat.isDirectory() ? 'a directory' : 'something else');
-    if (stat.size > MAX_FILE_BYTES) return refusal('too large', `at most ${MAX_FILE_BYTES} bytes`, String(stat.size));
-    return textOf(readFileSync(fd));
+    return textOf(readRegular(file, MAX_FILE_BYTES));
   } catch (error) {
+    if (error instanceof Unreadable) return refusal(error.message, error.expected, error.got);
     return refusal('cannot be read', 'a readable file', codeOf(error));
+  }
+}
+
+/** Why a file that can be opened is not read. */
+export class Unreadable extends Error {
+  readonly expected: string;
+  readonly got: string;
+
+  constructor(what: string, expected: string, got: string) {
+    super(what);
+    this.expected = expected;
+    this.got = got;
+  }
+}
+
+/** A pipe or a device could keep a running proxy waiting for ever at its next reload. Throws Unreadable, or the system's error. */
+export function readRegular(file: string, maxBytes: number): Buffer {
+  // To open a pipe that nobody writes to would be to wait, too.
+  const fd = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) {
+      throw new Unreadable('cannot be read', 'a regular file', stat.isDirectory() ? 'a directory' : 'something else');
+    }
+    if (stat.size > maxBytes) throw new Unreadable('too large', `at most ${maxBytes} bytes`, String(stat.size));
+    return readFileSync(fd);
   } finally {
-    if (fd !== null) closeSync(fd);
+    closeSync(fd);
   }
 }
 

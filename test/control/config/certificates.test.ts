@@ -1,5 +1,6 @@
 // Real files by the openssl command, through loadConfig: what is wrong with a certificate is said at its place.
 
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/control/config/load.ts';
@@ -84,6 +85,21 @@ describe('a certificate', () => {
     expect(problems(of({ cert: 'no.pem', key: 'no.key' }))).toEqual([
       `${AT}.cert: cannot be read (ENOENT), expected a PEM file, got "no.pem"`,
       `${AT}.key: cannot be read (ENOENT), expected a PEM file, got "no.key"`,
+    ]);
+  });
+
+  // A reload would have waited for ever, or read until there was no memory left.
+  it('that is a pipe or a device is a problem, told at once', () => {
+    execFileSync('mkfifo', [pki.file('pipe.pem')]);
+    expect(problems(of({ cert: 'pipe.pem', key: '/dev/zero' }))).toEqual([
+      `${AT}.cert: cannot be read (expected a regular file, got something else), expected a PEM file, got "pipe.pem"`,
+      `${AT}.key: cannot be read (expected a regular file, got something else), expected a PEM file, got "/dev/zero"`,
+    ]);
+  });
+
+  it('with a version of TLS that YAML takes for a number is told to be quoted', () => {
+    expect(problems(of(site, { minVersion: 1.2 }))).toEqual([
+      'listeners[0].tls.minVersion: unknown value (a number: it needs quotes), expected one of 1.2, 1.3, got 1.2',
     ]);
   });
 
