@@ -2,7 +2,8 @@
 // recent ones and to subscribers (the SSE stream, the metrics). An emitter is telling the world about its real work, so
 // nothing that happens here, a dead stderr or a throwing subscriber, may reach it.
 
-import { type DestinationStream, destination, pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
+import { Stderr } from './stderr.ts';
 import type { EventLog, FermatEvent } from './types.ts';
 
 export interface EventLogOptions {
@@ -25,12 +26,12 @@ export function createEventLog(options: EventLogOptions): EventLog {
       timestamp: false, // `at` is a field of the event
       formatters: { level: (label) => ({ level: label }) },
     },
-    options.write ? lineStream(options.write) : stderr(),
+    options.write ? lineStream(options.write) : new Stderr(tellDropped),
   );
   const ring: FermatEvent[] = [];
   const listeners = new Set<(event: FermatEvent) => void>();
 
-  return {
+  const log: EventLog = {
     emit(level, type, message, fields) {
       if (level === 'debug' && !logger.isLevelEnabled('debug')) return;
       const fixed = { at: new Date().toISOString(), level, type, message };
@@ -52,6 +53,11 @@ export function createEventLog(options: EventLogOptions): EventLog {
     },
     recent: () => [...ring],
   };
+  function tellDropped(dropped: number): void {
+    const message = `${dropped} event(s) were not written: nobody took them from stderr`;
+    log.emit('warn', 'events.dropped', message, { dropped });
+  }
+  return log;
 }
 
 function attempt(act: () => void): void {
@@ -64,13 +70,6 @@ function attempt(act: () => void): void {
 
 function lineStream(write: (line: string) => void): DestinationStream {
   return { write: (line) => void write(line) };
-}
-
-/** Synchronous, so that the last words of a dying process are not lost in a buffer. */
-function stderr(): DestinationStream {
-  const stream = destination({ fd: 2, sync: true });
-  stream.on('error', () => undefined); // a closed pipe must not end the proxy
-  return stream;
 }
 
 /** Fields as JSON will show them; errors by their message, since JSON shows nothing of them. */

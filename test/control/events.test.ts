@@ -1,4 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { createEventLog } from '../../src/control/events.ts';
@@ -102,5 +105,33 @@ describe('event log', () => {
     expect(child.status).toBe(3);
     expect(child.stdout).toBe('');
     expect(JSON.parse(child.stderr)).toMatchObject({ level: 'error', type: 'node.exit', message: 'last words' });
+  });
+
+  // A reader that stood still held the whole control plane: no probe, no answer of the admin API, no drain.
+  it.each(['a pipe', 'a socket'])('does not wait for %s that nobody reads, and says what was lost', async (what) => {
+    const module = fileURLToPath(new URL('../../src/control/events.ts', import.meta.url));
+    const code = `import { createEventLog } from ${JSON.stringify(module)};
+      const log = createEventLog({ level: 'info' });
+      for (let n = 0; n < 1500; n++) log.emit('info', 'n', 'x'.repeat(1000), { n });
+      process.stdout.write('went on');
+      process.stdin.resume();`;
+    const run = [process.execPath, '--input-type=module', '-e', code];
+    // The shell's pipe goes to this process, by way of a cat that waits for a word.
+    const shell = ['sh', '-c', '"$@" 2>&1 >&3 | { read -r word <&4; cat >&5; }', 'sh', ...run];
+    const [file, ...args] = what === 'a pipe' ? shell : run;
+    const stdio = ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'] as const;
+    const child = spawn(file!, args, { stdio: [...stdio] });
+    const streams = child.stdio as readonly (Socket | null)[];
+    const told = streams[what === 'a pipe' ? 3 : 1]!;
+    await once(told, 'data');
+    const errors = streams[what === 'a pipe' ? 5 : 2]!;
+    if (what === 'a pipe') streams[4]!.write('go\n');
+    const lines: { type: string; n?: number; dropped?: number }[] = [];
+    for await (const line of createInterface(errors)) {
+      lines.push(JSON.parse(line));
+      if (lines.at(-1)!.type === 'events.dropped') child.stdin!.end();
+    }
+    expect(lines.slice(0, -1).map(({ n }) => n)).toEqual(lines.slice(0, -1).map((_, i) => i));
+    expect(lines.at(-1)!.dropped).toBe(1500 - lines.length + 1);
   });
 });
