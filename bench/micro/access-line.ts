@@ -25,7 +25,7 @@ function exchangeOf(path: string, agent: string): Exchange {
     ...{ startMs: 1000.5, status: 200, responseBytes: 1234, ending: 0, problem: null, endpoint, role: 0 },
     ...{ place: NOWHERE, endpointMs: 3.2, attemptMs: 1000.6, sentMs: 1000.7, connectMs: -1, firstByteMs: 1003.9 },
   };
-  const plan = { requestIdOf: () => '0123456789abcdef-0zz' };
+  const plan = { requestIdOf: () => '', idHead: '0123456789abcdef-0', idTail: 'zz' };
   const peer = { address: '198.51.100.7', isTrusted: false, tls: null };
   const of = {
     head: reader.head,
@@ -69,11 +69,11 @@ function nsPerLine(spec: AccessLogSpec, exchanges: readonly Exchange[]): { ns: n
 export function bench() {
   const rings = [newRing()];
   const what = { sample: 1, sampleErrors: false, slowMs: null, headers: [], redactHeaders: [], rings, bell: newBell() };
-  const same = [exchangeOf('/api/items/4711?page=2&sort=price', AGENT)];
-  const others = Array.from({ length: 4096 }, (_, i) =>
-    exchangeOf(`/api/items/${i}?page=${i}&token=s3cr3t${i}`, `${AGENT} Edg/${i}`),
-  );
   return (['json', 'combined'] as const).flatMap((format) => {
+    const same = [exchangeOf('/api/items/4711?page=2&sort=price', AGENT)];
+    const others = Array.from({ length: 4096 }, (_, i) =>
+      exchangeOf(`/api/items/${i}?page=${i}&token=s3cr3t${i}`, `${AGENT} Edg/${i}`),
+    );
     const spec = { ...what, format, redactQuery: ['token', 'access_token', 'key', 'password', 'signature'] };
     return [
       { name: `${format}, one client, the same again`, ...nsPerLine(spec, same) },

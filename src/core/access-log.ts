@@ -53,35 +53,33 @@ export function ring(bell: Int32Array): void {
   Atomics.notify(bell, BELL.RUNG);
 }
 
-/** What Node's own `write` comes down to, less the look-up of the encoding. */
-type Latin1Buffer = Buffer & { latin1Write(text: string, at: number): number };
-
 /** A worker's end of its ring. */
 export class LinePutter {
   readonly #head: Int32Array;
-  readonly #bytes: Latin1Buffer;
+  readonly #bytes: Buffer;
   readonly #bell: Int32Array;
 
   constructor(buffer: SharedArrayBuffer, bell: SharedArrayBuffer) {
     this.#head = new Int32Array(buffer, 0, HEAD_BYTES / 4);
-    this.#bytes = Buffer.from(buffer, HEAD_BYTES, RING_BYTES) as unknown as Latin1Buffer;
+    this.#bytes = Buffer.from(buffer, HEAD_BYTES, RING_BYTES) as unknown as Buffer;
     this.#bell = new Int32Array(bell);
   }
 
-  /** Puts whole lines in (latin1, each with its line feed), or counts them as dropped when there is no room. Never waits. */
-  put(text: string, lines: number): void {
+  /** Puts whole lines in, each with its line feed, or counts them as dropped when there is no room. Never waits. */
+  put(batch: Buffer, lines: number): void {
     const head = this.#head;
     const bell = this.#bell;
     const put = head[AT.PUT]!;
     const used = (put - Atomics.load(head, AT.TAKEN)) | 0;
-    const { length } = text;
+    const { length } = batch;
     if (length > RING_BYTES - used) {
       Atomics.add(head, AT.DROPPED, lines);
       return;
     }
     const at = put & (RING_BYTES - 1);
-    const first = this.#bytes.latin1Write(text, at);
-    if (first < length) this.#bytes.latin1Write(text.slice(first), 0);
+    // Not `set`, which copies into shared memory piece by piece.
+    const first = batch.copy(this.#bytes, at);
+    if (first < length) batch.copy(this.#bytes, 0, first);
     Atomics.add(head, AT.LINES, lines);
     Atomics.store(head, AT.PUT, (put + length) | 0);
     const rest = Atomics.load(bell, BELL.REST);

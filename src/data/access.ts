@@ -4,16 +4,18 @@
 
 import { type AccessLogSpec, LinePutter } from '../core/access-log.ts';
 import { CombinedLines } from './access/combined.ts';
+import type { Format } from './access/format.ts';
 import { JsonLines } from './access/json.ts';
 import { Noted } from './access/noted.ts';
+import { Page } from './access/page.ts';
 import type { Problem } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { ENDING } from './settle.ts';
 import type { Peer } from './sides.ts';
 
-/** Lines wait here for so long at most, or until they are so many chars. */
+/** Lines wait here for so long at most, or until they may be so many bytes. */
 const FLUSH_MS = 40;
-const FLUSH_CHARS = 32 * 1024;
+const FLUSH_BYTES = 64 * 1024;
 
 export class AccessLog {
   isOn = false;
@@ -22,17 +24,17 @@ export class AccessLog {
   readonly #clock: () => number;
   #spec: AccessLogSpec | null = null;
   #putter: LinePutter | null = null;
-  #json: JsonLines | null = null;
-  #combined: CombinedLines | null = null;
+  #format: Format | null = null;
   /** Whether a line may be left out. */
   #isSampling = false;
   #slowMs = Number.POSITIVE_INFINITY;
   /** Pieces that were made for a spec before this one are not used again. */
   #epoch = 0;
-  #batch = '';
+  readonly #page = new Page();
+  /** Most that the lines can take that are still to be made. */
+  #bytes = 0;
+  /** Made, and to be made. */
   #lines = 0;
-  /** Of the batch, and of the lines that are still to be made. */
-  #chars = 0;
   /** A flush is due. */
   #isTimed = false;
   readonly #onTime = (): void => {
@@ -53,11 +55,8 @@ export class AccessLog {
     this.#spec = spec;
     this.isOn = spec !== null;
     this.#epoch++;
-    this.#json = null;
-    this.#combined = null;
     if (spec === null) return;
-    if (spec.format === 'json') this.#json = new JsonLines(spec);
-    else this.#combined = new CombinedLines(spec);
+    this.#format = spec.format === 'json' ? new JsonLines(spec) : new CombinedLines(spec);
     this.#isSampling = spec.sample < 1;
     this.#slowMs = spec.slowMs ?? Number.POSITIVE_INFINITY;
     this.#putter ??= new LinePutter(spec.rings[this.#lane]!, spec.bell); // the same ones for the life of the node
@@ -70,38 +69,39 @@ export class AccessLog {
     ex.noted ??= new Noted();
     const { noted } = ex;
     if (noted.epoch !== this.#epoch) noted.forget(this.#epoch);
-    const json = this.#json;
-    if (json === null) return this.#add(this.#combined!.line(ex, noted, Date.now()));
-    this.#chars += json.note(ex, noted, totalMs, isDrawn);
+    const format = this.#format!;
+    this.#bytes += format.note(ex, noted, totalMs, isDrawn);
     this.#lines++;
-    if (json.isFull || this.#chars >= FLUSH_CHARS) this.flush();
-    else this.#time();
+    if (format.isFull) this.flush();
+    else this.#ripen();
   }
 
   /** A request that could not be read, or (`problem` null) was taken back before that, so that there is no exchange. */
   refuse(peer: Peer, status: number, problem: Problem | null): void {
     const isDrawn = this.#isSampling && !this.#isKept(status, ENDING.REFUSED, 0);
     if (isDrawn && this.#random() >= this.#spec!.sample) return;
-    const wallMs = Date.now();
-    if (this.#json === null) return this.#add(this.#combined!.refusal(peer, status, wallMs));
-    this.#batch += this.#made(); // what came before it
-    this.#add(this.#json.refusal(peer, status, problem, wallMs, isDrawn));
+    const line = this.#format!.refusal(peer, status, problem, Date.now(), isDrawn);
+    this.#make(); // what came before it
+    this.#page.reserve(line.length);
+    this.#page.text(line);
+    this.#lines++;
+    this.#ripen();
   }
 
   /** Hands over what was gathered. The timer runs on: one for each batch would cost more than a batch of nothing now and then. */
   flush(): void {
     if (this.#lines === 0) return;
-    const batch = this.#batch + this.#made();
-    const lines = this.#lines;
-    this.#batch = '';
+    this.#make();
+    this.#putter!.put(this.#page.written, this.#lines);
+    this.#page.turn();
     this.#lines = 0;
-    this.#chars = 0;
-    this.#putter!.put(batch, lines);
   }
 
   /** Lines of what has been noted. */
-  #made(): string {
-    return this.#json === null ? '' : this.#json.take(Date.now() - this.#clock());
+  #make(): void {
+    this.#page.reserve(this.#bytes);
+    this.#bytes = 0;
+    this.#format!.write(this.#page, Date.now() - this.#clock());
   }
 
   /** What failed, was broken off, or took its time is worth its line whatever chance says. */
@@ -110,17 +110,11 @@ export class AccessLog {
     return !this.#spec!.sampleErrors && (status >= 500 || ending === ENDING.CUT);
   }
 
-  #add(line: string): void {
-    this.#batch += line;
-    this.#lines++;
-    this.#chars += line.length;
-    if (this.#chars >= FLUSH_CHARS) this.flush();
-    else this.#time();
-  }
-
-  #time(): void {
-    if (this.#isTimed) return;
-    this.#isTimed = true;
-    setTimeout(this.#onTime, FLUSH_MS);
+  #ripen(): void {
+    if (this.#bytes + this.#page.length >= FLUSH_BYTES) this.flush();
+    else if (!this.#isTimed) {
+      this.#isTimed = true;
+      setTimeout(this.#onTime, FLUSH_MS);
+    }
   }
 }

@@ -23,11 +23,14 @@ let idPair = 0;
 
 /** Unique among all processes and threads; 16 hex digits of this thread, then a count. */
 export function newRequestId(): string {
-  if (++idPair === PAIRS.length) {
-    idPair = 0;
-    idHead = flat(`${idPrefix}-${(++idTurn).toString(36)}`);
-  }
+  nextId();
   return idHead + PAIRS[idPair]!;
+}
+
+function nextId(): void {
+  if (++idPair < PAIRS.length) return;
+  idPair = 0;
+  idHead = flat(`${idPrefix}-${(++idTurn).toString(36)}`);
 }
 
 /**
@@ -99,8 +102,10 @@ export class RequestPlan {
   #via = '';
   #before = '';
   #after = '';
-  /** Of the last request, as far as it was made here; and else the lines that may hold it. */
-  #requestId = '';
+  /** The id of the last request in two texts that are there already, if it was made here; else `idTail` is ''. */
+  idHead = '';
+  idTail = '';
+  /** The lines that may hold it else. */
   #lines = '';
 
   constructor(peer: Peer, loopLine: string) {
@@ -121,13 +126,15 @@ export class RequestPlan {
       this.#before = flat(`${this.#constant}${hostLine(head)}X-Request-Id: `);
       this.#after = flat(`\r\n${via}${this.#loopLine}${route.requestLines}`);
     }
-    this.#requestId = newRequestId();
-    return this.#before + this.#requestId + this.#after;
+    nextId();
+    this.idHead = idHead;
+    this.idTail = PAIRS[idPair]!;
+    return this.#before + idHead + this.idTail + this.#after;
   }
 
   /** What the endpoint was told as X-Request-Id of the request that `linesFor` was last asked for; '' = nothing. */
   requestIdOf(head: RequestHead): string {
-    if (this.#requestId !== '') return this.#requestId;
+    if (this.idTail !== '') return this.idHead + this.idTail;
     const at = this.#lines.indexOf(ID_LINE);
     if (at >= 0) return this.#lines.slice(at + ID_LINE.length, this.#lines.indexOf('\r', at));
     const given = this.#peer.isTrusted ? head.find(FIELD.X_REQUEST_ID) : -1;
@@ -135,7 +142,7 @@ export class RequestPlan {
   }
 
   #planOdd(head: RequestHead, route: RouteRuntime): string {
-    this.#requestId = '';
+    this.idTail = '';
     this.#lines = planRequest(head, this.#peer, this.#constant, this.#loopLine, route);
     return this.#lines;
   }

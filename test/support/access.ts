@@ -52,7 +52,13 @@ export function exchangeOf(asked: Asked = {}): Exchange {
   };
   const peer = { address: asked.address ?? '198.51.100.7', isTrusted: false, tls: null, ...asked.peer };
   const of = {
-    ...{ head, route, pool: route.pool, books, plan: { requestIdOf: () => asked.requestId ?? 'id-1' } },
+    ...{
+      head,
+      route,
+      pool: route.pool,
+      books,
+      plan: { requestIdOf: () => asked.requestId ?? 'id-1', idHead: '', idTail: '' },
+    },
     ...{ down: { peer }, bodyBytes: 0, attempts: 1, hedged: 0, noted: null, trace: null },
     ...asked.exchange,
   };

@@ -1,38 +1,41 @@
-// One request as one line of JSON: the same fields in the same order, docs/logs.md lists them. Written by hand: pieces that many
-// lines share are made once (noted.ts, and by route and endpoint here), the rest is looked up. A request leaves its pieces and
-// its numbers in a row; lines are made of many rows in one go, since the first of them finds code and tables cold.
+// One request as one line of JSON: the same fields in the same order, docs/logs.md lists them. Written by hand: a request leaves
+// its pieces (json-pieces.ts) and its numbers in a row; lines are made of many rows in one go, since the first of them finds code
+// and tables cold.
 
-import { ROLE_NAMES } from '../../core/selector.ts';
 import type { AccessLogSpec } from '../../core/snapshot.ts';
 import type { RequestHead } from '../../wire/request.ts';
 import { flat } from '../../wire/write.ts';
 import type { Problem } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { attemptsOf, HEDGED } from '../hedge.ts';
 import { ENDING, type Ending } from '../settle.ts';
 import type { Peer } from '../sides.ts';
-import { clientOf, find, found, type Noted } from './noted.ts';
-import { count, Millis, Moments } from './numbers.ts';
+import { type Format, ROWS } from './format.ts';
+import {
+  askerOf,
+  attemptsPiece,
+  endingPiece,
+  frontOf,
+  NO_ENDPOINT,
+  NO_ROUTE,
+  tracePiece,
+  wayOf,
+} from './json-pieces.ts';
+import { Moments } from './moments.ts';
+import { find, found, type Noted } from './noted.ts';
+import { Label, type Page } from './page.ts';
 import { QueryRedaction, REDACTED } from './redact.ts';
 import { jsonName, jsonText } from './text.ts';
 
-/** By ENDING. */
-const OUTCOMES = ['answered', 'refused', 'cut', 'client_gone'] as const;
-const NO_ENDPOINT = ',"endpoint":null,"region":null,"role":null';
-const NO_ROUTE = ',"route":null,"pool":null';
-const DURATION = new Millis(',"durationMs":');
-const OVERHEAD = new Millis(',"overheadMs":');
-const QUEUE = new Millis(',"phases":{"queueMs":');
-const CONNECT = new Millis(',"connectMs":');
-const FIRST_BYTE = new Millis(',"firstByteMs":');
+const DURATION = new Label(',"durationMs":');
+const OVERHEAD = new Label(',"overheadMs":');
+const QUEUE = new Label(',"phases":{"queueMs":');
+const CONNECT = new Label(',"connectMs":');
+const FIRST_BYTE = new Label(',"firstByteMs":');
 /** Over a connection that was there already, as most are. */
-const FIRST_BYTE_REUSED = new Millis(',"connectMs":null,"firstByteMs":');
-const TOTAL = new Millis(',"totalMs":', '}');
-const TRACE_ID = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-const NO_ROLE = ROLE_NAMES.length;
+const FIRST_BYTE_REUSED = new Label(',"connectMs":null,"firstByteMs":');
+const ATTEMPT = new Label(',"totalMs":');
+const CLOSE = 125; // }
 
-/** Requests that wait for their lines. */
-const ROWS = 64;
 /** Numbers of a row. END: of the exchange, by the worker's clock. QUEUE < 0: nothing was tried; else what is < 0 did not happen. */
 const N = {
   END: 0,
@@ -45,12 +48,12 @@ const N = {
   ATTEMPT: 7,
   STRIDE: 8,
 } as const;
-/** Texts of a row, in the order of the line. */
-const T = { ID: 0, FRONT: 1, WAY: 2, BACK: 3, STRIDE: 4 } as const;
-/** About what the numbers of a line take. */
-const NUMBER_CHARS = 220;
+/** Texts of a row, in the order of the line. The id is in two parts where it was made here. */
+const T = { ID: 0, ID_TAIL: 1, FRONT: 2, WAY: 3, BACK: 4, STRIDE: 5 } as const;
+/** More than moment and numbers of a line take. */
+const MOST_NUMBERS = 400;
 
-export class JsonLines {
+export class JsonLines implements Format {
   readonly #numbers = new Float64Array(ROWS * N.STRIDE);
   readonly #texts: string[] = new Array(ROWS * T.STRIDE).fill('');
   #rows = 0;
@@ -78,7 +81,6 @@ export class JsonLines {
     return this.#rows === ROWS;
   }
 
-  /** A row of its own; chars that its line takes, about. `totalMs`: of the whole exchange. `isDrawn`: it stands for others. */
   note(ex: Exchange, noted: Noted, totalMs: number, isDrawn: boolean): number {
     const { books, head } = ex;
     const asker = askerOf(ex, noted); // before what the fields say: both look whether they are new
@@ -89,38 +91,45 @@ export class JsonLines {
     }
     const asked = this.#asked(head.path, noted);
     const ending = this.#ending(noted.hasQuery, books.ending, books.problem, books.status, ex.bodyBytes);
+    const front = frontOf(noted, asker, asked, ending);
+    const way = wayOf(ex, noted);
+    const back = this.#back(ex, noted, isDrawn);
     const row = this.#rows++;
     this.#noteNumbers(ex, totalMs, row * N.STRIDE);
     const texts = this.#texts;
     const at = row * T.STRIDE;
-    const front = frontOf(noted, asker, asked, ending);
-    const back = this.#back(ex, noted, isDrawn);
-    texts[at + T.ID] = ex.pool === null ? '' : ex.plan.requestIdOf(head);
     texts[at + T.FRONT] = front;
-    texts[at + T.WAY] = wayOf(ex, noted);
+    texts[at + T.WAY] = way;
     texts[at + T.BACK] = back;
-    return front.length + back.length + NUMBER_CHARS;
+    return this.#noteId(ex, at) + front.length + way.length + back.length + MOST_NUMBERS;
   }
 
-  /** Lines of all rows, which are free again. `wallMs`: what the wall clock shows when the worker's is at 0. */
-  take(wallMs: number): string {
+  write(page: Page, wallMs: number): void {
     const numbers = this.#numbers;
     const texts = this.#texts;
-    let lines = '';
     for (let row = 0; row < this.#rows; row++) {
       const n = row * N.STRIDE;
       const t = row * T.STRIDE;
-      lines +=
-        this.#begun(texts[t + T.ID]!, Math.round(wallMs + numbers[n + N.END]!), texts[t + T.FRONT]!) +
-        count(numbers[n + N.BYTES]!) +
-        DURATION.of(numbers[n + N.TOTAL]!) +
-        OVERHEAD.of(numbers[n + N.OVERHEAD]!) +
-        texts[t + T.WAY]! +
-        phases(numbers, n) +
-        texts[t + T.BACK]!;
+      const endMs = Math.round(wallMs + numbers[n + N.END]!);
+      const id = texts[t + T.ID]!;
+      const front = texts[t + T.FRONT]!;
+      if (id === '') {
+        page.text(this.#unnamed.iso(endMs));
+        page.text(front.slice(1)); // it closes the quote of the id
+      } else {
+        page.text(this.#moments.iso(endMs));
+        page.text(id);
+        page.chars(texts[t + T.ID_TAIL]!);
+        page.text(front);
+      }
+      page.count(numbers[n + N.BYTES]!);
+      page.millis(DURATION, numbers[n + N.TOTAL]!);
+      page.millis(OVERHEAD, numbers[n + N.OVERHEAD]!);
+      page.text(texts[t + T.WAY]!);
+      this.#writePhases(page, n);
+      page.text(texts[t + T.BACK]!);
     }
     this.#rows = 0;
-    return lines;
   }
 
   /** A request that could not be read, or (`problem` null) that its client took back before. */
@@ -130,7 +139,7 @@ export class JsonLines {
     return (
       `${this.#unnamed.iso(wallMs)},"client":${jsonName(peer.address || null)},"country":null,"asn":null` +
       `,"protocol":null,"scheme":${jsonName(scheme)},"method":null,"host":null,"path":null,"query":null` +
-      `${endingPiece(status, ending, problem)}0,"bytesOut":0${DURATION.of(-1)}${OVERHEAD.of(-1)}` +
+      `${endingPiece(status, ending, problem)}0,"bytesOut":0,"durationMs":null,"overheadMs":null` +
       `${NO_ROUTE}${NO_ENDPOINT}${attemptsPiece(0, false)},"phases":null,"traceId":null,"userAgent":null,"referer":null` +
       (isDrawn ? this.#drawnEnd : this.#end)
     );
@@ -152,10 +161,30 @@ export class JsonLines {
     numbers[at + N.ATTEMPT] = Math.max(0, endMs - attemptMs);
   }
 
-  /** When, which, and what follows, to the status. `front` closes the quote of the id. */
-  #begun(id: string, wallMs: number, front: string): string {
-    if (id === '') return this.#unnamed.iso(wallMs) + front.slice(1);
-    return this.#moments.iso(wallMs) + jsonText(id) + front;
+  /** Its length. */
+  #noteId({ pool, plan, head }: Exchange, at: number): number {
+    const isOwn = pool !== null && plan.idTail !== '';
+    const id = isOwn ? plan.idHead : pool === null ? '' : jsonText(plan.requestIdOf(head));
+    const tail = isOwn ? plan.idTail : '';
+    this.#texts[at + T.ID] = id;
+    this.#texts[at + T.ID_TAIL] = tail;
+    return id.length + tail.length;
+  }
+
+  #writePhases(page: Page, n: number): void {
+    const numbers = this.#numbers;
+    const queueMs = numbers[n + N.QUEUE]!;
+    if (queueMs < 0) return page.text(',"phases":null');
+    const connectMs = numbers[n + N.CONNECT]!;
+    const waitMs = numbers[n + N.FIRST_BYTE]!;
+    page.millis(QUEUE, queueMs);
+    if (connectMs < 0) page.millis(FIRST_BYTE_REUSED, waitMs);
+    else {
+      page.millis(CONNECT, connectMs);
+      page.millis(FIRST_BYTE, waitMs);
+    }
+    page.millis(ATTEMPT, numbers[n + N.ATTEMPT]!);
+    page.byte(CLOSE);
   }
 
   #back({ trace }: Exchange, noted: Noted, isDrawn: boolean): string {
@@ -179,7 +208,7 @@ export class JsonLines {
   #ending(hasQuery: boolean, ending: Ending, problem: Problem | null, status: number, bytesIn: number): string {
     const open = hasQuery ? '"' : '","query":null';
     if (ending !== ENDING.WHOLE || bytesIn > 0)
-      return `${open}${endingPiece(status, ending, problem)}${count(bytesIn)},"bytesOut":`;
+      return `${open}${endingPiece(status, ending, problem)}${bytesIn},"bytesOut":`;
     const known = hasQuery ? this.#queryEnds : this.#pathEnds;
     known[status] ??= flat(`${open}${endingPiece(status, ending, null)}0,"bytesOut":`);
     return known[status];
@@ -210,109 +239,4 @@ export class JsonLines {
     }
     return value === null ? null : jsonText(this.#redaction.redactUrl(value)); // many hold a URL, or a part of one
   }
-}
-
-/** Who asks, and how: the same for most requests of a connection. */
-function askerOf(ex: Exchange, noted: Noted): string {
-  const { who, how } = noted;
-  const whoNow = whoOf(ex, noted);
-  const howNow = howOf(ex, noted);
-  if (noted.asker === '' || whoNow !== who || howNow !== how) noted.asker = flat(whoNow + howNow);
-  return noted.asker;
-}
-
-/** Put together for good only when the line before had the same: paths that never come again are not worth it. */
-function frontOf(noted: Noted, asker: string, asked: string, ending: string): string {
-  if (asked === noted.frontAsked && ending === noted.frontEnding && asker === noted.frontAsker) {
-    if (noted.front === '') noted.front = flat(asker + asked + ending);
-    return noted.front;
-  }
-  noted.front = '';
-  noted.frontAsker = asker;
-  noted.frontAsked = asked;
-  noted.frontEnding = ending;
-  return asker + asked + ending;
-}
-
-function whoOf(ex: Exchange, noted: Noted): string {
-  const { place } = ex.books;
-  const client = clientOf(ex, noted);
-  if (client === noted.client && place === noted.place && noted.who !== '') return noted.who;
-  noted.client = client;
-  noted.place = place;
-  const { peer } = ex.down;
-  const via = client === peer.address || peer.address === '' ? '' : `,"peer":"${jsonText(peer.address)}"`;
-  const name = client === '' ? 'null' : `"${jsonText(client)}"`;
-  noted.who = flat(`","client":${name},"country":${jsonName(place.country)},"asn":${place.asn ?? 'null'}${via}`);
-  return noted.who;
-}
-
-function howOf({ head, down }: Exchange, noted: Noted): string {
-  const { method, authority } = head;
-  const minor = head.isH2 ? 2 : head.minor;
-  if (method === noted.method && authority === noted.authority && minor === noted.minor && noted.how !== '')
-    return noted.how;
-  noted.method = method;
-  noted.authority = authority;
-  noted.minor = minor;
-  const protocol = minor === 2 ? 'HTTP/2.0' : `HTTP/1.${minor}`;
-  const scheme = down.peer.tls === null ? 'http' : 'https';
-  const asked = `"method":"${jsonText(method)}","host":"${jsonText(authority)}","path":"`;
-  noted.how = flat(`,"protocol":"${protocol}","scheme":"${scheme}",${asked}`);
-  return noted.how;
-}
-
-/** Route, endpoint and how often it was tried: the same for most requests of a client. */
-function wayOf(ex: Exchange, noted: Noted): string {
-  const { route, books, attempts } = ex;
-  const { endpoint } = books;
-  const role = attempts === 0 || route?.isRelay === true ? NO_ROLE : books.role; // where nothing was picked
-  const { hedged } = ex;
-  if (
-    noted.way !== '' &&
-    route === noted.route &&
-    endpoint === noted.endpoint &&
-    role === noted.role &&
-    attempts === noted.attempts &&
-    hedged === noted.hedged
-  )
-    return noted.way;
-  noted.route = route;
-  noted.endpoint = endpoint;
-  noted.role = role;
-  noted.attempts = attempts;
-  noted.hedged = hedged;
-  const { name } = route === null ? { name: null } : route.spec;
-  const routed =
-    route === null ? NO_ROUTE : `,"route":${jsonName(name)},"pool":${jsonName(route.pool?.spec.name ?? null)}`;
-  const placed =
-    endpoint === null
-      ? NO_ENDPOINT
-      : `,"endpoint":${jsonName(endpoint.id)},"region":${jsonName(endpoint.region)},"role":${jsonName(ROLE_NAMES[role] ?? null)}`;
-  noted.way = flat(routed + placed + attemptsPiece(attemptsOf(ex), hedged >= HEDGED.BEGUN));
-  return noted.way;
-}
-
-function phases(numbers: Float64Array, at: number): string {
-  const queueMs = numbers[at + N.QUEUE]!;
-  if (queueMs < 0) return ',"phases":null';
-  const connectMs = numbers[at + N.CONNECT]!;
-  const waitMs = numbers[at + N.FIRST_BYTE]!;
-  const answered = connectMs < 0 ? FIRST_BYTE_REUSED.of(waitMs) : CONNECT.of(connectMs) + FIRST_BYTE.of(waitMs);
-  return QUEUE.of(queueMs) + answered + TOTAL.of(numbers[at + N.ATTEMPT]!);
-}
-
-/** Of the trace that the client's request is part of. */
-function tracePiece(traceparent: string): string {
-  const id = TRACE_ID.exec(traceparent);
-  return id === null ? ',"traceId":null' : `,"traceId":"${id[1]}"`;
-}
-
-function endingPiece(status: number, ending: Ending, problem: Problem | null): string {
-  const why = problem === null ? '"error":null,"reason":null' : `"error":"${problem.type}","reason":"${problem.code}"`;
-  return `,"status":${status},"outcome":"${OUTCOMES[ending]}",${why},"bytesIn":`;
-}
-
-function attemptsPiece(attempts: number, isHedged: boolean): string {
-  return `,"attempts":${attempts},"retried":${attempts > (isHedged ? 2 : 1)},"hedged":${isHedged}`;
 }

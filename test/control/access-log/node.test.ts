@@ -30,14 +30,14 @@ it('has another writer when one dies, and loses no line by it', async () => {
   const putter = new LinePutter(rings[0]!, bell);
   const written = (): string => readFileSync(file, { encoding: 'utf8', flag: 'a+' });
   logs.use(logging);
-  putter.put('one\n', 1);
+  putter.put(Buffer.from('one\n'), 1);
   await until(() => written() === 'one\n', 'the first line');
   await writers[0]!.terminate();
-  putter.put('two\n', 1);
+  putter.put(Buffer.from('two\n'), 1);
   await until(() => written() === 'one\ntwo\n', 'the line after it');
   expect(told).toEqual(['access.writer']);
   await writers[1]!.terminate();
-  putter.put('three\n', 1);
+  putter.put(Buffer.from('three\n'), 1);
   await logs.stop();
   process.off('worker', meet);
   expect(written()).toBe('one\ntwo\nthree\n');

@@ -34,7 +34,7 @@ describe('the writer', () => {
           const n = next[lane]!++;
           batch += `${lane} ${n} ${'x'.repeat((n * 7919) % (n % 100 === 0 ? 20_011 : 997))}\n`;
         }
-        putter.put(batch, 50);
+        putter.put(Buffer.from(batch), 50);
         bytes += batch.length / 2;
       });
       expect(writer.round(0)).toBe(ROUND.WRITTEN);
@@ -52,7 +52,7 @@ describe('the writer', () => {
 
   it('keeps lines while its file cannot be had, says so once, and writes them when it can', () => {
     const { writer, putters, told, lost } = desk(join(scratch, 'no', 'a.log'), 1);
-    putters[0]!.put('one\n', 1);
+    putters[0]!.put(Buffer.from('one\n'), 1);
     for (let ms = 0; ms < 3000; ms += 100) expect(writer.round(ms)).toBe(ROUND.STUCK);
     expect(told).toEqual([expect.stringMatching(/^the access log cannot be written to .*ENOENT/)]);
     const file = join(scratch, 'b.log');
@@ -68,14 +68,14 @@ describe('the writer', () => {
     execFileSync('mkfifo', [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     const { writer, putters, lost } = desk(fifo, 1);
-    putters[0]!.put(`${'x'.repeat(200_000)}\nnext\n`, 2); // more than a pipe holds
+    putters[0]!.put(Buffer.from(`${'x'.repeat(200_000)}\nnext\n`), 2); // more than a pipe holds
     expect(writer.round(0)).toBe(ROUND.FULL);
     expect(writer.round(0)).toBe(ROUND.STUCK);
     const file = join(scratch, 'c.log');
     writer.use(file);
     expect(writer.round(0)).toBe(ROUND.WRITTEN);
     expect(lost()).toBe(1);
-    putters[0]!.put('last\n', 1);
+    putters[0]!.put(Buffer.from('last\n'), 1);
     writer.use(file); // opened anew
     expect(writer.round(0)).toBe(ROUND.WRITTEN);
     writer.close();
@@ -85,8 +85,8 @@ describe('the writer', () => {
 
   it('counts what it gives up, line by line', () => {
     const { writer, putters, lost } = desk(join(scratch, 'no', 'a.log'), 2);
-    putters[0]!.put('one\ntwo\n', 2);
-    putters[1]!.put('three\n', 1);
+    putters[0]!.put(Buffer.from('one\ntwo\n'), 2);
+    putters[1]!.put(Buffer.from('three\n'), 1);
     writer.giveUp();
     expect(writer.isEmpty).toBe(true);
     expect(lost()).toBe(3);
