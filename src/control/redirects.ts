@@ -25,7 +25,9 @@ export function redirected(
   const { endpoints, pools } = snapshot;
   const index = redirector.choose(route.row, contextOf(snapshot, views), place, client);
   const chosen = index === NONE ? null : endpoints[index]!.id;
-  const byId = new Map(views.map((view) => [view.id, { ...view, scoreMs: null, role: 'out' as const, share: 0 }]));
+  const byId = new Map(
+    views.map((view) => [view.id, { ...view, scoreMs: null, terms: null, role: 'out' as const, share: 0 }]),
+  );
   const seen: CandidateView[] = [];
   const members = pools[route.pool]!.endpoints;
   for (let i = 0; i < redirector.count; i++) {

@@ -5,6 +5,7 @@ import type { LatLon } from '../core/snapshot.ts';
 import type { Registered, Registration } from './discovery/registrar.ts';
 import type { SourceView } from './discovery/watched.ts';
 import type { Evacuation, EvacuationQuery } from './evacuation/types.ts';
+import type { ScoreTerms } from './fleet/apart.ts';
 import type { LiveApi, PoolView } from './live/types.ts';
 import type { LocalityApi } from './locality/api.ts';
 import type { PlacedView } from './locality/explained.ts';
@@ -115,6 +116,8 @@ export interface CandidateView {
   readonly errorRatio: number;
   readonly costMs: number;
   readonly scoreMs: number | null;
+  /** What adds up to `scoreMs`; null when there is none, and on routes that redirect. */
+  readonly terms: ScoreTerms | null;
   readonly role: 'band' | 'overflow' | 'out';
   /** 0…1, computed by the selector's own code. */
   readonly share: number;

@@ -132,6 +132,7 @@ function candidate(id: string, healthy = true): CandidateView {
     errorRatio: 0,
     costMs: 0,
     scoreMs: 7,
+    terms: { networkMs: 3, serverMs: 4, queueMs: 0, errorsMs: 0, costMs: 0, holdOffMs: 0 },
     role: 'band',
     share: 1,
   };

@@ -79,6 +79,7 @@ function candidates(): CandidateView[] {
       priorMs: [2.2, 23.8, 133, 188, 332][i] ?? null,
       errorRatio: [0.001, 0, 0.02, 0.5, 0][i] ?? 0,
       costMs: 0,
+      terms: null,
       role: i === 0 ? 'band' : i === 1 ? 'overflow' : 'out',
       share: [0.92, 0.08, 0, 0, 0][i] ?? 0,
     }));

@@ -49,12 +49,24 @@ export function partsOfRecord({ inflight, terms: t }) {
 }
 
 /**
- * Of a candidate of `explain`, which tells less: what its score is beyond the way, the server and the money. null = no score.
+ * Of a candidate of `explain`. Where the client is redirected it tells less: what its score is beyond the way, the server and the
+ * money. null = no score.
  * @param {CandidateView} candidate
  * @returns {Parts | null}
  */
-export function partsOfCandidate({ networkMs, priorMs, serverMs, costMs, scoreMs, errorRatio }) {
+export function partsOfCandidate({ networkMs, priorMs, serverMs, costMs, scoreMs, errorRatio, terms: t }) {
   if (scoreMs === null) return null;
+  if (t) {
+    const {
+      networkMs: network,
+      serverMs: server,
+      queueMs: queue,
+      errorsMs: errors,
+      costMs: cost,
+      holdOffMs: holdOff,
+    } = t;
+    return { network, server, queue, errors, cost, holdOff };
+  }
   const network = networkMs ?? priorMs ?? 0;
   const rest = Math.max(0, scoreMs - network - (serverMs ?? 0) - costMs);
   const errors = Math.min(rest, errorRatio * (rest + network + (serverMs ?? 0)) + 1000 * errorRatio);

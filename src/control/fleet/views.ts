@@ -5,6 +5,7 @@ import { NONE } from '../../core/snapshot.ts';
 import { CANDIDATE_DOUBLES, CD } from '../../core/table.ts';
 import { standingOf } from '../overlay/paths.ts';
 import type { CandidateView, EndpointStateName, EndpointView } from '../types.ts';
+import { termsOf } from './apart.ts';
 import { type Known, measuredNetworkMs, priorOfMs } from './known.ts';
 import { type PoolState, type RowState, roleOf } from './ranking.ts';
 import { isEligible } from './terms.ts';
@@ -75,7 +76,9 @@ export function candidateView(
   share: number,
   nowMs: number,
 ): CandidateView {
-  const k = state.members[row.spec.members[place]!]!;
+  const member = row.spec.members[place]!;
+  const k = state.members[member]!;
+  const scoreMs = scoreOf(state, row, member);
   return {
     id: k.spec.id,
     url: k.spec.url,
@@ -90,8 +93,9 @@ export function candidateView(
     serverMs: rounded(serverMsOf(k)),
     inflight: k.inflight,
     errorRatio: rounded(errorRatio(k.errors, nowMs)) ?? 0,
-    costMs: rounded(state.terms[row.spec.members[place]! * CANDIDATE_DOUBLES + CD.COST]!) ?? 0,
-    scoreMs: scoreOf(state, row, row.spec.members[place]!),
+    costMs: rounded(state.terms[member * CANDIDATE_DOUBLES + CD.COST]!) ?? 0,
+    scoreMs,
+    terms: scoreMs === null ? null : termsOf(state.terms, member, heldMs(row, place)),
     role: row.ranking === null ? 'out' : roleOf(row.ranking, place),
     share: Math.round(share * 1e4) / 1e4,
   };
@@ -135,9 +139,12 @@ function scoreOf(state: PoolState, row: RowState, member: number): number | null
   const place = placeOf(row, member);
   if (row.ranking === null || place === NONE) return null;
   if (Number.isNaN(measuredNetworkMs(k)) && priorOfMs(k) === null && Number.isNaN(k.server.ms)) return null;
-  return rounded(
-    state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + row.ranking.holdMs[place]! - row.ranked[place]!.standbyMs,
-  );
+  return rounded(state.terms[member * CANDIDATE_DOUBLES + CD.SCORE]! + heldMs(row, place));
+}
+
+/** What a challenger that has to wait is charged. ms. */
+function heldMs({ ranking, ranked }: RowState, place: number): number {
+  return ranking!.holdMs[place]! - ranked[place]!.standbyMs;
 }
 
 /** To a thousandth; null for what is not known. */
