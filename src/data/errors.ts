@@ -63,7 +63,6 @@ export const PROBLEM = {
   limitShut: problem(503, 'rate_limit_unknown', 'http_request_denied', 'the limit on requests cannot be kept now', 1),
   noLimitKey: problem(400, 'no_limit_key', 'http_request_denied', 'the request lacks what it would be limited by'),
   notATunnel: problem(501, 'no_tunnel', 'http_request_denied', 'nobody here takes an upgrade of this path'),
-  draining: problem(503, 'draining', 'destination_unavailable', 'this proxy is shutting down', 1),
   connectRefused: problem(502, 'connect_failed', 'connection_refused', 'the endpoint refused the connection'),
   connectTimeout: problem(
     504,

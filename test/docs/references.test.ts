@@ -6,6 +6,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { jsonSchema } from '../../src/control/config/schema.ts';
+import { PROBLEM, type Problem, problemOfFault, SHED_PROBLEM } from '../../src/data/errors.ts';
 import { docsPages, type Page, pageOf, ROOT } from '../support/docs/markdown.ts';
 import { callsIn, commandLine, wrongIn } from '../support/docs/verbs.ts';
 
@@ -78,6 +79,15 @@ describe('references of the documentation', () => {
         .map(({ path, line }) => `${page.path}:${line}: ${path}`),
     );
     expect(unknown).toEqual([]);
+  });
+
+  it('tell of every answer of Fermat’s own its status, code and type, and of no other', () => {
+    const made = [...Object.values<Problem>(PROBLEM), ...SHED_PROBLEM, problemOfFault(400, '', 'http_request_error')];
+    const page = readFileSync(join(ROOT, 'docs/headers.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| (\d{3}) \| `(\w+)` \| `(\w+)` \|/gm)].map(([, ...cells]) => cells.join(' '));
+    expect(new Set(rows).size).toBe(rows.length);
+    const expected = new Set(made.map(({ status, code, type }) => `${status} ${code} ${type}`));
+    expect([...rows].sort()).toEqual([...expected].sort());
   });
 
   it('tell every type of event that the source has, and no other', () => {
