@@ -57,6 +57,22 @@ export function readingsOf(pathWithQuery: string): readonly string[] | null {
   return readings.length * path.length > MAX_READING_CHARS ? null : readings;
 }
 
+/**
+ * The path of a route as those have it who decode it: `/a%20b` is `/a b` to them. null when they could take it for a path of
+ * another shape (an encoded slash, `;`, a second layer of encoding): no request for that has one meaning only.
+ */
+export function decodedRoute(path: string): string | null {
+  for (let at = path.indexOf('%'); at >= 0; at = path.indexOf('%', at + 1)) {
+    const code = byteAt(path, at);
+    if (code >= 0 && (code < 0x20 || code === 0x7f || OF_SHAPE.has(code))) return null;
+  }
+  const bytes = decoded(path, () => true);
+  return decodedAll(path) === bytes ? bytes : null;
+}
+
+/** The slash and what may be read as one, as the end of a name or as the beginning of a triplet. */
+const OF_SHAPE: ReadonlySet<number> = new Set([...'/\\;?#%'].map((c) => c.charCodeAt(0)));
+
 type Stage = (path: string) => readonly [normalised: string, otherwise: string];
 
 /** In the order of normalisePath; each doubles the readings at most, and only where it makes a difference. */
@@ -130,8 +146,16 @@ function withoutDots(path: string): string {
   return `/${out.join('/')}`;
 }
 
+/** What stays encoded is in upper case: `%c3` and `%C3` are the same. */
 function decodedUnreserved(path: string, withDots: boolean): string {
-  return path.includes('%') ? decoded(path, (code) => isUnreserved(code) && (withDots || code !== DOT)) : path;
+  if (!path.includes('%')) return path;
+  return decoded(path, (code) => isUnreserved(code) && (withDots || code !== DOT)).replace(TRIPLET, upperCase);
+}
+
+const TRIPLET = /%[0-9a-f]{2}/gi;
+
+function upperCase(text: string): string {
+  return text.toUpperCase();
 }
 
 /** One layer of percent-encoding off; over-long UTF-8 forms of ASCII count as the ASCII they were meant to hide. */

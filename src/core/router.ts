@@ -3,7 +3,7 @@
 // So the cost is the path's length, not the number of routes, and a plain path allocates nothing. A tree of segments
 // would allocate a string per segment; a list of routes, the usual way, grows with the configuration.
 
-import { isDotSegment, readingsOf, SUSPECT } from './path.ts';
+import { decodedRoute, isDotSegment, readingsOf, SUSPECT } from './path.ts';
 import { NONE, type RouteSpec } from './snapshot.ts';
 
 /** Two readings of the path's bytes lead to two routes: the request is to be refused. */
@@ -119,10 +119,15 @@ class PathTable {
   readonly #only: number;
 
   constructor(routes: readonly RouteSpec[], indexes: readonly number[]) {
-    const size = 1 << (34 - Math.clz32(indexes.length));
+    const size = 1 << (35 - Math.clz32(indexes.length));
     this.#slots = new Int32Array(size);
     this.#mask = size - 1;
-    for (const index of indexes) this.#add(routes[index]!, index);
+    for (const index of indexes) this.#add(routes[index]!, routes[index]!.path, index);
+    // After all that is written: what a path is once decoded leads to its route, so that requests for it have one meaning.
+    for (const index of indexes) {
+      const path = routes[index]!.path.includes('%') ? decodedRoute(routes[index]!.path) : null;
+      if (path !== null) this.#add(routes[index]!, path, index);
+    }
     this.#only = this.#keys.length === 1 && this.#keys[0] === '' ? this.#slash[0]! : NONE;
   }
 
@@ -178,10 +183,10 @@ class PathTable {
     }
   }
 
-  #add(route: RouteSpec, index: number): void {
-    const isSlash = !route.exact && route.path.endsWith('/');
-    const key = isSlash ? route.path.slice(0, -1) : route.path;
-    const kind = route.exact ? this.#equal : isSlash ? this.#slash : this.#prefix;
+  #add({ exact }: RouteSpec, path: string, index: number): void {
+    const isSlash = !exact && path.endsWith('/');
+    const key = isSlash ? path.slice(0, -1) : path;
+    const kind = exact ? this.#equal : isSlash ? this.#slash : this.#prefix;
     const entry = this.#entryFor(key);
     if (kind[entry] === NONE) kind[entry] = index;
   }

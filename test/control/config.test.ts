@@ -384,6 +384,16 @@ describe('in listeners, pools and routes', () => {
       route('{ path: /a/../b, pool: shop }'),
       '8:13 routes[1].path: not a normalised path, so it would never match, expected "/b", got "/a/../b"',
     ],
+    [
+      'a path as a browser shows it',
+      route('{ path: /café, pool: shop }'),
+      '8:13 routes[1].path: a character that has to be encoded, as in /caf%C3%A9, expected a path that begins with /',
+    ],
+    [
+      'a path that another one can be read into',
+      route('{ path: /a%2Fb, pool: shop }'),
+      '8:13 routes[1].path: an encoded character that may be read as one of the path itself, so it would never match, expected none of / \\ ; ? # % and controls encoded, got "/a%2Fb"',
+    ],
     ['a host with a port', route('{ host: "a:80", pool: shop }'), '8:13 routes[1].host: not a host to match'],
     ['a star in the middle', route('{ host: a.*.com, pool: shop }'), '8:13 routes[1].host: not a host to match'],
     [

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isDotSegment, normalisePath, readingsOf } from '../../src/core/path.ts';
+import { decodedRoute, isDotSegment, normalisePath, readingsOf } from '../../src/core/path.ts';
 
 describe('normalisePath', () => {
   it.each([
     ['/', '/'],
     ['/a/b?c=/../d', '/a/b'],
     ['/%61%2D%7e/%5F', '/a-~/_'],
-    ['/%2f%3B%zz%', '/%2f%3B%zz%'],
+    ['/%2f%3B%zz%', '/%2F%3B%zz%'],
     ['/a\\b//c', '/a/b/c'],
     ['/a;x=1/b;y', '/a/b'],
     ['/a/./b/../c', '/a/c'],
@@ -74,6 +74,22 @@ describe('readingsOf', () => {
 
   it('gives up on a path with too many meanings', () => {
     expect(readingsOf(`/a;b//c%2f..\\${'x'.repeat(8000)}`)).toBeNull();
+  });
+});
+
+describe('decodedRoute', () => {
+  it('is the path as bytes for those who decode it', () => {
+    expect(decodedRoute('/a b')).toBe('/a b');
+    expect(decodedRoute('/a%20b/')).toBe('/a b/');
+    expect(decodedRoute('/caf%C3%A9')).toBe('/caf\xc3\xa9');
+    expect(decodedRoute('/%E0%A4%B9')).toBe('/\xe0\xa4\xb9');
+    expect(decodedRoute('/100%')).toBe('/100%');
+  });
+
+  it('is nothing where another path could be meant', () => {
+    for (const path of ['/a%2Fb', '/a%5Cb', '/a%3Bb', '/a%2525', '/a%3Fb', '/a%23', '/a%00', '/%C0%AE', '/%E0%80%AF']) {
+      expect(`${path} ${decodedRoute(path)}`).toBe(`${path} null`);
+    }
   });
 });
 

@@ -191,6 +191,16 @@ describe('spellings', () => {
     }
   });
 
+  // Whatever a route's path had encoded, no request ever got to it: one who decodes was always led elsewhere.
+  it('takes a path that has to be encoded for the path of its route', () => {
+    const of = routerOf('/', '/a%20b', '/caf%C3%A9/', '/%21', '/!');
+    for (const path of ['/a%20b', '/a%20b/c', '/a%20b?c']) expect(of('', path)).toBe('/a%20b');
+    for (const path of ['/caf%C3%A9', '/caf%c3%a9/x', '/caf\xc3\xa9/x']) expect(of('', path)).toBe('/caf%C3%A9/');
+    expect(of('', '/!')).toBe('/!');
+    for (const path of ['/a%20bc', '/a%2520c']) expect(of('', path)).toBe('/');
+    for (const path of ['/a%2520b', '/x/..%2fa%20b', '/a%20b%2f..%2fx', '/%21']) expect(of('', path)).toBe('400');
+  });
+
   it('refuses nothing where there is but one route to choose', () => {
     expect(routerOf('/')('', '/x/..%2f..;/%00//\\')).toBe('/');
   });

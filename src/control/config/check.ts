@@ -2,7 +2,7 @@
 // that would shadow each other. Works on the tree as it was read, before it is known to be well formed, so that these
 // problems are told in the same breath as all others; whatever has the wrong shape is passed over here.
 
-import { normalisePath } from '../../core/path.ts';
+import { decodedRoute, normalisePath } from '../../core/path.ts';
 import { MAX_SLOTS } from '../../core/snapshot.ts';
 import { adminProblems } from './administered.ts';
 import { discoverProblems } from './discovered.ts';
@@ -182,7 +182,17 @@ function unknownName(kind: string, name: string, known: readonly string[], path:
 function pathProblems(written: string, at: Path): Problem[] {
   const path = written.startsWith('=') ? written.slice(1) : written;
   const normal = normalisePath(path);
-  if (normal === null || normal === path) return [];
+  if (normal === null) return [];
+  if (normal === path) {
+    if (decodedRoute(path) !== null) return [];
+    return [
+      {
+        path: at,
+        what: 'an encoded character that may be read as one of the path itself, so it would never match',
+        expected: 'none of / \\ ; ? # % and controls encoded',
+      },
+    ];
+  }
   return [{ path: at, what: 'not a normalised path, so it would never match', expected: JSON.stringify(normal) }];
 }
 

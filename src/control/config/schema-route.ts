@@ -60,9 +60,12 @@ export const route = z.strictObject({
     .nullable()
     .default(null)
     .describe('Exact, or *.suffix; null = any'),
-  path: text('a path that begins with / (or =/ for equality)', (value) =>
-    /^=?\/[\x21-\x7e]*$/.test(value) && !/[?#]/.test(value) ? null : 'not a path to match',
-  )
+  path: text('a path that begins with / (or =/ for equality)', (value) => {
+    if (/^=?\/[\x21-\x7e]*$/.test(value) && !/[?#]/.test(value)) return null;
+    return /^=?\/[^?#\x00-\x1f\x7f]*$/.test(value)
+      ? 'a character that has to be encoded, as in /caf%C3%A9'
+      : 'not a path to match';
+  })
     .default('/')
     .describe('Prefix on a segment boundary; "=/exact" for equality'),
   listener: name('the name of a listener').nullable().default(null).describe('Only on this listener'),
