@@ -5,7 +5,7 @@ import { METHODS } from '../core/cells.ts';
 import { UNSENT_FIELD, UNSENT_VALUE } from '../core/overlay/hop.ts';
 import { FIELD } from '../wire/fields.ts';
 import type { RequestHead } from '../wire/request.ts';
-import { PROBLEM, type Problem, renderProblem, wantsJson } from './errors.ts';
+import { PROBLEM, type Problem, problemOfFault, renderProblem, wantsJson } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { RouteRuntime } from './generation.ts';
 import { isGrpc, renderCallProblem, trailersOf } from './grpc.ts';
@@ -16,13 +16,28 @@ import { ENDING } from './settle.ts';
 const SECRET: ReadonlySet<number> = new Set([FIELD.AUTHORIZATION, FIELD.COOKIE, FIELD.PROXY_AUTHORIZATION]);
 const ALLOW = `Allow: ${METHODS.slice(1, 9).join(', ')}\r\n`;
 
+const NO_HOST = problemOfFault(400, 'no Host field', 'http_request_error');
+
 export function respondOf(ex: Exchange, route: RouteRuntime): void {
   const respond = route.spec.respond!;
   // To an extended CONNECT any 2xx says that the tunnel is there (RFC 8441, 5).
   if (ex.head.isExtendedConnect && respond.status < 300) return ex.refuse(PROBLEM.notATunnel);
-  const location = respond.location === null ? '' : `Location: ${fillLocation(respond.location, ex.head)}\r\n`;
+  const target = respond.location === null ? '' : fillLocation(respond.location, ex.head);
+  if (target === null) return ex.refuse(NO_HOST);
+  const location = target === '' ? '' : `Location: ${target}\r\n`;
   const type = route.respondBody === '' ? '' : 'Content-Type: text/plain; charset=utf-8\r\n';
-  ex.reply(respond.status, `${location}${type}${ex.limitLines}${route.responseLines}`, route.respondBody);
+  const lines = lessDropped(`${location}${type}${ex.limitLines}`, route.responseDrops);
+  ex.reply(respond.status, lines + route.responseLines, route.respondBody);
+}
+
+/** Lines of an answer of ours, less what its route removes or sets (lower case). */
+export function lessDropped(lines: string, drops: readonly string[]): string {
+  if (drops.length === 0) return lines;
+  let kept = '';
+  for (const line of lines.split('\r\n').slice(0, -1)) {
+    if (!drops.includes(line.slice(0, line.indexOf(':')).toLowerCase())) kept += `${line}\r\n`;
+  }
+  return kept;
 }
 
 /** Max-Forwards is 0: the request is answered as if we were its goal (RFC 9110, 7.6.2). */
@@ -40,10 +55,14 @@ export function reflect(head: RequestHead): string {
   return `${text}\r\n`;
 }
 
-/** A `location` with the request's host and URI filled in. */
-export function fillLocation(template: string, head: RequestHead): string {
+/** A `location` with the request's host and URI filled in; null when it takes a host and the request (HTTP/1.0) names none. */
+export function fillLocation(template: string, head: RequestHead): string | null {
   const uri = head.path === '*' ? '/' : head.path;
-  const location = template.replace(/\$\{(host|uri)\}/g, (_, name) => (name === 'host' ? head.authority : uri));
+  // A port that goes without saying where the client comes from is a wrong one where it is sent.
+  const isOtherScheme = head.port === 80 && template.startsWith('https:');
+  const host = isOtherScheme ? head.host : head.authority;
+  if (host === '' && template.includes('{host}')) return null;
+  const location = template.replace(/\$\{(host|uri)\}/g, (_, name) => (name === 'host' ? host : uri));
   // `//evil.example/` as a path would be another host as a reference (RFC 3986, 4.2).
   return location.startsWith('//') ? `/${location.replace(/^\/+/, '')}` : location;
 }

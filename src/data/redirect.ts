@@ -4,6 +4,7 @@
 import { CELL } from '../core/cells.ts';
 import { type EndpointSpec, type LatLon, NONE } from '../core/snapshot.ts';
 import { FIELD } from '../wire/fields.ts';
+import { lessDropped } from './answers.ts';
 import { noEndpointOf, PROBLEM } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { RouteRuntime } from './generation.ts';
@@ -36,9 +37,9 @@ function fieldsOf({ path }: Exchange, route: RouteRuntime, endpoint: EndpointSpe
   // `OPTIONS *` has no path to carry over (RFC 9112, 3.2.4).
   const location = `Location: ${originOf(endpoint)}${path === '*' ? '' : path}\r\n`;
   // The next client, or this one elsewhere, gets another answer: no cache may keep it, so that no Vary is needed.
-  const cache = route.responseDrops.includes('cache-control') ? '' : 'Cache-Control: no-store\r\n';
+  const lines = lessDropped(`${location}Cache-Control: no-store\r\n`, route.responseDrops);
   const debug = route.spec.serverTiming ? `X-Fermat-Endpoint: ${endpoint.id}\r\n` : '';
-  return `${location}${cache}${debug}${route.responseLines}`;
+  return `${lines}${debug}${route.responseLines}`;
 }
 
 /** h2 is https to a client: which HTTP it speaks there is settled by ALPN. */

@@ -96,6 +96,12 @@ describe('a location', () => {
     expect(fillLocation('https://fixed/', head)).toBe('https://fixed/');
   });
 
+  it('of https does not take over the port of http', () => {
+    const head = headOf('', 'GET http://b.example:80/x HTTP/1.1');
+    expect(fillLocation(`https://\${host}\${uri}`, head)).toBe('https://b.example/x');
+    expect(fillLocation(`http://\${host}\${uri}`, head)).toBe('http://b.example:80/x');
+  });
+
   it('takes what the client sent by its letters: no pattern in it is expanded', () => {
     const head = headOf('', "GET /$&$1$%7Bhost%7D$' HTTP/1.1");
     expect(fillLocation(`https://h\${uri}`, head)).toBe("https://h/$&$1$%7Bhost%7D$'");

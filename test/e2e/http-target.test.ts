@@ -11,6 +11,17 @@ const rig = useRig((origin) => ({
     { pool: 'main' },
     { path: '/private', respond: { status: 403, body: 'keep out' } },
     { path: '=/exact', respond: { status: 204 } },
+    {
+      path: '/answer',
+      respond: { status: 200, body: '{}' },
+      responseHeaders: { set: { 'Content-Type': 'application/json' } },
+    },
+    {
+      path: '/moved',
+      respond: { status: 301, body: 'there', location: '/here' },
+      responseHeaders: { set: { Location: '/there' }, remove: ['content-type'] },
+    },
+    { path: '/back', respond: { status: 301, location: 'https://$' + '{host}$' + '{uri}' } },
     { host: 'moved.example.com', respond: { status: 308, location: 'https://new.example.com$' + '{uri}' } },
     { host: 'here.example.com', respond: { status: 301, location: 'https://$' + '{host}/x' } },
     { host: 'only.example.com', path: '/a', pool: 'main' },
@@ -229,6 +240,18 @@ describe('routes', () => {
     const here = await exchange(rig.port, to('here.example.com:8080'));
     expect(here.status).toBe(301);
     expect(here.field('location')).toMatch(/^https:\/\/here\.example\.com(:8080)?\/x$/);
+  });
+
+  it('gives such an answer the fields that the route sets, and none of those that it removes', async () => {
+    const answer = await exchange(rig.port, get('/answer'));
+    expect([answer.all('content-type'), answer.text]).toEqual([['application/json'], '{}']);
+    const moved = await exchange(rig.port, get('/moved'));
+    expect([moved.all('location'), moved.all('content-type')]).toEqual([['/there'], []]);
+  });
+
+  it('fills no host that an HTTP/1.0 client has not named into a redirect', async () => {
+    const answer = await exchange(rig.port, 'GET /back HTTP/1.0\r\n\r\n');
+    expect([answer.status, answer.field('location'), answer.text]).toEqual([400, null, '400 no Host field\n']);
   });
 
   it('never lets a spelling of a private path reach the endpoint', async () => {
