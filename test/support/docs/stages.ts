@@ -47,6 +47,7 @@ const SHOP: Stage = { node: { config: 'fermat.yaml' }, origins: ORIGINS, files: 
 export const STAGES: Readonly<Record<string, Stage>> = {
   'README.md': SIDECAR,
   'docs/quick-start.md': { node: 'none' },
+  'docs/routes.md': { node: 'none' },
   'docs/sidecar.md': SIDECAR,
   'docs/geoip.md': { node: 'none' },
   'docs/dns.md': SHOP,
