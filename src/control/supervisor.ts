@@ -4,7 +4,7 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { clearCensus, newCensus } from '../core/census.ts';
-import { type ListeningSocket, shareOut } from '../core/handover.ts';
+import { type ListeningSocket, placeOf, shareOut } from '../core/handover.ts';
 import type { LaneReader } from '../core/lane-reader.ts';
 import { newRateTable } from '../core/limit/table.ts';
 import type { Drain, FromWorker, SharedFile } from '../core/messages.ts';
@@ -124,9 +124,12 @@ export class Supervisor implements SeatEvents {
   /** Resolves when every worker has it. Rejects with ListenError when a listener could not be opened; then all have the old one. */
   async publish(snapshot: Snapshot): Promise<void> {
     const old = this.#snapshot;
+    const ports = this.#ports;
     try {
+      this.#ports = portsKept(ports, old, snapshot);
       await this.#give(snapshot);
     } catch (error) {
+      this.#ports = ports;
       if (old !== null) await this.#give(old).catch(() => {});
       throw error;
     }
@@ -281,4 +284,15 @@ export class Supervisor implements SeatEvents {
     this.#quiet = version;
     this.#options.onQuiet(version);
   }
+}
+
+/** Those of listeners that stay at their address; one of the same name elsewhere has another port. */
+function portsKept(ports: Readonly<Record<string, number>>, from: Snapshot | null, to: Snapshot) {
+  const places = new Map(from?.listeners.map((spec) => [spec.name, placeOf(spec)]));
+  const kept: Record<string, number> = {};
+  for (const spec of to.listeners) {
+    const port = ports[spec.name];
+    if (port !== undefined && places.get(spec.name) === placeOf(spec)) kept[spec.name] = port;
+  }
+  return kept;
 }

@@ -5,6 +5,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Config, type Fermat, poolOf, startFermat, withDefaults } from '../support/fermat.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
+import { freePort } from '../support/peers.ts';
 import { exchange, get, type RawClient, rawClient } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
@@ -221,6 +222,34 @@ describe('under load', () => {
     await pace.end();
     expect(pace.failures).toEqual([]);
     expect(fermat.events.filter(({ type }) => type === 'worker.exit')).toEqual([]);
+  });
+});
+
+describe('a listener that keeps its name', () => {
+  // It went on listening where it was, and the reload said that all was well.
+  it('moves to the port that it is given, and on to one of its own', async () => {
+    const extraAt = async (address: string): Promise<number> => {
+      const listeners = [
+        { name: 'http', address: '127.0.0.1:0' },
+        { name: 'extra', address },
+      ];
+      fermat.writeConfig(config('abc', address, { listeners }));
+      expect(await post()).toMatchObject({ status: 200 });
+      const node = await fermat.json<{ listeners: { name: string; url: string }[] }>('/api/v1/node');
+      const port = Number(new URL(node.listeners.find(({ name }) => name === 'extra')!.url).port);
+      expect((await exchange(port, get('/version'))).text).toBe(address);
+      return port;
+    };
+    const [first, second] = [await freePort(), await freePort()];
+    expect(await extraAt(`127.0.0.1:${first}`)).toBe(first);
+    expect(await extraAt(`127.0.0.1:${second}`)).toBe(second);
+    await expect(rawClient(first)).rejects.toThrow('ECONNREFUSED');
+    const any = await extraAt('127.0.0.1:0');
+    expect(any).not.toBe(second);
+    expect(await extraAt(`127.0.0.1:${second}`)).toBe(second);
+    fermat.writeConfig(config('abc', 'v6'));
+    expect((await post()).status).toBe(200);
+    await expect(rawClient(second)).rejects.toThrow('ECONNREFUSED');
   });
 });
 
