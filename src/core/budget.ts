@@ -48,12 +48,20 @@ export function judge(budget: Budget, isGood: boolean): void {
 
 /** Takes one extra attempt out; false when the budget is spent. */
 export function take(budget: Budget, nowMs: number): boolean {
-  settle(budget, nowMs);
-  const cost = budget.good >= ENOUGH ? 1 : Math.min(ENOUGH / budget.good, MAX_COST);
-  // A thousandth of slack: five deposits of 0.2 are one token, whatever binary fractions say.
-  if (budget.tokens < cost - 0.001) return false;
-  budget.tokens -= cost;
+  if (!affords(budget, nowMs)) return false;
+  budget.tokens -= costOf(budget);
   return true;
+}
+
+/** Whether one could be taken out. */
+export function affords(budget: Budget, nowMs: number): boolean {
+  settle(budget, nowMs);
+  // A thousandth of slack: five deposits of 0.2 are one token, whatever binary fractions say.
+  return budget.tokens >= costOf(budget) - 0.001;
+}
+
+function costOf({ good }: Budget): number {
+  return good >= ENOUGH ? 1 : Math.min(ENOUGH / good, MAX_COST);
 }
 
 /** What was taken was not needed after all. */

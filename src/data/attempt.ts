@@ -1,6 +1,7 @@
 // One attempt to have a request answered: an endpoint (choose.ts), a connection, sending; and what happens when that fails.
 // Functions over the exchange: an attempt has no life of its own, its account is in Books and settled exactly once.
 
+import { affords } from '../core/budget.ts';
 import { SHED } from '../core/cells.ts';
 import { OUTCOME, type Outcome } from '../core/sample.ts';
 import { type EndpointSpec, NONE } from '../core/snapshot.ts';
@@ -13,7 +14,17 @@ import { endpointHostLine } from './headers.ts';
 import * as hedge from './hedge.ts';
 import { BOUND } from './locality.ts';
 import { outcomeOfUnsent } from './overlay/serve.ts';
-import { backOffMs, countRetry, mayRetry, RETRY_CAUSE, RETRY_RESULT, type RetryCause, rest, rested } from './retry.ts';
+import {
+  backOffMs,
+  countRetry,
+  mayRepeat,
+  mayRetry,
+  RETRY_CAUSE,
+  RETRY_RESULT,
+  type RetryCause,
+  rest,
+  rested,
+} from './retry.ts';
 import { type Books, outcomeOfStatus, settleAttempt } from './settle.ts';
 import { ACQUIRED, CONNECT_FAILURE, type ConnectFailure, type Upstream } from './sides.ts';
 import { traceLine } from './tracing.ts';
@@ -57,9 +68,9 @@ function noEndpointFor({ bound, route }: Exchange): Problem {
 }
 
 /** Another endpoint than the one that has answered, whatever the way to it. */
-function elsewhere(ex: Exchange, answered: EndpointSpec): number {
+function elsewhere(ex: Exchange, answered: EndpointSpec, isMade: boolean): number {
   for (;;) {
-    const next = choose(ex, ex.plane.wheel.nowMs);
+    const next = choose(ex, ex.plane.wheel.nowMs, isMade);
     if (next === NONE || !isSame(ex.generation.groups[next]!.spec, answered)) return next;
     if (ex.triedCount === ex.tried.length) return NONE;
     ex.tried[ex.triedCount++] = next;
@@ -219,9 +230,12 @@ export function retryStatus(ex: Exchange, status: number): boolean {
   }
   const waitMs = backOffMs(ex, ex.books.retryAfterMs);
   if (waitMs === NEVER || ex.attempts > ex.pool!.spec.retry.attempts || ex.triedCount === ex.tried.length) return false;
+  if (!mayRepeat(ex, RETRY_CAUSE.STATUS)) return false;
   const { triedCount } = ex;
   ex.tried[ex.triedCount++] = ex.slot;
-  const next = elsewhere(ex, ex.books.endpoint!);
+  // What is only looked for is no decision: it would be told as one that never ends.
+  const isMade = waitMs === 0 && affords(ex.pool!.budget, ex.plane.wheel.nowMs);
+  const next = elsewhere(ex, ex.books.endpoint!, isMade);
   if (next === NONE || !mayRetry(ex, RETRY_CAUSE.STATUS)) {
     ex.triedCount = triedCount;
     return false;

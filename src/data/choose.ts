@@ -6,22 +6,22 @@ import { NONE } from '../core/snapshot.ts';
 import type { Exchange } from './exchange.ts';
 import { BOUND, isServed } from './locality.ts';
 
-/** The slot to send the next attempt to; NONE when there is none that was not tried. */
-export function choose(ex: Exchange, nowMs: number): number {
-  return picked(ex, nowMs, NONE);
+/** The slot to send the next attempt to; NONE when there is none that was not tried. `isMade`: it will be sent there. */
+export function choose(ex: Exchange, nowMs: number, isMade = true): number {
+  return picked(ex, nowMs, NONE, isMade);
 }
 
 /** An endpoint for a second attempt beside the one under way; NONE when there is none that it would not be a burden to. */
 export function chooseBeside(ex: Exchange, nowMs: number): number {
   if (ex.triedCount === ex.tried.length) return NONE;
   ex.tried[ex.triedCount++] = ex.slot;
-  const slot = picked(ex, nowMs, ex.slot);
+  const slot = picked(ex, nowMs, ex.slot, true);
   ex.triedCount--;
   return slot;
 }
 
 /** `beside`: the slot of an attempt that goes on; NONE = there is none. */
-function picked(ex: Exchange, nowMs: number, beside: number): number {
+function picked(ex: Exchange, nowMs: number, beside: number, isMade: boolean): number {
   const pool = ex.pool!;
   const ctx = ex.plane.pick;
   ctx.nowMs = nowMs;
@@ -52,7 +52,7 @@ function picked(ex: Exchange, nowMs: number, beside: number): number {
   // Its row holds nobody else; but where data may go is not left to one array index that is right.
   if (inside !== null && inside[slot] !== 1) return NONE;
   if (bound === BOUND.HARD && locality!.inside.get(row)![slot] !== 1) return NONE;
-  if (slot !== NONE) ex.plane.capture.picked(selector, ctx, snapshot.version, spec, row);
+  if (slot !== NONE && isMade) ex.plane.capture.picked(selector, ctx, snapshot.version, spec, row);
   return slot;
 }
 

@@ -16,7 +16,19 @@ export type RetryCause = (typeof RETRY_CAUSE)[keyof typeof RETRY_CAUSE];
 /** Indexes of RETRY_RESULTS (core/cells.ts). */
 export const RETRY_RESULT = { SUCCESS: 0, FAILURE: 1, BUDGET: 2 } as const;
 
+/** Pays for it, too, when it is due. */
 export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
+  if (!mayRepeat(ex, cause)) return false;
+  if ((cause === RETRY_CAUSE.STALE || cause === RETRY_CAUSE.REFUSED) && !ex.books.wasStale) return true;
+  if (cause === RETRY_CAUSE.CONNECT || cause === RETRY_CAUSE.REFUSED) return true;
+  const pool = ex.pool!;
+  if (take(pool.budget, ex.plane.wheel.nowMs)) return true;
+  ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, RETRY_RESULT.BUDGET, 0);
+  return false;
+}
+
+/** Whether it would be safe and is wanted, whatever it costs. */
+export function mayRepeat(ex: Exchange, cause: RetryCause): boolean {
   if (ex.hasAnswered || cause === RETRY_CAUSE.NEVER || !ex.replay.isWhole) return false;
   const pool = ex.pool!;
   const { retry } = pool.spec;
@@ -30,15 +42,12 @@ export function mayRetry(ex: Exchange, cause: RetryCause): boolean {
     case RETRY_CAUSE.REFUSED:
       return retry.onConnect;
     case RETRY_CAUSE.TIMEOUT:
-      if (!retry.onTimeout) return false;
-      break;
+      return retry.onTimeout;
     case RETRY_CAUSE.STALE:
     case RETRY_CAUSE.RESET:
-      if (!retry.onReset) return false;
+      return retry.onReset;
   }
-  if (take(pool.budget, ex.plane.wheel.nowMs)) return true;
-  ex.plane.lane.count(CELL.RETRIES, pool.spec.uid, RETRY_RESULT.BUDGET, 0);
-  return false;
+  return true;
 }
 
 /** How a request that was tried again has ended. A hedge that took over was no retry. */

@@ -79,6 +79,8 @@ describe('decisions of two workers under load', () => {
     expect(records.length).toBeGreaterThanOrEqual(1000);
     expect(new Set(records.map(({ replay }) => replay.lane)).size).toBe(2);
     expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
+    const dates = records.map(({ at }) => at);
+    expect(dates, 'oldest first, of both workers').toEqual(dates.toSorted());
     for (const { candidates, drawn, endpoint, propensity, regretMs } of records) {
       expect(candidates.map(({ id }) => id).sort()).toEqual(['e0', 'e1', 'e2', 'e3']);
       expect(drawn).toContain(endpoint);

@@ -191,3 +191,17 @@ it('in a total outage there are at most 1.2 requests upstream for one of a clien
   expect(requests().length).toBeGreaterThan(REQUESTS);
   expect(requests().length).toBeLessThanOrEqual(REQUESTS * 1.2);
 });
+
+// Retries that were not afforded, not safe, or waited for first were told as decisions that stay under way for ever.
+it('an endpoint that was looked for, and not asked, is no decision', async () => {
+  firstGet(Number.POSITIVE_INFINITY, (request) => request.answer(503, 'no'));
+  for (const method of ['GET', 'POST', 'GET', 'POST']) await exchange(fermat.port, ask('outage', method));
+  firstGet(1, (request) => request.answer(503, 'later', 'Retry-After: 1\r\n'));
+  await asked('once');
+  type Told = { pool: string; outcome: string; replay: { tried: number[] } };
+  const told = await until(async () => {
+    const all = await fermat.json<Told[]>('/api/v1/decisions?limit=1024');
+    return all.every(({ outcome }) => outcome !== 'pending') && all;
+  }, 'an outcome of every decision');
+  expect(told.some(({ pool, replay }) => pool === 'once' && replay.tried.length > 0)).toBe(true);
+});
