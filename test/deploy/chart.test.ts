@@ -227,6 +227,9 @@ describe('values', () => {
     expect(notes).toContain(`rollout status deployment/${workload('default').metadata.name}`);
     expect(notes).toContain(`get secret ${one('default', 'Secret').metadata.name} `);
     expect(notes).not.toMatch(/<no value>|<nil>/);
+    expect(notes).not.toContain('networkPolicy');
+    const closed = helm('install', 'edge', CHART, '--dry-run=client', '--set', 'networkPolicy.enabled=true').stdout;
+    expect(closed.slice(closed.indexOf('NOTES:'))).toContain('nobody but the kubelet reaches the admin port');
   });
 
   it('are all described: a value that the schema lacks would be refused', () => {
