@@ -102,7 +102,7 @@ export class Decisions {
   }
 }
 
-/** Copied first: the journal goes on while the answer is made. */
+/** Newest first. Copied: the journal goes on while the answer is made. It reads one worker's after the other's, a tick at a time. */
 function wanted(entries: Iterable<Entry>, limit: number, pool?: string, endpoint?: string): Entry[] {
   const found: Entry[] = [];
   for (const entry of entries) {
@@ -112,5 +112,5 @@ function wanted(entries: Iterable<Entry>, limit: number, pool?: string, endpoint
     if (endpoint !== undefined && state.endpoints[place]!.id !== endpoint) continue;
     found.push(entry);
   }
-  return found;
+  return found.sort((a, b) => b.dateMs - a.dateMs);
 }
