@@ -55,17 +55,7 @@ export class Journal {
   /** To be called at the head of every tick: before a version is written. */
   drain(lanes: readonly LaneReader[]): void {
     const rows = new Map<string, RowCopy>();
-    const news: Entry[] = [];
-    for (const lane of lanes) {
-      lane.drainDecisions((ring, base) => {
-        const entry = this.#read(ring, base, rows);
-        if (entry === null) this.lost++;
-        else news.push(entry);
-      });
-    }
-    // Each lane has them in order; one was read after the other.
-    if (lanes.length > 1) news.sort((a, b) => a.atMs - b.atMs);
-    for (const entry of news) this.#keep(entry);
+    for (const lane of lanes) lane.drainDecisions((ring, base) => this.#take(ring, base, rows));
   }
 
   /** The outcome of an attempt, from its sample; of others than captured ones: dropped. */
@@ -117,8 +107,7 @@ export class Journal {
     return this.#bytes;
   }
 
-  /** null = its structure or its version of the table is gone. */
-  #read(ring: Float64Array, base: number, rows: Map<string, RowCopy>): Entry | null {
+  #take(ring: Float64Array, base: number, rows: Map<string, RowCopy>): void {
     const [version, sequence, row] = [
       ring[base + DECISION.VERSION]!,
       ring[base + DECISION.SEQUENCE]!,
@@ -127,13 +116,18 @@ export class Journal {
     const structure = this.#structures.find(({ snapshot }) => snapshot.version === version);
     const route = structure?.snapshot.routes.find(({ uid }) => uid === ring[base + DECISION.ROUTE]!);
     const pool = structure?.snapshot.pools[route?.pool ?? -1];
-    if (structure === undefined || pool === undefined || !structure.table.turnTo(sequence)) return null;
+    if (structure === undefined || pool === undefined || !structure.table.turnTo(sequence)) {
+      this.lost++;
+      return;
+    }
     const { snapshot, table } = structure;
     const key = `${version} ${sequence} ${row}`;
     const known = rows.get(key);
     const copy = known ?? copyRow(snapshot, table, pool, row, ring[base + DECISION.WIDTH]!);
     rows.set(key, copy);
-    return entryOf(ring, base, snapshot, table, copy, known === undefined, Date.now() - nowMs());
+    const entry = entryOf(ring, base, snapshot, table, copy, known === undefined, Date.now() - nowMs());
+    if (entry === null) this.lost++;
+    else this.#keep(entry);
   }
 
   #keep(entry: Entry): void {
