@@ -192,3 +192,22 @@ describe('the rows of a Snapshot', () => {
     expect(warnings).toEqual(['route fr: no endpoint is known to be in FR: it answers 503']);
   });
 });
+
+describe('hashOn', () => {
+  test.each([
+    ['fastest', 'client', []],
+    ['fastest', null, []],
+    ['hash', 'cookie:session', []],
+    ['hash', null, ['pool keyed: policy hash without hashOn takes two at random']],
+    ['round-robin', 'client', ['pool keyed: policy round-robin does not look at hashOn']],
+  ])('is warned of where nobody looks at it, or a hash lacks it: %s by %s', (policy, hashOn, expected) => {
+    const file = join(dir, 'hash.yaml');
+    const keyed = { endpoints: [{ url: 'http://10.0.0.1:80' }], balance: { policy, hashOn } };
+    writeFileSync(
+      file,
+      JSON.stringify({ listeners: [{ address: ':0' }], pools: { keyed }, routes: [{ pool: 'keyed' }] }),
+    );
+    const loaded = loadConfig(file, {}, {});
+    expect(loaded.ok && loaded.config.warnings).toEqual(expected);
+  });
+});

@@ -48,6 +48,7 @@ export function build(file: FileConfig, base: string): Built {
     const tls = tlsOf(name, pool, base, problems, files);
     return poolOf(name, pool, tls, discoverOf(pool.discover, base));
   });
+  warnings.push(...pools.flatMap(keyWarningsOf));
   const nodeId = file.node.id ?? hostname();
   const config: Config = {
     node: {
@@ -126,6 +127,12 @@ function limitsOf({ limits }: FileConfig): LimitsSpec {
     memoryBytes: parseSize(limits.memory)!,
     loopDelayMs: ms(limits.loopDelay),
   };
+}
+
+/** A key that nobody looks at, or a hash of nothing: allowed, and hardly meant. */
+function keyWarningsOf({ name, policy, hashOn }: PoolConfig): string[] {
+  if (policy === 'hash') return hashOn === null ? [`pool ${name}: policy hash without hashOn takes two at random`] : [];
+  return hashOn === null || policy === 'fastest' ? [] : [`pool ${name}: policy ${policy} does not look at hashOn`];
 }
 
 function poolOf(name: string, pool: FilePool, tls: TlsSpec, discover: PoolConfig['discover']): PoolConfig {

@@ -96,7 +96,7 @@ const balance = z
     })
       .nullable()
       .default(null)
-      .describe('Policy hash, or stickiness within the band'),
+      .describe('With hash: what is hashed; with fastest: stickiness within the band'),
     bandPercent: number(0, 1000).default(10).describe('Within this of the best score, endpoints share traffic'),
     bandMs: number(0, 60_000).default(5).describe('… plus this many milliseconds'),
     explorePercent: number(0, 100).default(0.5).describe('Of idempotent requests, to others than the best'),
