@@ -194,6 +194,10 @@ describe('what is written from the schema', () => {
     const schema = jsonSchema() as { properties: Record<string, unknown>; additionalProperties: boolean };
     expect(Object.keys(schema.properties)).toEqual(Object.keys(fileSchema.shape));
     expect(schema.additionalProperties).toBe(false);
+    // An editor would mark what validates: `drainDelay: 0`.
+    expect(schema.properties.shutdown).toMatchObject({
+      properties: { drainDelay: { anyOf: [{ type: 'string' }, { const: 0 }] } },
+    });
   });
 
   test('docs/configuration.md is up to date: `npm run --silent fermat -- config docs > docs/configuration.md`', () => {

@@ -44,7 +44,8 @@ export function name(what: string): z.ZodType<string, string> {
 export function duration(options: { readonly isZeroOk?: boolean } = {}): z.ZodType<string, string> {
   const isZeroOk = options.isZeroOk ?? false;
   const expected = `a duration${isZeroOk ? '' : ' above 0'} with ms, s, m or h, such as 250ms or 2s`;
-  return leaf(expected, { type: 'string', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h)$' }, (value) => {
+  const json = { type: 'string', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h)$' };
+  return leaf(expected, isZeroOk ? { anyOf: [json, { const: 0 }] } : json, (value) => {
     const ms = parseDuration(value);
     if (ms === null) return whyNoDuration(value);
     // Timers count in milliseconds: less would be none, and an interval without end.
