@@ -69,6 +69,11 @@ async function navigate() {
     else link.removeAttribute('aria-current');
     if (isCurrent) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
+  if (!isFirst) {
+    scrollTo(0, 0);
+    // Before there is anything: to give the focus lays the page out, and a view may have a better place for it.
+    $('#main').focus({ preventScroll: true });
+  }
   let view;
   try {
     view = mount(root, context);
@@ -78,9 +83,6 @@ async function navigate() {
     view = mountBroken(root);
   }
   shown = { name, view };
-  if (isFirst) return;
-  scrollTo(0, 0);
-  $('#main').focus({ preventScroll: true });
 }
 
 function go(/** @type {string} */ hash) {

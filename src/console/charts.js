@@ -174,6 +174,21 @@ export function sparkCanvas() {
   return canvas;
 }
 
+/** Of rows that have just been made. @type {(() => void)[]} */
+const waiting = [];
+/** A canvas that is drawn for the first time costs a seventh of a millisecond, and a screenful of rows has eighty. */
+const A_FRAME = 24;
+
+/** Draws in one of the next frames, a few in each: the rows are there first, and no frame is late for all their pictures. */
+export function drawSoon(/** @type {() => void} */ draw) {
+  if (waiting.push(draw) === 1) requestAnimationFrame(() => requestAnimationFrame(drawSome));
+}
+
+function drawSome() {
+  for (const draw of waiting.splice(0, A_FRAME)) draw();
+  if (waiting.length > 0) requestAnimationFrame(drawSome);
+}
+
 /**
  * Draws anew what is in `points` (oldest first; null is a gap), the newest at the right edge. A flat line is in the middle;
  * less than a tenth of the level is noise, not a mountain.

@@ -119,8 +119,9 @@ class WorldMap {
     const { signal } = this.#owner;
     this.#group.addEventListener('pointerover', (event) => this.#point(this.#markAt(event)), { signal });
     this.#group.addEventListener('pointerout', () => this.#point(null), { signal });
-    this.#group.addEventListener('focusin', (event) => this.#point(this.#markAt(event)), { signal });
-    this.#group.addEventListener('focusout', () => this.#point(null), { signal });
+    // Not at the group: an SVG element that listens for the focus is one more stop of Tab.
+    this.#view.addEventListener('focusin', (event) => this.#point(this.#markAt(event)), { signal });
+    this.#view.addEventListener('focusout', () => this.#point(null), { signal });
     this.#group.addEventListener('click', (event) => this.#choose(this.#markAt(event)), { signal });
     this.#group.addEventListener('keydown', (event) => this.#key(event), { signal });
     const elsewhere = (/** @type {Event} */ { target }) => {

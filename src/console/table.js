@@ -3,6 +3,7 @@
 // is compared with what was last written, not with the document, which would be slow to ask.
 
 import { el } from './dom.js';
+import { tellWhole, walk } from './rows.js';
 
 /**
  * @template R
@@ -23,6 +24,8 @@ const WHOLE = 150;
 const MARGIN = 15;
 /** Rows do not trade places under the reader's eyes more often, and not at all under the hand. ms */
 const RESORT_MS = 3_000;
+/** `many-2` before `many-10`; made once: it takes longer than all it is used for. */
+const NAMES = new Intl.Collator('en', { numeric: true });
 
 /** @template R */
 export class Table {
@@ -65,7 +68,7 @@ export class Table {
       this.#body,
       this.#below,
     );
-    this.element.addEventListener('keydown', (event) => moveFocus(event, this.#body));
+    this.#body.addEventListener('keydown', walk);
     this.element.addEventListener('pointerover', tellWhole);
     addEventListener('scroll', this.#onScroll, { passive: true });
     addEventListener('resize', this.#onResize);
@@ -84,8 +87,11 @@ export class Table {
   setRows(/** @type {R[]} */ rows) {
     this.rows = [...rows];
     this.#order();
-    this.#measure();
+    // A table that begins shows what is in sight; what is around that has time until the frame after.
+    const isNew = this.#lines.size === 0;
+    this.#measure(isNew ? 0 : MARGIN);
     this.#render();
+    if (isNew) this.#frame = requestAnimationFrame(() => (this.#frame = requestAnimationFrame(() => this.#slide())));
   }
 
   /** The rows are the same objects, and what they say has changed; `isChanged` spares the others. */
@@ -160,7 +166,7 @@ export class Table {
     this.rows = keyed.map(({ row }) => row);
   }
 
-  #measure() {
+  #measure(margin = MARGIN) {
     const px = Number.parseFloat(getComputedStyle(this.element).getPropertyValue('--row'));
     if (px > 0) this.#rowPx = px;
     const { length } = this.rows;
@@ -170,10 +176,10 @@ export class Table {
       return;
     }
     const top = /** @type {HTMLElement} */ (this.element.tHead).getBoundingClientRect().bottom;
-    const first = Math.floor(-top / this.#rowPx) - MARGIN;
+    const first = Math.floor(-top / this.#rowPx) - margin;
     this.#first = Math.max(0, Math.min(first, length - 1));
-    this.#last = Math.min(length, Math.ceil((innerHeight - top) / this.#rowPx) + MARGIN);
-    this.#last = Math.max(this.#last, Math.min(length, this.#first + 2 * MARGIN));
+    this.#last = Math.min(length, Math.ceil((innerHeight - top) / this.#rowPx) + margin);
+    this.#last = Math.max(this.#last, Math.min(length, this.#first + 2 * margin));
   }
 
   #slide() {
@@ -265,7 +271,7 @@ class Line {
 function compare(a, b, sign) {
   const isNone = a === null || a === undefined;
   if (isNone || b === null || b === undefined) return isNone === (b === null || b === undefined) ? 0 : isNone ? 1 : -1;
-  if (typeof a === 'string') return sign * a.localeCompare(String(b), 'en', { numeric: true });
+  if (typeof a === 'string') return sign * NAMES.compare(a, String(b));
   return sign * (a - b);
 }
 
@@ -278,25 +284,4 @@ function setHeight(/** @type {HTMLElement} */ body, /** @type {number} */ px) {
   const height = `${px}px`;
   body.hidden = px === 0;
   if (cell && cell.style.height !== height) cell.style.height = height;
-}
-
-/** What is cut is told whole to the pointer, where nothing else is. */
-function tellWhole(/** @type {Event} */ { target }) {
-  const cell = target instanceof Element ? target.closest('td') : null;
-  if (cell === null || (cell.title !== '' && cell.dataset.whole !== cell.title)) return;
-  const parts = [cell, ...cell.querySelectorAll('a')];
-  cell.title = parts.some((part) => part.scrollWidth > part.clientWidth) ? (cell.textContent ?? '') : '';
-  cell.dataset.whole = cell.title;
-}
-
-/** The arrows go from a row's link to the next one's. */
-function moveFocus(/** @type {KeyboardEvent} */ event, /** @type {HTMLElement} */ body) {
-  const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-  const line = event.target instanceof Element ? event.target.closest('tr') : null;
-  if (step === 0 || line === null || !body.contains(line)) return;
-  const next = step > 0 ? line.nextElementSibling : line.previousElementSibling;
-  const link = next?.querySelector('a');
-  if (!link) return;
-  link.focus();
-  event.preventDefault();
 }

@@ -113,7 +113,8 @@ function unfit({ host, path, method }: ExplainQuery): string | null {
   if (path !== '*' && !path.startsWith('/')) return `path: expected to begin with "/", got ${show(path)}`;
   if (path.length > MAX_TEXT || /[\x00-\x20\x7f]/.test(path))
     return 'path: too long, or with spaces or control characters';
-  if (host !== null && (host.length > MAX_TEXT || /[\s/@?#]/.test(host))) return `host: got ${show(host)}`;
+  if (host !== null && (host.length > MAX_TEXT || /[\s/@?#]/.test(host)))
+    return `host: expected a name, with a port or not, got ${show(host)}`;
   return null;
 }
 

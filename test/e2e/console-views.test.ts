@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startChromium, type Watched, watchedPage } from '../support/chromium.ts';
+import { poorContrast } from '../support/contrast.ts';
 import { type Fermat, startFermat } from '../support/fermat.ts';
 import { exchange, get } from '../support/raw.ts';
 import { until } from '../support/until.ts';
@@ -95,10 +96,20 @@ describe('the map', () => {
     await page.locator('.map [data-country="GB"][class^="tint-"]').waitFor({ state: 'attached' });
     expect(await page.locator('.map .home').isVisible()).toBe(true);
     expect(await page.locator('.map .arc[class*="rtt-"]').count()).toBeGreaterThan(0);
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      expect((await poorContrast(page)).poor).toEqual([]);
+    }
   });
 
   it('is walked over by arrow keys, and Enter leads to an endpoint', async () => {
-    await page.locator('.map .place[tabindex="0"]').focus();
+    // The group of all places took a stop of its own, on which nothing was said.
+    await page.locator('.map-zoom button').first().focus();
+    await page.keyboard.press('Shift+Tab');
+    await page.locator('.map .place:focus').waitFor();
+    await page.keyboard.press('Shift+Tab');
+    expect(await page.locator('.map :focus').count()).toBe(0);
+    await page.keyboard.press('Tab');
     await page.keyboard.press('End');
     const label = await page.locator('.map .place:focus').getAttribute('aria-label');
     expect(label).toContain('ap-northeast-1');

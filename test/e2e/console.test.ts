@@ -325,6 +325,14 @@ describe('endpoints', () => {
     await page.getByText('There is no such endpoint (any more).').waitFor();
     expect(await page.locator('.drawer-head .badge').innerText()).toContain('gone');
     await until(async () => (await rows()).length === 3, 'the row to go');
+    await open('#/evacuate?endpoint=shop-1&endpoint=media-1');
+    await page.getByText('Without these 2 endpoints').first().waitFor();
+    fermat.writeConfig({ ...without, pools: { shop }, routes: (without.routes as unknown[]).slice(1) });
+    fermat.child.kill('SIGHUP');
+    await page.getByText('Not there (any more): media-1.').waitFor();
+    await page.locator('.preview .sentence', { hasText: 'Without shop-1' }).waitFor();
+    await open('#/endpoints/shop-3');
+    await page.getByText('There is no such endpoint (any more).').waitFor();
     fermat.writeConfig(config());
     fermat.child.kill('SIGHUP');
     await page.locator('.drawer-head .badge.healthy').waitFor();

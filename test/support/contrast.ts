@@ -1,5 +1,6 @@
-// WCAG's contrast of every piece of text that a page shows, computed in the page from what the browser made of the styles. Grounds that
-// are not opaque are laid over what is behind them; text in pictures (SVG, canvas) is not looked at.
+// WCAG's contrast of every piece of text that a page shows, and of what charts and the map are drawn with, computed in the page from
+// what the browser made of the styles. Grounds that are not opaque are laid over what is behind them; text in pictures (SVG, canvas)
+// is not looked at.
 
 import type { Page } from 'playwright-core';
 
@@ -12,8 +13,8 @@ export interface Poor {
 }
 
 /**
- * What falls short of AA: 4.5, or 3 for large text (24 px, or bold from 18.66 px). Empty = all is well.
- * Source: WCAG 2.2, 1.4.3 and "relative luminance".
+ * What falls short of AA: 4.5, or 3 for large text (24 px, or bold from 18.66 px) and for graphics. Empty = all is well.
+ * Source: WCAG 2.2, 1.4.3, 1.4.11 and "relative luminance".
  */
 export async function poorContrast(page: Page): Promise<{ readonly poor: Poor[]; readonly seen: number }> {
   return page.evaluate(SCRIPT);
@@ -57,18 +58,20 @@ const SCRIPT = `(() => {
   };
   const poor = [];
   let seen = 0;
-  const judge = (element, text, style) => {
-    const ground = groundOf(element);
-    const [r, g, b, a] = rgba(style.color);
-    const colour = over([r, g, b, a * opacityOf(element)], ground);
+  const compare = (element, text, name, opacity, ground, least) => {
+    const [r, g, b, a] = rgba(name);
+    const colour = over([r, g, b, a * opacity * opacityOf(element)], ground);
     const [light, dark] = [luminance(colour), luminance(ground)].sort((x, y) => y - x);
     const ratio = (light + 0.05) / (dark + 0.05);
+    seen++;
+    if (ratio >= least) return;
+    const where = element.tagName.toLowerCase() + '.' + [...element.classList].join('.');
+    poor.push({ text: text.slice(0, 40), ratio: Math.round(100 * ratio) / 100, colour: name, ground: ground.map(Math.round).join(), where });
+  };
+  const judge = (element, text, style) => {
     const px = parseFloat(style.fontSize);
     const isLarge = px >= 24 || (px >= 18.66 && Number(style.fontWeight) >= 700);
-    seen++;
-    if (ratio >= (isLarge ? 3 : 4.5)) return;
-    const where = element.tagName.toLowerCase() + '.' + [...element.classList].join('.');
-    poor.push({ text: text.slice(0, 40), ratio: Math.round(100 * ratio) / 100, colour: style.color, ground: ground.map(Math.round).join(), where });
+    compare(element, text, style.color, 1, groundOf(element), isLarge ? 3 : 4.5);
   };
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -81,5 +84,15 @@ const SCRIPT = `(() => {
   for (const input of document.querySelectorAll('input[placeholder]')) {
     if (input.checkVisibility()) judge(input, input.placeholder, getComputedStyle(input, '::placeholder'));
   }
+  for (const bar of document.querySelectorAll('.load-now, .load-then, .stack i, .phase-bar .is-measured, .legend i:not(.is-dashed)')) {
+    compare(bar, 'a bar', getComputedStyle(bar).backgroundColor, 1, groundOf(bar.parentElement), 3);
+  }
+  const land = document.querySelector('.map .land path');
+  const shore = land && rgba(getComputedStyle(land).fill);
+  for (const part of document.querySelectorAll('.map .arc[class*="rtt-"], .map .part')) {
+    const { stroke, strokeOpacity } = getComputedStyle(part);
+    compare(part, 'a line', stroke, Number(strokeOpacity), shore, 3);
+  }
+  for (const shape of document.querySelectorAll('.map .shape')) compare(shape, 'a sign', getComputedStyle(shape).fill, 1, shore, 3);
   return { poor, seen };
 })()`;

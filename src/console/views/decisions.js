@@ -3,6 +3,7 @@
 // in /metrics). Filters are kept while the page is there and said in the hash; each line opens into its terms.
 
 import { badge, count, counted, countryName, el, ms, setText, timeOf } from '../dom.js';
+import { tellWhole, walk } from '../rows.js';
 import { openDecision } from './decision.js';
 import { Newest } from './newest.js';
 import { filterBox, scroller, tableOf } from './parts.js';
@@ -84,7 +85,8 @@ class Stream {
       el('section', { className: 'card' }, scroller('Decisions', this.#table), this.#none),
     );
     this.#body.addEventListener('click', (event) => this.#click(event));
-    this.#body.addEventListener('keydown', (event) => walk(event));
+    this.#body.addEventListener('keydown', walk);
+    this.#body.addEventListener('pointerover', tellWhole);
     this.#offs = [
       store.on('decision', (/** @type {Decision} */ decision) => this.#take(decision)),
       store.on('hello', () => this.#hello()),
@@ -218,14 +220,4 @@ function rowOf(/** @type {Decision} */ d) {
   );
   row.dataset.id = d.id;
   return row;
-}
-
-/** ↑ and ↓ from line to line. */
-function walk(/** @type {KeyboardEvent} */ event) {
-  const row = event.target instanceof Element ? event.target.closest('tr') : null;
-  const next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
-  const link = next?.querySelector('a');
-  if (!link) return;
-  event.preventDefault();
-  link.focus();
 }

@@ -1,6 +1,6 @@
 // The columns of the table of endpoints: what each says, by what it is sorted, and how its cells are changed in place.
 
-import { colourOf, drawSpark, sparkCanvas } from '../charts.js';
+import { colourOf, drawSoon, drawSpark, sparkCanvas } from '../charts.js';
 import { confirmMove } from '../confirm.js';
 import { ago, badge, count, el, glyphOf, ms, NONE, percent, rate, setText } from '../dom.js';
 import { VERBS, verbFor } from '../verbs.js';
@@ -102,15 +102,19 @@ function buildSeries(now, past) {
     const colour = sparkColour();
     let last = '';
     let drawn = 0;
+    /** @type {Endpoint | null} */ let row = null;
+    const draw = () => row && drawSpark(canvas, past(row), colour);
     return (e) => {
+      row = e;
       const next = ms(now(e));
       if (next !== last) {
         last = next;
         text.data = next;
       }
       if (drawn === e.historyVersion) return;
+      if (drawn === 0) drawSoon(draw);
+      else draw();
       drawn = e.historyVersion;
-      drawSpark(canvas, past(e), colour);
     };
   };
 }

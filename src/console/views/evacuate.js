@@ -70,11 +70,17 @@ class Evacuation {
         ),
       ),
     );
-    this.#offs = [store.on('hello', () => this.#build()), store.on('tick', () => this.#refresh())];
+    this.#offs = [store.on('hello', () => this.#hello()), store.on('tick', () => this.#refresh())];
     this.#read(query);
     this.#build();
     this.#showChosen();
-    this.#ask(0);
+    this.#ask(store.node === null ? PAUSE_MS : 0); // a hello is on its way, and asks as well
+  }
+
+  /** There may be others now, and what was foretold of those that are gone is not so. */
+  #hello() {
+    this.#build();
+    if (!this.#isMoving) this.#ask(0);
   }
 
   end() {
@@ -207,22 +213,34 @@ class Evacuation {
     this.#ask(PAUSE_MS);
   }
 
-  #query() {
+  /** Without `gone`. */
+  #query(/** @type {string[]} */ gone = []) {
     const query = new URLSearchParams();
-    for (const region of this.#regions) query.append('region', region);
-    for (const id of this.#endpoints) query.append('endpoint', id);
+    for (const region of this.#regions) if (!gone.includes(region)) query.append('region', region);
+    for (const id of this.#endpoints) if (!gone.includes(id)) query.append('endpoint', id);
     return query;
+  }
+
+  /** What is chosen and is not there: a reload took it away, or the link is old. */
+  #gone() {
+    const { node, endpoints } = this.#store;
+    if (node === null) return [];
+    const there = new Set(endpoints.flatMap(({ id, region }) => [id, region ?? NOWHERE]));
+    return [...this.#regions, ...this.#endpoints].filter((name) => !there.has(name));
   }
 
   #ask(/** @type {number} */ afterMs) {
     clearTimeout(this.#timer);
     const mine = ++this.#turn;
     this.#showActions();
-    const query = this.#query();
+    const gone = this.#gone();
+    const query = this.#query(gone);
+    // Kept in the address: they may come back.
+    const note =
+      gone.length > 0 ? [el('p', { className: 'note warn' }, `▲ Not there (any more): ${gone.join(', ')}.`)] : [];
     if (query.size === 0) {
-      this.#result.replaceChildren(
-        empty('Choose regions or endpoints to see what would happen without them. Nothing is changed by looking.'),
-      );
+      const words = 'Choose regions or endpoints to see what would happen without them. Nothing is changed by looking.';
+      this.#result.replaceChildren(...note, empty(words));
       return;
     }
     this.#timer = setTimeout(async () => {
@@ -236,7 +254,7 @@ class Evacuation {
       }
       if (mine !== this.#turn) return;
       this.#result.removeAttribute('aria-busy');
-      this.#result.replaceChildren(...content);
+      this.#result.replaceChildren(...note, ...content);
       setText(this.#said, this.#result.querySelector('.sentence')?.textContent ?? '');
     }, afterMs);
   }

@@ -191,7 +191,7 @@ function showAttention(list, note, store) {
   const isHeld = list.querySelector('a') !== null && list.matches(':hover, :focus-within');
   note.hidden = matters.length === shown.length;
   setText(note, matters.length > shown.length ? `${shown.length} of ${matters.length}, see all` : '');
-  const keys = shown.map(({ key }) => key).join('\n');
+  const keys = shown.map(({ key }) => key).join('\n') || (store.endpoints.length === 0 ? 'none' : 'well');
   if (list.dataset.keys !== keys && !isHeld) {
     list.dataset.keys = keys;
     list.replaceChildren(
@@ -202,8 +202,7 @@ function showAttention(list, note, store) {
         return line;
       }),
     );
-    if (shown.length === 0)
-      list.append(el('li', { className: 'calm' }, badge('healthy', 'all well'), 'Every endpoint is healthy.'));
+    if (shown.length === 0) list.append(calmLine(store.endpoints.length));
   }
   for (const line of /** @type {Iterable<HTMLElement>} */ (/** @type {unknown} */ (list.children))) {
     const { key, what } = line.dataset;
@@ -212,6 +211,12 @@ function showAttention(list, note, store) {
     const words = now === undefined ? 'no longer' : now.key === key ? now.why : `now ${now.word}: ${now.why}`;
     setText(line.lastElementChild, words);
   }
+}
+
+function calmLine(/** @type {number} */ endpoints) {
+  return endpoints === 0
+    ? el('li', { className: 'calm' }, badge('unknown', 'none'), 'This node has no endpoints.')
+    : el('li', { className: 'calm' }, badge('healthy', 'all well'), 'Every endpoint is healthy.');
 }
 
 /** @param {HTMLElement} list @param {Context['store']['countries']} countries */

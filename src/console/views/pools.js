@@ -33,6 +33,7 @@ export function mount(root, { store }) {
     sort: '',
     className: 'routes',
   });
+  const noPools = el('p', { className: 'empty', hidden: true }, 'There are no pools.');
   const noRoutes = el('p', { className: 'empty', hidden: true }, 'There are no routes.');
   root.className += ' cards';
   root.append(
@@ -41,6 +42,7 @@ export function mount(root, { store }) {
       { className: 'card table-wrap' },
       el('div', { className: 'card-head' }, el('h2', {}, 'Pools')),
       pools.element,
+      noPools,
     ),
     el(
       'section',
@@ -59,6 +61,7 @@ export function mount(root, { store }) {
     shares = sharesOf(store);
     pools.setRows(store.pools);
     routes.setRows(inOrder(store.routes).map((route, i) => ({ ...route, place: i + 1 })));
+    noPools.hidden = store.pools.length > 0 || store.node === null;
     noRoutes.hidden = store.routes.length > 0 || store.node === null;
   };
   const tick = () => {

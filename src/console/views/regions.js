@@ -35,18 +35,18 @@ export function createRegions(root, store) {
     className: 'regions',
   });
   const more = el('small');
-  root.append(
-    el(
-      'section',
-      { className: 'card table-wrap' },
-      el('div', { className: 'card-head' }, el('h2', {}, 'Regions'), more),
-      table.element,
-    ),
+  const card = el(
+    'section',
+    { className: 'card table-wrap' },
+    el('div', { className: 'card-head' }, el('h2', {}, 'Regions'), more),
+    table.element,
   );
+  root.append(card);
   let shown = '';
   return {
     update() {
       regions = summed(store.endpoints, regions);
+      card.hidden = regions.size === 0;
       const busiest = [...regions.values()].sort(
         (a, b) => b.rps - a.rps || (a.networkMs ?? 1e9) - (b.networkMs ?? 1e9),
       );
