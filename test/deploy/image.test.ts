@@ -67,7 +67,14 @@ describe('the build', () => {
     for (const path of ['src/cli.ts', 'src/console/index.html', 'geoip/load.ts', 'package-lock.json', 'LICENSE']) {
       expect(isInContext(ignore, path), path).toBe(true);
     }
-    for (const path of ['.git/config', 'bin/fermat', 'node_modules/zod/index.js', 'test/layers.test.ts', 'docs/routing.md', '.env']) {
+    for (const path of [
+      '.git/config',
+      'bin/fermat',
+      'node_modules/zod/index.js',
+      'test/layers.test.ts',
+      'docs/routing.md',
+      '.env',
+    ]) {
       expect(isInContext(ignore, path), path).toBe(false);
     }
   });
