@@ -75,6 +75,11 @@ export class RequestReader extends HeadReader<RequestHead> {
     return this.isEmpty && this.#blankLines === 0 && !this.#isAfterCr;
   }
 
+  /** It asks for HEAD, as far as it could be read: not even a refusal has a body then. */
+  get isHead(): boolean {
+    return this.#methodId === METHOD.HEAD;
+  }
+
   #blankLines = 0;
   #isAfterCr = false;
 
@@ -93,6 +98,7 @@ export class RequestReader extends HeadReader<RequestHead> {
 
   override reset(): void {
     super.reset();
+    this.#methodId = METHOD.OTHER;
     this.#blankLines = 0;
     this.#isAfterCr = false;
   }
@@ -126,14 +132,15 @@ export class RequestReader extends HeadReader<RequestHead> {
       p++;
       while (p < stop && TARGET_BYTE[buf[p]!] !== 0) p++;
     }
-    if (p === stop) return end >= limit ? this.refuse(FAULT.LINE_TOO_LONG) : NEED;
+    if (p === stop) return end >= limit ? this.#refuseOf(buf, at, methodEnd, FAULT.LINE_TOO_LONG) : NEED;
     const targetEnd = p;
-    if (p === methodEnd + 1 || buf[p] !== SP) return this.refuse(startFault(buf[p]!, FAULT.BAD_TARGET));
+    if (p === methodEnd + 1 || buf[p] !== SP)
+      return this.#refuseOf(buf, at, methodEnd, startFault(buf[p]!, FAULT.BAD_TARGET));
     p++;
     if (stop - p < VERSION_BYTES || !isVersion(buf, p)) {
       const fault = versionFault(buf, p, stop);
-      if (fault !== NO_FAULT) return this.refuse(fault);
-      return end >= limit ? this.refuse(FAULT.LINE_TOO_LONG) : NEED;
+      if (fault !== NO_FAULT) return this.#refuseOf(buf, at, methodEnd, fault);
+      return end >= limit ? this.#refuseOf(buf, at, methodEnd, FAULT.LINE_TOO_LONG) : NEED;
     }
     this.#minor = buf[p + 7] === DIGIT_1 ? 1 : 0;
     this.#methodId = methodIdOf(buf, at, methodEnd);
@@ -141,6 +148,12 @@ export class RequestReader extends HeadReader<RequestHead> {
     this.#target = latin1Again(buf, methodEnd + 1, targetEnd, this.#target);
     const fault = this.#judgeTarget(buf, methodEnd + 1, targetEnd);
     return fault === NO_FAULT ? p + VERSION_BYTES : this.refuse(fault);
+  }
+
+  /** What is wrong is behind the method, which says how to refuse it. */
+  #refuseOf(buf: Buffer, at: number, methodEnd: number, fault: Fault): number {
+    this.#methodId = methodIdOf(buf, at, methodEnd);
+    return this.refuse(fault);
   }
 
   #judgeTarget(buf: Buffer, at: number, end: number): Fault {

@@ -44,6 +44,27 @@ describe('sizes', () => {
     expect((await rig.passed(get('/', 'X-A: b\r\n'.repeat(9)))).answer.status).toBe(200);
   });
 
+  it('answers a HEAD that is too large, malformed or too slow without a body', async () => {
+    const head = (target: string, fields = '') => `HEAD ${target} HTTP/1.1\r\nHost: example.com\r\n${fields}\r\n`;
+    for (const [bytes, status] of [
+      [head(`/${'a'.repeat(200)}`), 414],
+      [head('/', `X-A: ${'a'.repeat(1000)}\r\n`), 431],
+      [head('/', 'X A: b\r\n'), 400],
+      [head('/#'), 400],
+      ['HEAD / HTTP/1.1\r\nHo', 408],
+    ] as const) {
+      using client = await rawClient(rig.port);
+      await client.send(get() + bytes); // what was asked before on this connection means nothing
+      expect((await client.answer()).status).toBe(200);
+      expect((await client.answer('HEAD')).status).toBe(status);
+      expect(await client.rest()).toBe('');
+    }
+    using client = await rawClient(rig.port);
+    await client.send(`${head('/')}\u0001`);
+    expect((await client.answer('HEAD')).status).toBe(200);
+    expect((await client.answer()).text).toContain('400 ');
+  });
+
   it('answers 413 to a declared length over the limit without waiting for the body', async () => {
     await rig.refused(post('Content-Length: 10241\r\n'), 413);
     await rig.refused(post('Content-Length: 10241\r\nExpect: 100-continue\r\n'), 413);

@@ -110,7 +110,7 @@ function endRequest(it: ServerConnection, trailers: Fields | null): void {
 /** A request that cannot be understood: answered, and nothing behind it is read. */
 export function refuse(it: ServerConnection, problem: Problem): void {
   it.answer.persist = false;
-  it.answer.isHeadRequest = false;
+  it.answer.isHeadRequest = it.reader?.isHead === true;
   it.plane.countRefusal(problem.status, it.peer, problem);
   const { fields, body } = renderProblem(problem, false);
   // What an edge adds to a request may be what is too much here, and is not on another way.
