@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { poolOf } from '../support/fermat.ts';
 import { type H2Client, h2Client } from '../support/h2.ts';
-import { data, E, F, frame, getFields, headers, postFields, reset, T } from '../support/h2-frames.ts';
+import { data, E, F, frame, getFields, headers, postFields, reset, S, T } from '../support/h2-frames.ts';
 import type { Stream } from '../support/h2-stream.ts';
 import { type Field, writeFields } from '../support/hpack.ts';
 import { Stopwatch } from '../support/lateness.ts';
@@ -635,6 +635,20 @@ describe('answers of our own', () => {
   it('are what the route says', async () => {
     expect([(await own('/said')).body, (await own('/said')).status]).toEqual(['short and stout', 418]);
     expect((await own('/moved')).field('location')).toBe('https://other.example/x');
+  });
+
+  it('wait for a window whatever of the request still comes, and whatever was asked before', async () => {
+    rig.origin.script = async (request) => {
+      await request.whole();
+      request.answer(204, '');
+    };
+    using client = await h2Client(rig.port, { settings: [[S.WINDOW, 0]], isGreedy: false });
+    expect((await client.over(client.request(postFields('/', [['content-length', '5']]), 'hello'))).status).toBe(204);
+    const long = client.start(postFields(`/${'a'.repeat(9000)}`));
+    await until(() => long.status === 414, 'the head of the refusal');
+    client.send(data(long.id, 'hello'));
+    client.open(long.id, 1000);
+    expect((await client.over(long)).body).toContain('414 ');
   });
 
   it('say 431 to a head that is too large or has too many fields, and 414 to a path that is too long', async () => {

@@ -111,6 +111,9 @@ export class ServerStream extends H2Stream implements Downstream {
     this.open(id, sendWindow);
     this.isRemoteEnded = !hasBody;
     this.#isTimed = false;
+    this.#isTunnel = false;
+    this.#expected = -1; // what comes of a body is passed over while the answer waits for a window
+    this.#last = null;
     this.#connection.plane.countRefusal(problem.status, this.#connection.peer, problem);
     const { fields, body } = renderProblem(problem, false);
     // Of a head that was too large nobody has read whether it asks for HEAD, whose answer has no body.
