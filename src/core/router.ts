@@ -119,13 +119,14 @@ class PathTable {
   readonly #only: number;
 
   constructor(routes: readonly RouteSpec[], indexes: readonly number[]) {
-    const size = 1 << (35 - Math.clz32(indexes.length));
+    const encoded = indexes.filter((index) => routes[index]!.path.includes('%'));
+    const size = 1 << (34 - Math.clz32(indexes.length + encoded.length));
     this.#slots = new Int32Array(size);
     this.#mask = size - 1;
     for (const index of indexes) this.#add(routes[index]!, routes[index]!.path, index);
     // After all that is written: what a path is once decoded leads to its route, so that requests for it have one meaning.
-    for (const index of indexes) {
-      const path = routes[index]!.path.includes('%') ? decodedRoute(routes[index]!.path) : null;
+    for (const index of encoded) {
+      const path = decodedRoute(routes[index]!.path);
       if (path !== null) this.#add(routes[index]!, path, index);
     }
     this.#only = this.#keys.length === 1 && this.#keys[0] === '' ? this.#slash[0]! : NONE;
