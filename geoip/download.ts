@@ -85,21 +85,27 @@ interface Request {
   readonly isMaxMind: boolean;
 }
 
+const MAXMIND_EDITION = /^Geo(Lite2|IP2)-/;
+
+/** Why there is no such download at any time, in words; null = there may be. */
+export function whyNever(edition: string, from: string | undefined): string | null {
+  if (!/^[A-Za-z0-9-]+$/.test(edition)) return `${JSON.stringify(edition)} is no edition`;
+  if (from === undefined) {
+    return MAXMIND_EDITION.test(edition) || /^dbip-[a-z]+-lite$/.test(edition)
+      ? null
+      : `${edition} is unknown here: dbip-city-lite, dbip-country-lite, GeoLite2-…, GeoIP2-…, or --from URL`;
+  }
+  return /^https?:$/.test(URL.parse(from)?.protocol ?? '') ? null : `${from} is no http:// or https:// URL`;
+}
+
 function requestOf(edition: string, options: DownloadOptions): Request {
   const { from, nowMs, env = process.env, maxmindUrl = MAXMIND_URL } = options;
-  if (!/^[A-Za-z0-9-]+$/.test(edition)) throw new Error(`${JSON.stringify(edition)} is no edition`);
-  const isMaxMind = from === undefined && /^Geo(Lite2|IP2)-/.test(edition);
-  if (!isMaxMind && from === undefined && !/^dbip-[a-z]+-lite$/.test(edition)) {
-    throw new Error(
-      `${edition} is unknown here: dbip-city-lite, dbip-country-lite, GeoLite2-…, GeoIP2-…, or --from URL`,
-    );
-  }
+  const never = whyNever(edition, from);
+  if (never !== null) throw new Error(never);
+  const isMaxMind = from === undefined && MAXMIND_EDITION.test(edition);
   const template = from ?? (isMaxMind ? maxmindUrl : DBIP_URL);
   const months = template.includes('{month}') ? [monthOf(nowMs), monthOf(nowMs, 1)] : [''];
   const urls = months.map((month) => template.replaceAll('{edition}', edition).replaceAll('{month}', month));
-  for (const url of urls) {
-    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) throw new Error(`${url} is no http:// or https:// URL`);
-  }
   return { urls, authorization: isMaxMind ? credentialsOf(env) : null, isMaxMind };
 }
 

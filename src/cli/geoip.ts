@@ -1,6 +1,7 @@
 // `fermat geoip update`: its flags made into what geoip/update.ts takes, and the signals that end `--every`.
 
 import { geoipUpdate } from '../../geoip/cli.ts';
+import { DEFAULT_EDITION, whyNever } from '../../geoip/download.ts';
 import { parseDuration } from '../control/config/values.ts';
 import { CliError, EXIT } from './exit.ts';
 
@@ -23,6 +24,9 @@ export async function updating({ json = false, to, edition, from, every }: GeoUp
   if (everyMs === null || (everyMs !== undefined && everyMs < LEAST_EVERY_MS)) {
     throw new CliError(`--every: expected 1m or more, such as 24h, got ${JSON.stringify(every)}`, EXIT.USAGE);
   }
+  // It would be tried in vain, with --every for ever.
+  const never = to === undefined ? null : whyNever(edition ?? DEFAULT_EDITION, from);
+  if (never !== null) throw new CliError(never, EXIT.USAGE);
   const ended = new Promise<void>((resolve) => {
     if (everyMs === undefined) return;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());

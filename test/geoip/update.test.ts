@@ -69,6 +69,9 @@ describe('fermat geoip update --to', () => {
     expect(third.stderr).toBe(`geoip update: ${publisher.url}/x: answered 503; ${to} is as it was\n`);
     expect((await runFermat(['geoip', 'update', '--every', '24h'])).code).toBe(2);
     expect((await runFermat(['geoip', 'update', '--to', to, '--every', '1s'])).stderr).toContain('expected 1m or more');
+    // Once a day, for ever, in vain.
+    const unknown = await runFermat(['geoip', 'update', '--to', to, '--edition', 'ip2location', '--every', '24h']);
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('ip2location is unknown here') });
   });
 
   test('with --every goes on after a failure, and ends with 0 when it is told to', async () => {
