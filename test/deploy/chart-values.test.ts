@@ -16,6 +16,9 @@ describe('values of the chart', () => {
     expect(refusal('config.shutdown.timeout=1.5m')).toContain('draining may take 100 s');
     expect(refusal('config.shutdown.timeout=40000ms')).toContain('draining may take 50 s');
     expect(refusal('config.shutdown.drainDelay=0s', 'config.shutdown.timeout=44500ms')).toContain('may take 45 s');
+    expect(refusal('config.shutdown.drainDelay=0', 'terminationGracePeriodSeconds=30')).toContain('may take 30 s');
+    expect(refusal('config.shutdown.drainDelay=0', 'terminationGracePeriodSeconds=31')).not.toContain('may take');
+    expect(refusal('config.shutdown=null', 'terminationGracePeriodSeconds=35')).toContain('may take 35 s');
     expect(refusal('kind=DaemonSet', 'autoscaling.enabled=true')).toContain('autoscaling is for a Deployment');
     expect(refusal('geoip.source=maxmind')).toContain('geoip.maxmind.secret');
     expect(refusal('service.ports[0].name=x', 'service.ports[0].port=1', 'service.ports[0].targetPort=81')).toContain(

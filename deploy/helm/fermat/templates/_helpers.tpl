@@ -60,7 +60,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- /* What no schema can know: values that contradict each other. */ -}}
 {{- define "fermat.check" -}}
 {{- $shutdown := .Values.config.shutdown | default dict }}
-{{- $drain := add (include "fermat.seconds" ($shutdown.drainDelay | default "5s")) (include "fermat.seconds" ($shutdown.timeout | default "30s")) }}
+{{- $delay := ternary (toString $shutdown.drainDelay) "5s" (hasKey $shutdown "drainDelay") }}
+{{- $timeout := ternary (toString $shutdown.timeout) "30s" (hasKey $shutdown "timeout") }}
+{{- $drain := add (include "fermat.seconds" $delay) (include "fermat.seconds" $timeout) }}
 {{- if and (not .Values.existingConfigMap) (le (int64 .Values.terminationGracePeriodSeconds) $drain) }}
 {{- fail (printf "terminationGracePeriodSeconds is %d, but draining may take %d s (config.shutdown): pods would be killed before they have drained" (int .Values.terminationGracePeriodSeconds) $drain) }}
 {{- end }}
