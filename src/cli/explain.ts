@@ -23,16 +23,25 @@ const COLUMNS: readonly Column<CandidateView & { readonly isChosen: boolean }>[]
   { title: 'STATE', of: (c) => c.state, style: (c) => (c.healthy ? 'green' : 'red') },
   { title: 'KM', of: (c) => (c.distanceKm === null ? '-' : String(Math.round(c.distanceKm))), isNumber: true, rank: 7 },
   { title: 'PRIOR ms', of: (c) => msText(c.priorMs), isNumber: true, rank: 8 },
-  { title: 'NETWORK ms', of: (c) => msText(c.networkMs), isNumber: true, rank: 2 },
-  { title: 'SERVER ms', of: (c) => msText(c.serverMs), isNumber: true, rank: 5 },
+  // As it was ranked, so that the row adds up; where it was not, as measured.
+  { title: 'NETWORK ms', of: (c) => msText(c.terms?.networkMs ?? c.networkMs), isNumber: true, rank: 2 },
+  { title: 'SERVER ms', of: (c) => msText(c.terms?.serverMs ?? c.serverMs), isNumber: true, rank: 5 },
+  { title: 'WAITING ms', of: (c) => partText(c.terms?.queueMs), isNumber: true, rank: 9 },
   { title: 'IN FLIGHT', of: (c) => String(c.inflight), isNumber: true, rank: 6 },
   { title: 'ERRORS', of: (c) => `${(c.errorRatio * 100).toFixed(1)} %`, isNumber: true, rank: 4 },
-  { title: 'COST ms', of: (c) => (c.costMs === 0 ? '' : msText(c.costMs)), isNumber: true, rank: 9 },
+  { title: 'ERRORS ms', of: (c) => partText(c.terms?.errorsMs), isNumber: true, rank: 9 },
+  { title: 'COST ms', of: (c) => partText(c.costMs), isNumber: true, rank: 9 },
+  { title: 'HOLD-OFF ms', of: (c) => partText(c.terms?.holdOffMs), isNumber: true, rank: 9 },
   { title: 'SCORE ms', of: (c) => msText(c.scoreMs), isNumber: true },
   { title: 'ROLE', of: (c) => c.role, style: (c) => ROLE_STYLES[c.role] },
   { title: 'SHARE', of: (c) => `${(c.share * 100).toFixed(1)} %`, isNumber: true },
   { title: 'WHY', of: (c) => c.why, style: () => 'dim', rank: 10, least: 16 },
 ];
+
+/** Nothing where it adds nothing, so that a column without any is not shown. */
+function partText(ms: number | undefined): string {
+  return ms === undefined || ms === 0 ? '' : msText(ms);
+}
 
 /** Failed, too, when the request would find no endpoint: then scripts need not read the table. */
 export async function explain(flags: ExplainFlags): Promise<ExitCode> {

@@ -195,6 +195,14 @@ describe('the guard of the admin API', () => {
     }
   });
 
+  it('refuses a request with two Hosts, whichever is ours', async () => {
+    const { port } = await admin();
+    for (const hosts of ['Host: localhost\r\nHost: evil.example', 'Host: evil.example\r\nHost: localhost']) {
+      const answer = await raw(port, `GET /livez HTTP/1.1\r\n${hosts}\r\nConnection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 .*"more than one Host"/s);
+    }
+  });
+
   it('serves probes of HTTP/1.0 without a Host', async () => {
     const { port } = await admin();
     expect(await raw(port, 'GET /livez HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);

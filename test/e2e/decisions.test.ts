@@ -171,7 +171,9 @@ describe('decisions of two workers under load', () => {
       expect(candidates.map(({ id }) => id).sort()).toEqual(['e2', 'e3']);
       expect(['e2', 'e3']).toContain(endpoint);
     }
-    expect((await fermat.admin('/api/v1/decisions?limit=0')).status).toBe(400);
+    for (const limit of ['0', '1025', '', '1e2', '0x10', '%201', '1.5', '-1']) {
+      expect((await fermat.admin(`/api/v1/decisions?limit=${limit}`)).status, limit).toBe(400);
+    }
     expect((await fermat.admin('/api/v1/decisions?format=xml')).status).toBe(400);
   }, 60_000);
 });

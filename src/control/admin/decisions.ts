@@ -12,7 +12,7 @@ const NDJSON = 'application/x-ndjson';
 export async function decided(api: ControlApi, c: Context<{ Bindings: HttpBindings }>): Promise<Response> {
   const { limit, pool, endpoint, format } = c.req.query();
   const most = limit === undefined ? undefined : Number(limit);
-  if (most !== undefined && !(Number.isInteger(most) && most >= 1 && most <= MAX_DECISIONS)) {
+  if (most !== undefined && !(/^\d{1,4}$/.test(limit!) && most >= 1 && most <= MAX_DECISIONS)) {
     return problem({ status: 400, code: 'bad_request', message: `limit: expected 1 to ${MAX_DECISIONS}` });
   }
   if (format !== undefined && format !== 'json' && format !== 'jsonl') {

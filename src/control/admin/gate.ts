@@ -45,6 +45,8 @@ export function createGate(host: string, token: string | null, sessions: Session
     refuse(request, path) {
       const isOpen = OPEN_PATHS.includes(path) || SIGNED_PATHS.test(path);
       const { headers } = request;
+      // Which of them a proxy before us has judged is not known (RFC 9112, 3.2).
+      if ((request.headersDistinct.host?.length ?? 0) > 1) return refusal(400, 'bad_request', 'more than one Host');
       // Beyond loopback the open paths are there for whoever can connect; and when all addresses are listened to we cannot
       // know our names, but then the token guards the rest, and a re-bound page does not have it.
       if ((onLoopback || !(isOpen || isWildcard)) && headers.host !== undefined) {
