@@ -460,6 +460,11 @@ describe('in listeners, pools and routes', () => {
     ).toHaveLength(1);
     expect(problems).toHaveLength(1);
   });
+
+  test('two hosts that are none are not the same one', () => {
+    const yaml = `${BASE}  - { host: "a:80", pool: shop }\n  - { host: "b:80", pool: shop }\n`;
+    expect(problemsOf(yaml)).toEqual(Array(2).fill(expect.stringContaining('.host: not a host to match')));
+  });
 });
 
 describe('the file as a whole', () => {

@@ -249,6 +249,7 @@ function sameRoutes(routes: readonly Tree[]): Problem[] {
     if (typeof name === 'string') names.add(name, ['routes', i, 'name'], problems, 'route name used twice');
     if (typeof path !== 'string') return;
     const matchHost = typeof host === 'string' ? routeHost(host) : '';
+    if (matchHost === null) return; // told already; it is not the same as another one that is none
     const key = JSON.stringify([matchHost, path, listener ?? null]);
     matches.add(key, ['routes', i], problems, 'same host, path and listener as another route', `${matchHost}${path}`);
   });
