@@ -144,6 +144,22 @@ describe('one mistake, one line at its place', () => {
       'admin: { token: "a b" }',
       `${NEXT}:17 admin.token: not a token, expected visible ASCII characters, got a value not shown`,
     ],
+    // Without quotes they are no text to YAML, and would stand in the log.
+    [
+      'a token that begins with @',
+      'admin: { token: @hush }',
+      `${NEXT}:17 (syntax): Plain value cannot start with reserved character @, expected YAML or JSON, got a value not shown`,
+    ],
+    [
+      'a token that begins with !',
+      'admin:\n  token: !hush',
+      `${NEXT + 1}:10 (syntax): Unresolved tag, expected YAML or JSON, got a value not shown`,
+    ],
+    [
+      'a token that begins with *',
+      'admin: { token: *hush }',
+      `${NEXT}:17 admin.token: unknown alias, expected an anchor set before it, got a value not shown`,
+    ],
     [
       'a variable that is not set',
       'node: { id: "${NODE_ID}" }',

@@ -42,6 +42,28 @@ export function valueAt(tree: unknown, path: Path): unknown {
   return value;
 }
 
+/** What stands in problem lines for a value that nobody else is to read. */
+export const HIDDEN = 'a value not shown';
+
+const SECRET_KEYS: ReadonlySet<unknown> = new Set([
+  'token',
+  'otherToken',
+  'secret',
+  'otherSecret',
+  'password',
+  'redis',
+]);
+
+/** Whether what stands at a path of the file is a secret, or holds one. */
+export function isSecret(path: Path): boolean {
+  const key = path.at(-1);
+  return (
+    SECRET_KEYS.has(key) ||
+    (path.at(-2) === 'set' && isSecretField(String(key))) ||
+    (path[0] === 'state' && key === 'url')
+  );
+}
+
 /** A value as problem lines show it: short, on one line, without secrets. */
 export function gotText(tree: unknown, path: Path): string {
   const value = valueAt(tree, path);
@@ -49,20 +71,9 @@ export function gotText(tree: unknown, path: Path): string {
   if (value === null) return 'nothing (null)';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a mapping';
-  const key = path.at(-1);
-  if (
-    key === 'token' ||
-    key === 'otherToken' ||
-    key === 'otherSecret' ||
-    key === 'password' ||
-    key === 'secret' ||
-    key === 'redis' ||
-    (path.at(-2) === 'set' && isSecretField(String(key))) ||
-    (path[0] === 'state' && key === 'url')
-  )
-    return 'a value not shown';
+  if (isSecret(path)) return HIDDEN;
   if (typeof value !== 'string') return String(value);
-  const shown = value.replace(/\/\/[^/]*@/, '//***@');
+  const shown = value.replace(/\/\/.*@/, '//***@');
   return JSON.stringify(shown.length > 60 ? `${shown.slice(0, 57)}…` : shown);
 }
 

@@ -17,7 +17,7 @@ import {
   type YAMLWarning,
 } from 'yaml';
 import { type Environment, substitute } from './environment.ts';
-import { type Path, type Problem, SYNTAX } from './problems.ts';
+import { HIDDEN, isSecret, type Path, type Problem, SYNTAX } from './problems.ts';
 
 /** Values with every alias expanded; 4,096 endpoints with ten keys each are well below. */
 const MAX_NODES = 200_000;
@@ -70,6 +70,13 @@ const SYNTAX_WORDS: Readonly<Record<string, string>> = {
   RESOURCE_EXHAUSTION: 'nested too deep',
 };
 
+/** Keys in what stands on a line before the place of an error. */
+const KEYS = /([\w-]+)["']?\s*:/g;
+
+function keyOf(match: RegExpMatchArray): string {
+  return match[1]!;
+}
+
 function syntaxProblem(text: string, error: YAMLParseError | YAMLWarning): Problem {
   const start = error.pos[0];
   const line = text
@@ -79,8 +86,11 @@ function syntaxProblem(text: string, error: YAMLParseError | YAMLWarning): Probl
   const got = line === '' ? 'the end of the line' : JSON.stringify(line.length > 40 ? `${line.slice(0, 37)}…` : line);
   const isVariable = text[start - 1] === '$' && text[start] === '{';
   const hint = isVariable ? ' (variables inside { } or [ ] need quotes)' : '';
-  const what = `${SYNTAX_WORDS[error.code] ?? error.message.replace(/\s+/g, ' ')}${hint}`;
-  return { path: [SYNTAX], what, expected: 'YAML or JSON', got, offset: start };
+  const said = error.message.replace(/\s+/g, ' ');
+  // A token that begins with `@`, `!` or `*` and has no quotes is no text to YAML, but a secret all the same.
+  const isHidden = isSecret([...text.slice(text.lastIndexOf('\n', start - 1) + 1, start).matchAll(KEYS)].map(keyOf));
+  const what = `${SYNTAX_WORDS[error.code] ?? (isHidden ? said.replace(/: .*/, '') : said)}${hint}`;
+  return { path: [SYNTAX], what, expected: 'YAML or JSON', got: isHidden ? HIDDEN : got, offset: start };
 }
 
 function sourceOf(tree: unknown, root: Place | null, lines: LineCounter): Source {
@@ -172,7 +182,7 @@ class Reader {
       path,
       what: 'unknown alias',
       expected: 'an anchor set before it',
-      got: `*${node.source}`,
+      got: isSecret(path) ? HIDDEN : `*${node.source}`,
       offset: at,
     });
     return { value: null, place: { at, keyAt, isSubstituted: false, children: new Map() } };
