@@ -34,7 +34,7 @@ const COLUMNS: readonly Column<CandidateView & { readonly isChosen: boolean }>[]
   { title: 'HOLD-OFF ms', of: (c) => partText(c.terms?.holdOffMs), isNumber: true, rank: 9 },
   { title: 'SCORE ms', of: (c) => msText(c.scoreMs), isNumber: true },
   { title: 'ROLE', of: (c) => c.role, style: (c) => ROLE_STYLES[c.role] },
-  { title: 'SHARE', of: (c) => `${(c.share * 100).toFixed(1)} %`, isNumber: true },
+  { title: 'SHARE', of: (c) => `${(c.share * 100).toFixed(1)} %`, isNumber: true, rank: 1 },
   { title: 'WHY', of: (c) => c.why, style: () => 'dim', rank: 10, least: 16 },
 ];
 

@@ -1,8 +1,11 @@
 // The whole terminal for one view: the other screen, no cursor, keys as they come, its size as it changes. Drawn over what stands
-// there, so that nothing flickers; `restore` puts everything back.
+// there, so that nothing flickers; `restore` puts everything back. Ctrl-Z gives the terminal to the shell, `fg` takes it again.
 
 const TAKE = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const GIVE_BACK = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+const CTRL_Z = '\x1a';
+/** By then a stop has come about, or there is no shell that could go on with us, and so none. ms */
+const STOPPED_BY_MS = 50;
 const HOME = '\x1b[H';
 const REST_OF_LINE = '\x1b[K';
 const REST_OF_SCREEN = '\x1b[J';
@@ -28,16 +31,36 @@ export interface ScreenOptions {
 export class Screen {
   readonly #options: ScreenOptions;
   readonly #onData = (bytes: Buffer) => {
-    for (const key of keysOf(bytes.toString('latin1'))) this.#options.onKey(key);
+    for (const key of keysOf(bytes.toString('latin1'))) {
+      if (key === CTRL_Z) this.#onStop();
+      else this.#options.onKey(key);
+    }
   };
+  /** Told to stop, by a key or from outside: not before the shell has its terminal back. */
+  readonly #onStop = () => {
+    if (!this.#isTaken) return;
+    this.#giveBack();
+    process.off('SIGTSTP', this.#onStop);
+    process.kill(0, 'SIGTSTP'); // all of the job, as the terminal would have done it
+    this.#again = setTimeout(this.#onContinue, STOPPED_BY_MS);
+  };
+  /** The shell has changed the modes of the terminal meanwhile, also after a SIGSTOP, which nobody is told of. */
+  readonly #onContinue = () => {
+    clearTimeout(this.#again);
+    process.off('SIGTSTP', this.#onStop).on('SIGTSTP', this.#onStop);
+    this.#take();
+    this.#options.onResize();
+  };
+  #again: NodeJS.Timeout | undefined;
+  #isTaken = false;
   readonly #onResize = () => this.#options.onResize();
 
   constructor(options: ScreenOptions) {
     this.#options = options;
-    const { stdin, stdout } = process;
-    stdout.write(TAKE);
-    stdout.on('resize', this.#onResize);
-    if (stdin.isTTY) stdin.setRawMode(true).resume().on('data', this.#onData);
+    process.stdout.on('resize', this.#onResize);
+    if (process.stdin.isTTY) process.stdin.on('data', this.#onData);
+    process.on('SIGTSTP', this.#onStop).on('SIGCONT', this.#onContinue);
+    this.#take();
   }
 
   get columns(): number {
@@ -49,14 +72,31 @@ export class Screen {
   }
 
   draw(lines: readonly string[]): void {
+    if (!this.#isTaken) return;
     const shown = lines.slice(0, this.rows).map((line) => `${line}${REST_OF_LINE}`);
     process.stdout.write(`${HOME}${shown.join('\n')}${REST_OF_SCREEN}`);
   }
 
   restore(): void {
+    clearTimeout(this.#again);
+    process.off('SIGTSTP', this.#onStop).off('SIGCONT', this.#onContinue);
+    process.stdout.off('resize', this.#onResize);
+    process.stdin.off('data', this.#onData);
+    if (this.#isTaken) this.#giveBack();
+  }
+
+  #take(): void {
     const { stdin, stdout } = process;
-    stdout.off('resize', this.#onResize);
-    if (stdin.isTTY) stdin.off('data', this.#onData).setRawMode(false).pause();
+    this.#isTaken = true;
+    stdout.write(TAKE);
+    // Off first: libuv sets no mode that it believes to be set.
+    if (stdin.isTTY) stdin.setRawMode(false).setRawMode(true).resume();
+  }
+
+  #giveBack(): void {
+    const { stdin, stdout } = process;
+    this.#isTaken = false;
+    if (stdin.isTTY) stdin.setRawMode(false).pause();
     stdout.write(GIVE_BACK);
   }
 }

@@ -110,6 +110,27 @@ describe('top on a terminal', () => {
     }
   });
 
+  // In raw mode Ctrl-Z was a key like any other; a stop from outside left the shell on the other screen.
+  test('gives the screen to the shell at Ctrl-Z, and takes it again at fg', async () => {
+    const shell = new Terminal(['bash', '--norc', '-i'], { columns: 100, rows: 20, env: { ...env, PS1: 'ready> ' } });
+    try {
+      await until(() => shell.output.includes('ready> '), 'the prompt');
+      shell.press('fermat top --interval 0.2\n');
+      await shell.shows(/^by requests$/);
+      shell.press('\x1a');
+      await until(() => /\x1b\[\?1049l[\s\S]*Stopped[\s\S]*ready> /.test(shell.output), 'the prompt again');
+      const before = shell.output.length;
+      shell.press('fg\n');
+      await until(() => shell.output.slice(before).includes('\x1b[?1049h'), 'the screen again');
+      shell.press('s');
+      await shell.shows(/^by score$/);
+      shell.press('q');
+      await until(() => /\x1b\[\?1049l[\s\S]*ready> /.test(shell.output.slice(before)), 'the last prompt');
+    } finally {
+      shell.kill();
+    }
+  });
+
   test('fits a narrow terminal, and scrolls where it is low', async () => {
     const terminal = top(44, 8, '--sort', 'endpoint');
     try {
@@ -215,6 +236,16 @@ describe('completion', () => {
     const trace = join(node.directory, 'evaluated');
     expect(bash(`fermat explain --host $(touch ${trace}) --pa`)).toEqual(['--path']);
     expect(ran('ls', [node.directory])).not.toContain('evaluated');
+  });
+
+  // Bash inserts words as they are: the name of a pool was a command, one Enter away.
+  test('in bash: a name that means something to a shell is quoted', async () => {
+    const strange = 'a b $(touch evaluated); "c"';
+    const config = { routes: [{ pool: strange }], pools: { [strange]: poolOf([origin.url]) } };
+    await using odd = await startFermat(config);
+    const admin = `--admin 127.0.0.1:${odd.ports.admin}`;
+    const [word] = bash(`fermat status ${admin} --pool `);
+    expect(ran('bash', ['-c', `printf %s ${word}`])).toEqual([strange]);
   });
 
   test('in fish, with what they are', () => {

@@ -10,7 +10,8 @@ export type Shell = (typeof SHELLS)[number];
 export const FILES = ':files';
 export const NO_FILES = ':none';
 
-// Bash splits words at `:` and `=`, so the line is split here, and what bash takes for whole words is cut off in the end.
+// Bash splits words at `:` and `=`, so the line is split here, and what bash takes for whole words is cut off in the end. It
+// inserts words as they are, so they are quoted here: the name of a pool may be `$(rm …)`. The other two quote by themselves.
 const BASH = `# fermat completion for bash:  eval "$(fermat completion bash)"
 _fermat() {
     local line=\${COMP_LINE:0:COMP_POINT} word kept out value
@@ -27,7 +28,9 @@ _fermat() {
     fi
     kept=\${word%"\${word##*[:=]}"}
     while IFS=$'\\t' read -r value _; do
-        [[ $value == "$word"* ]] && COMPREPLY+=("\${value#"$kept"}")
+        [[ $value == "$word"* ]] || continue
+        printf -v value %q "$value"
+        COMPREPLY+=("\${value#"$kept"}")
     done <<<"\${out%$'\\n'*}"
 }
 complete -F _fermat fermat
