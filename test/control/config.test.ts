@@ -135,6 +135,11 @@ describe('one mistake, one line at its place', () => {
       `${NEXT}:19 admin.address: open to other machines without a token`,
     ],
     [
+      'an admin address that peers ask, too',
+      'admin: { address: ":9443", token: t }\noverlay: { address: "127.0.0.1:9443", secret: abcdefghijklmnopqr }',
+      `${NEXT}:19 admin.address: address of overlay.address, too`,
+    ],
+    [
       'an admin address that a listener has',
       'admin: { address: "127.0.0.1:8080" }',
       `${NEXT}:19 admin.address: address of listeners[0].address, too, expected another port, got "127.0.0.1:8080"`,

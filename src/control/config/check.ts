@@ -34,7 +34,7 @@ export function crossProblems(tree: unknown): Problem[] {
     ...proxyProblems(listeners, pools, list(root.trustedProxies).length > 0),
     ...limitProblems(routes, pools, mapping(root.state).redis != null),
     ...sameRoutes(routes),
-    ...adminProblems(mapping(root.admin), listeners),
+    ...adminProblems(root),
     ...overlayProblems(root, mapping(root.node).id),
     ...redisProblems(mapping(root.state).redis),
   ];
