@@ -136,6 +136,20 @@ function showFacts() {
   showTitle(VIEWS[place().name]?.title ?? 'Not found');
 }
 
+/** Of the node that the page came from. */
+let version = '';
+
+/** A restart may have made it another: what is loaded from here on, and what is told, would not belong to this page. */
+function heedVersion() {
+  const now = store.node?.version ?? '';
+  version ||= now;
+  const note = $('#renewed');
+  if (note.hidden === (now === version)) return;
+  note.hidden = now === version;
+  const again = el('button', { type: 'button', className: 'link', onclick: () => location.reload() }, 'Reload');
+  note.replaceChildren(`The node is of version ${now} now, this page of ${version}. `, again);
+}
+
 function uptime() {
   return duration((nowMs() - Date.parse(store.node?.startedAt ?? '')) / 1000);
 }
@@ -220,6 +234,7 @@ async function showLogout() {
 
 store.on('hello', () => {
   document.body.classList.add('told');
+  heedVersion();
   showFacts();
   showHealth();
 });

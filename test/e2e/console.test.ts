@@ -393,6 +393,7 @@ describe('the connection', () => {
   it('says that it is lost, comes back when the node does, and shows what is then', async () => {
     await open('#/endpoints');
     await live();
+    await row('shop-1').waitFor();
     const { adminPort } = fermat;
     await fermat.kill();
     await page.locator('#connection', { hasText: /reconnecting in \d+ s/ }).waitFor();
@@ -455,6 +456,26 @@ describe('the connection', () => {
     await page.keyboard.press('/');
     await page.keyboard.type('many-299');
     await until(async () => (await rows()).join() === 'many-299', 'the filtered row');
+  });
+
+  it('asks for a reload when the node comes back in another version', async () => {
+    const newer = await context.newPage();
+    await newer.addInitScript(`{
+      const { addEventListener } = EventSource.prototype;
+      const other = (text) => globalThis.isNewer ? text.replace(/"version":"[^"]+"/, '"version":"99.0.0"') : text;
+      EventSource.prototype.addEventListener = function (kind, fn) {
+        addEventListener.call(this, kind, ({ data }) => fn({ data: other(data) }));
+      };
+    }`);
+    await newer.goto(`${base()}/ui/#/pools`);
+    await newer.locator('#connection', { hasText: 'live' }).waitFor();
+    await newer.evaluate("isNewer = true; dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
+    await newer.getByText('The node is of version 99.0.0 now').waitFor();
+    await newer.getByRole('button', { name: 'Reload' }).click();
+    await newer.locator('#connection', { hasText: 'live' }).waitFor();
+    expect(await newer.locator('#renewed').isHidden()).toBe(true);
+    expect(newer.url()).toContain('#/pools');
+    await newer.close();
   });
 
   it('rests while nobody looks, and goes on when somebody does', async () => {

@@ -64,7 +64,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
     heightPx: 84,
     spanS: 300,
     isFromZero: false,
-    series: [{ name: 'now', colour: '--accent', format: ms }],
+    series: [{ name: 'latest point', colour: '--accent', format: ms }],
   });
   const score = createChart(charts, {
     title: 'Score',
@@ -72,7 +72,7 @@ export function mountDetail(root, { store, api, rest: id }, isAsked) {
     heightPx: 84,
     spanS: 300,
     isFromZero: false,
-    series: [{ name: 'now', colour: '--accent', format: ms }],
+    series: [{ name: 'latest point', colour: '--accent', format: ms }],
   });
 
   let drawn = 0;
