@@ -48,10 +48,15 @@ function codeOf(error: unknown): number {
   return EXIT.FAILED;
 }
 
-// `fermat status | head -3` closes our stdout: that is the reader's choice, not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? exit.code : EXIT.FAILED),
-);
+/** What the exit code becomes when stdout takes no more. `fermat status | head -3` closes it: the reader's choice, not an error. */
+function codeWithout(error: NodeJS.ErrnoException | null): number {
+  if (error === null || error.code === 'EPIPE') return exit.code;
+  complain(`fermat: stdout: ${error.message}`);
+  return EXIT.FAILED;
+}
+
+const onError = (error: NodeJS.ErrnoException) => process.exit(codeWithout(error));
+process.stdout.on('error', onError);
 
 try {
   await program().parseAsync();
@@ -59,4 +64,8 @@ try {
   exit.code = codeOf(error);
 }
 // After what was written is out; a socket somebody forgot does not keep the process.
-process.stdout.write('', () => process.exit(exit.code));
+process.stdout.write('', () => {
+  // A proxy that runs has taken the listener off: what it prints is not what it is for.
+  const isVital = process.stdout.listeners('error').includes(onError);
+  process.exit(isVital ? codeWithout(process.stdout.errored) : exit.code);
+});

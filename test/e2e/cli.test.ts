@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of the configuration.
 // The commands as scripts use them: the real bin/fermat, its exit codes, and what it prints where.
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -140,6 +141,17 @@ describe('looking at a configuration', () => {
     expect(JSON.parse(shown.stdout)).toMatchObject({ admin: { token: '***' }, limits: { head: '32KiB' } });
     expect(shown.stdout).not.toContain('hush');
     expect((await cli('config', 'show', '-c', node.file)).code).toBe(78);
+  });
+
+  // `config show > file` on a full disk ended with 0, and half a file.
+  test('what cannot be written is a failure, unless the reader has left', () => {
+    const sh = (line: string) =>
+      spawnSync('bash', ['-c', line], { encoding: 'utf8', env: { ...process.env, ...CLEAN } });
+    expect(sh('bin/fermat config schema > /dev/full')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('ENOSPC'),
+    });
+    expect(sh('set -o pipefail; bin/fermat config schema | true')).toMatchObject({ status: 0, stderr: '' });
   });
 
   test('config schema is JSON Schema, config docs is the page', async () => {
