@@ -15,6 +15,11 @@ function post(fields: string, body = ''): string {
   return `POST /a HTTP/1.1\r\nHost: example.com\r\n${fields}\r\n${body}`;
 }
 
+/** A request that Fermat answers itself. */
+function ours(fields: string, body: string): string {
+  return `OPTIONS /a HTTP/1.1\r\nHost: example.com\r\nMax-Forwards: 0\r\n${fields}\r\n${body}`;
+}
+
 describe('A1 Content-Length and Transfer-Encoding together', () => {
   it.each([
     ['length first', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n'],
@@ -234,6 +239,30 @@ describe('A10 answers before the body', () => {
     await client.closed();
     expect(client.pending.length).toBe(0);
     expect(await rig.settled()).toEqual([]);
+  });
+
+  it('A10 reads a small rest of a known length after an answer of its own, and goes on', async () => {
+    using client = await rawClient(rig.port);
+    await client.send(ours('Content-Length: 1000\r\n', 'abc'));
+    const answer = await client.answer();
+    expect([answer.all('allow').length, answer.field('connection')]).toEqual([1, null]);
+    await client.send('x'.repeat(997) + ours('Content-Length: 5\r\n', 'hello') + get('/second'));
+    expect([(await client.answer()).all('allow').length, (await client.answer()).text]).toEqual([1, 'ok']);
+    expect((await rig.settled()).map((request) => request.target)).toEqual(['/second']);
+  });
+
+  it('A10 closes behind an answer of its own when the rest is large or its length not known', async () => {
+    for (const [fields, body] of [
+      ['Content-Length: 1000000\r\n', 'abc'],
+      ['Content-Length: 3\r\nExpect: 100-continue\r\n', ''],
+      ['Transfer-Encoding: chunked\r\n', '3\r\nabc\r\n'],
+    ] as const) {
+      using client = await rawClient(rig.port);
+      await client.send(ours(fields, body));
+      const answer = await client.answer();
+      expect([answer.all('allow').length, answer.field('connection')]).toEqual([1, 'close']);
+      await client.closed();
+    }
   });
 
   it('A10 passes on an early answer of the origin while a body is still being sent', async () => {

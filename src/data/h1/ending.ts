@@ -24,6 +24,17 @@ export function finish(it: ServerConnection): void {
   it.holding.goAll();
 }
 
+/**
+ * Whether the connection outlives an answer of ours to a request whose body is still coming: what is left of it is known to be
+ * small. A client that is turned away for asking too often shall not come back with another handshake.
+ */
+export function outlivesAnswer(it: ServerConnection, status: number): boolean {
+  const { head } = it.exchange;
+  if (head.framing !== FRAMING.LENGTH || head.length - it.body.received > MAX_LEFTOVER_BYTES) return false;
+  // Whether one that expects something will send its body is its choice; one that is too slow or too large has been given up.
+  return !head.expectContinue && !head.expectOther && status !== 408 && status !== 413;
+}
+
 /** Request and answer are over: what was read too far is the next request. */
 export function next(it: ServerConnection): void {
   it.phase = PHASE.HEAD;
@@ -83,8 +94,7 @@ export function onFin(it: ServerConnection): void {
       else if (!it.isClogged) it.socket.destroy();
       return;
     case PHASE.BODY:
-      it.socket.destroy(); // an incomplete message is never completed by us (RFC 9112, 8)
-      return;
+      return breakOff(it);
     case PHASE.ANSWERING: {
       if (it.holding.isEmpty) it.answer.persist = false;
       const nowMs = it.plane.wheel.stamp();
@@ -97,6 +107,12 @@ export function onFin(it: ServerConnection): void {
       it.exchange.onTunnelFin();
       return;
   }
+}
+
+/** The request will not become whole, and is never completed by us (RFC 9112, 8). An answer that it has got stays one. */
+export function breakOff(it: ServerConnection): void {
+  if (it.leftover >= 0) close(it);
+  else it.socket.destroy();
 }
 
 export function onDeadline(it: ServerConnection, nowMs: number): void {

@@ -18,7 +18,7 @@ import type { Readers } from '../readers.ts';
 import type { Downstream, Peer } from '../sides.ts';
 import { Timed } from '../wheel.ts';
 import { AnswerWriter } from './answer.ts';
-import { close, cut, finish, onDeadline, onFin, takeUp } from './ending.ts';
+import { breakOff, close, cut, finish, onDeadline, onFin, outlivesAnswer, takeUp } from './ending.ts';
 import { HELD, Holding } from './holding.ts';
 import { awaitRequest, readBody, readFirst, readHead } from './intake.ts';
 import type { Preface } from './preface.ts';
@@ -149,7 +149,7 @@ export class ServerConnection extends Timed implements Downstream, Reading {
     if (this.phase === PHASE.HEAD) {
       if (this.isIdle) awaitRequest(this);
       else if (this.hasFin && !this.isClogged) this.socket.destroy();
-    } else if (this.phase === PHASE.BODY && this.hasFin) this.socket.destroy();
+    } else if (this.phase === PHASE.BODY && this.hasFin) breakOff(this);
     else if (this.phase < PHASE.CLOSING) this.exchange.flush();
   }
 
@@ -250,7 +250,8 @@ export class ServerConnection extends Timed implements Downstream, Reading {
   }
 
   reply(status: number, fields: string, body: string): void {
-    if (this.plane.endsConnections || this.phase === PHASE.BODY) this.answer.persist = false;
+    if (this.plane.endsConnections || (this.phase === PHASE.BODY && !outlivesAnswer(this, status)))
+      this.answer.persist = false;
     this.answer.whole(status, fields, body);
     finish(this);
   }
