@@ -22,11 +22,12 @@ Written by \`fermat config docs\` from the schema; change it there. \`fermat con
 \`fermat config show -c FILE\` the effective configuration, \`fermat validate -c FILE\` every problem of a file at once.
 
 - YAML or JSON, UTF-8. Unknown and duplicate keys are errors.
-- Durations: a number with \`ms\`, \`s\`, \`m\` or \`h\`. Sizes: bytes, or a number with \`KiB\`, \`MiB\` or \`GiB\`.
+- Durations: a number with \`ms\`, \`s\`, \`m\` or \`h\`, from 1ms to 168h. Sizes: bytes, or a number with \`KiB\`, \`MiB\` or \`GiB\`.
 - \`\${VAR}\` and \`\${VAR:-default}\` in strings are the environment's (upper case; \`$\${VAR}\` is the text itself). A variable
-  without a value or a default is an error. Inside \`{ }\` and \`[ ]\` such strings need quotes.
+  without a value or a default is an error; a default holds no variable. Inside \`{ }\` and \`[ ]\` such strings need quotes.
 - \`FERMAT_LOG_LEVEL\`, \`FERMAT_ADMIN_TOKEN\` and \`FERMAT_ADMIN_ADDRESS\` win over the file, flags over them.
 - Paths of files start from the directory of the configuration.
+- Paths of routes are written as requests have them: \`/caf%C3%A9\`, \`/a%20b\`.
 - IPv4-mapped IPv6 addresses are their IPv4 addresses.
 - Anchors, aliases and \`<<\` work.
 - Without a file, \`--listen\` and \`--upstream\` are a whole configuration: one pool \`upstream\`, one route \`/\`; probes then take
