@@ -73,7 +73,7 @@ export function gotText(tree: unknown, path: Path): string {
   if (typeof value === 'object') return 'a mapping';
   if (isSecret(path)) return HIDDEN;
   if (typeof value !== 'string') return String(value);
-  const shown = value.replace(/\/\/.*@/, '//***@');
+  const shown = value.replace(/\/\/.*@/, '//***@').replace(/(:\/\/[^?]*\?).*/s, '$1***');
   return JSON.stringify(shown.length > 60 ? `${shown.slice(0, 57)}…` : shown);
 }
 

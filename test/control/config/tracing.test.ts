@@ -82,6 +82,7 @@ describe('what the node works with', () => {
 
 it.each([
   [{ otlp: 'c:4318' }, 'tracing.otlp: not a URL of http or https'],
+  [{ otlp: 'http://u:hush@c/?key=hush' }, 'tracing.otlp: user and password belong into headers'],
   [{ otlp: 'http://c', sample: 2 }, 'tracing.sample: too large'],
   [{ otlp: 'http://c', sampel: 1 }, 'tracing.sampel: unknown key (did you mean sample?)'],
   [{ headers: { 'content-type': 'x' } }, 'tracing.headers: content-type is written by Fermat itself'],
