@@ -60,7 +60,7 @@ export function createExplain(sources: ExplainSources): (query: ExplainQuery) =>
 
     const snapshot = sources.snapshot();
     if (compiled?.snapshot !== snapshot) compiled = { snapshot, router: compileRouter(snapshot.routes) };
-    const found = routeOf(snapshot, compiled.router, hostOf(query.host), query.path);
+    const found = routeOf(snapshot, compiled.router, hostOf(query.host), bytesOf(query.path));
     if ('status' in found) return found;
 
     const geo = typeof sources.geo === 'function' ? sources.geo() : sources.geo;
@@ -121,6 +121,11 @@ function unfit({ host, path, method }: ExplainQuery): string | null {
 /** As the listener hands it to the router: lower case, no port. */
 function hostOf(host: string | null): string {
   return (host ?? '').toLowerCase().replace(/:\d*$/, '');
+}
+
+/** As it comes over the wire, where a request line is bytes: what is not ASCII was typed as UTF-8. */
+function bytesOf(path: string): string {
+  return Buffer.from(path, 'utf8').toString('latin1');
 }
 
 interface Found {

@@ -230,6 +230,12 @@ describe('explain', () => {
     });
   });
 
+  it('reads a path that is not ASCII as the bytes that a client sends', () => {
+    const explain = explainer(snapshot([route('all', { pool: 0 }), route('café', { pool: 0, path: '/caf%C3%A9' })]));
+    for (const path of ['/café', '/café/x', '/caf%c3%a9']) expect(explain({ path })).toMatchObject({ route: 'café' });
+    expect(explain({ path: '/cafe' })).toMatchObject({ route: 'all' });
+  });
+
   it('refuses a request that no route takes, and one whose path reads in two ways', () => {
     const explain = explainer(snapshot([route('a', { pool: 0, path: '/a/' }), route('b', { pool: 0, path: '/b/' })]));
     expect(explain({ path: '/c' })).toMatchObject({ status: 404, code: 'no_route' });
