@@ -146,16 +146,14 @@ function withoutDots(path: string): string {
   return `/${out.join('/')}`;
 }
 
-/** What stays encoded is in upper case: `%c3` and `%C3` are the same. */
 function decodedUnreserved(path: string, withDots: boolean): string {
   if (!path.includes('%')) return path;
-  return decoded(path, (code) => isUnreserved(code) && (withDots || code !== DOT)).replace(TRIPLET, upperCase);
+  return upperTriplets(decoded(path, (code) => isUnreserved(code) && (withDots || code !== DOT)));
 }
 
-const TRIPLET = /%[0-9a-f]{2}/gi;
-
-function upperCase(text: string): string {
-  return text.toUpperCase();
+/** RFC 3986 section 6.2.2.1. */
+export function upperTriplets(path: string): string {
+  return path.replace(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase());
 }
 
 /** One layer of percent-encoding off; over-long UTF-8 forms of ASCII count as the ASCII they were meant to hide. */

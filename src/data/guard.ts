@@ -2,6 +2,7 @@
 // head; the answers are given by the exchange.
 
 import { coversHost } from '../core/certificate.ts';
+import { decodedRoute, upperTriplets } from '../core/path.ts';
 import { AMBIGUOUS } from '../core/router.ts';
 import { FRAMING } from '../wire/body.ts';
 import { FIELD } from '../wire/fields.ts';
@@ -55,11 +56,17 @@ export function isLastHop(head: RequestHead): boolean {
 /** `path` less the route's prefix; null when the bytes spell the prefix in another way than the route does. */
 export function stripped(path: string, prefix: string): string | null {
   if (prefix === '/') return path;
-  const cut = prefix.endsWith('/') ? prefix.length - 1 : prefix.length;
-  if (path.startsWith(prefix.slice(0, cut))) {
-    const rest = path.slice(cut);
-    if (rest === '' || rest.startsWith('?')) return `/${rest}`;
-    if (rest.startsWith('/')) return rest;
-  }
-  return null;
+  const whole = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+  if (path.startsWith(whole)) return restOf(path, whole.length);
+  if (!whole.includes('%')) return null;
+  // What has to be encoded may come in lower case (`%c3`), or as it is.
+  if (upperTriplets(path.slice(0, whole.length)) === whole) return restOf(path, whole.length);
+  const raw = decodedRoute(whole);
+  return raw !== null && path.startsWith(raw) ? restOf(path, raw.length) : null;
+}
+
+function restOf(path: string, cut: number): string | null {
+  const rest = path.slice(cut);
+  if (rest === '' || rest.startsWith('?')) return `/${rest}`;
+  return rest.startsWith('/') ? rest : null;
 }

@@ -76,6 +76,9 @@ describe('a path without its prefix', () => {
     ['/a/b/c/d', '/a/b', '/c/d'],
     ['/x/y', '/', '/x/y'],
     ['/?q', '/', '/?q'],
+    ['/caf%C3%A9/x', '/caf%C3%A9', '/x'],
+    ['/caf%c3%a9/x?y', '/caf%C3%A9/', '/x?y'],
+    ['/caf\xc3\xa9', '/caf%C3%A9/', '/'],
   ])('%s less %s is %s', (path, prefix, expected) => expect(stripped(path, prefix)).toBe(expected));
 
   it.each([
