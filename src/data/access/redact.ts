@@ -1,7 +1,7 @@
 // Secrets of query strings stay out of the log: the values of parameters with telling names are replaced. Names are compared
-// whole, without regard to case and percent-encoding. A name may begin behind `&`, behind `;`, which parts parameters for some
-// endpoints, and behind the `?` or `#` of a URL within; a value ends at `&` alone, since all others may be part of a secret.
-// Userinfo is never told.
+// whole, without regard to case and percent-encoding, and so are those within brackets. A name may begin behind `&`, behind `;`,
+// which parts parameters for some endpoints, and behind the `?` or `#` of a URL within; also behind an encoded one of these, for
+// a URL within is encoded as a rule. A value ends at `&` alone, since all others may be part of a secret. Userinfo is never told.
 
 /** What stands in place of a value. */
 export const REDACTED = '***';
@@ -15,6 +15,9 @@ const PERCENT = 37;
 const QUESTION = 63;
 const AT = 64;
 const PLUS = 43;
+const TWO = 50;
+const FIVE = 53;
+const BRACKET = 91;
 /** Longer names are none of those. */
 const MAX_NAME = 64;
 
@@ -41,15 +44,20 @@ export class QueryRedaction {
     let out = '';
     let from = at;
     let nameAt = at;
-    let hasEscapes = false;
+    let isPlain = true;
     for (let i = at; i < end; i++) {
-      const c = text.charCodeAt(i);
-      if (c === PERCENT || c === PLUS) hasEscapes = true;
-      else if (isNameNext(c)) {
+      let c = text.charCodeAt(i);
+      const name = i;
+      if (c === PERCENT) {
+        const triplet = escapeAt(text, i, end);
+        c = triplet & 0xff;
+        i += triplet >> 8;
+      }
+      if (isNameNext(c)) {
         nameAt = i + 1;
-        hasEscapes = false;
+        isPlain = true;
       } else if (c === EQUALS && nameAt >= 0) {
-        if (this.#isSecret(text, nameAt, i, hasEscapes)) {
+        if (this.#isSecret(text, nameAt, name, isPlain)) {
           let to = i + 1;
           while (to < end && text.charCodeAt(to) !== AMP) to++;
           if (to > i + 1) {
@@ -59,17 +67,22 @@ export class QueryRedaction {
           i = to - 1;
         }
         nameAt = -1; // what follows is its value
-      }
+      } else if (i > name || c === PERCENT || c === PLUS || c === BRACKET) isPlain = false;
     }
-    return out + text.slice(from, end);
+    return withoutUsers(out + text.slice(from, end));
   }
 
-  #isSecret(text: string, at: number, end: number, hasEscapes: boolean): boolean {
+  #isSecret(text: string, at: number, end: number, isPlain: boolean): boolean {
     const length = end - at;
-    if (hasEscapes) return this.#names.has(decoded(text.slice(at, end)));
+    if (!isPlain) return this.#isSecretOdd(decoded(text.slice(at, end)));
     if (length === 0 || length >= MAX_NAME) return false;
     if (this.#may[length * 32 + (text.charCodeAt(at) & 31)] === 0) return false;
     return this.#names.has(text.slice(at, end).toLowerCase());
+  }
+
+  /** `token[]`, `user[token]`: as some endpoints read lists and objects. */
+  #isSecretOdd(name: string): boolean {
+    return this.#names.has(name) || (name.includes('[') && name.split(/[[\]]/).some((part) => this.#names.has(part)));
   }
 }
 
@@ -77,6 +90,24 @@ export class QueryRedaction {
 function isNameNext(c: number): boolean {
   return c === AMP || c === SEMICOLON || c === QUESTION || c === HASH;
 }
+
+/** The char that the escape at text[at] stands for, also when it was encoded twice (`%253D`), and 256 times what follows `%`. */
+function escapeAt(text: string, at: number, end: number): number {
+  let to = at + 1;
+  while (to + 4 <= end && text.charCodeAt(to) === TWO && text.charCodeAt(to + 1) === FIVE) to += 2;
+  if (to + 2 > end) return PERCENT;
+  const code = Number.parseInt(text.slice(to, to + 2), 16);
+  return code > 32 && code < 127 && HEX.test(text.slice(to, to + 2)) ? code | ((to + 1 - at) << 8) : PERCENT;
+}
+
+/** A query without who somebody said to be in a URL within. */
+function withoutUsers(query: string): string {
+  return IS_AT.test(query) ? query.replace(USERINFO, `$1${REDACTED}$2`) : query;
+}
+
+const HEX = /^[0-9a-f]{2}$/i;
+const IS_AT = /@|%(?:25)*40/;
+const USERINFO = /((?::|%(?:25)*3a)(?:\/|%(?:25)*2f){2})(?:(?![/?#&]|%(?:25)*(?:2f|3f|23|26)).)+(@|%(?:25)*40)/gi;
 
 /** Where the question mark is, or the `#` of a URL without one; else its end. */
 function queryAt(url: string): number {
@@ -96,10 +127,14 @@ function withoutUserinfo(url: string, end: number): string {
   return to < 0 ? url.slice(0, end) : url.slice(0, at) + REDACTED + url.slice(to, end);
 }
 
+/** Whatever layers of encoding it is in. */
 function decoded(name: string): string {
-  try {
-    return decodeURIComponent(name.replaceAll('+', ' ')).trim().toLowerCase();
-  } catch {
-    return name.toLowerCase();
+  let text = name.replaceAll('+', ' ');
+  for (let before = ''; before !== text && text.includes('%'); ) {
+    before = text;
+    try {
+      text = decodeURIComponent(text);
+    } catch {}
   }
+  return text.trim().toLowerCase();
 }

@@ -22,6 +22,15 @@ describe('the redaction of queries', () => {
     ['+token=abc', '+token=***'],
     ['token=a=b=c&d', 'token=***&d'],
     ['token=a&token=b', 'token=***&token=***'],
+    ['next=%2Flogin%3Ftoken%3Dabc%26x%3D1&b', 'next=%2Flogin%3Ftoken%3D***&b'],
+    ['next=http%253A%252F%252Fh%252F%253Ftoken%253Dabc', 'next=http%253A%252F%252Fh%252F%253Ftoken%253D***'],
+    ['a=%23%74oken%3Dabc', 'a=%23%74oken%3D***'],
+    ['token%3Dabc', 'token%3D***'],
+    ['%2574oken=abc', '%2574oken=***'],
+    ['token[]=abc', 'token[]=***'],
+    ['user[token]=abc&user%5Btoken%5D=abc', 'user[token]=***&user%5Btoken%5D=***'],
+    ['u=http://me:abc@h/', 'u=http://***@h/'],
+    ['u=http%3A%2F%2Fme%3Aabc%40h%2F', 'u=http%3A%2F%2F***%40h%2F'],
   ])('hides the value: %s', (query, told) => {
     expect(redact(query)).toBe(told);
   });
@@ -37,6 +46,11 @@ describe('the redaction of queries', () => {
     '%zz=1',
     'q=token',
     '&&==&',
+    'a=x%3Dtoken',
+    'a=b%3Dtoken%3Dabc',
+    'a=50%&b=%3',
+    'a[b]=c',
+    'mail=me@h&x=a://b/c@d',
   ])('leaves alone what is no secret: %s', (query) => {
     expect(redact(query)).toBe(query);
   });
@@ -61,6 +75,6 @@ describe('the redaction of queries', () => {
     expect(redaction.redactUrl('https://me:pass@a/b@c?d=e@f')).toBe('https://***@a/b@c?d=e@f');
     expect(redaction.redactUrl('https://me:p@ss@a')).toBe('https://***@a');
     expect(redaction.redactUrl('https://a/b@c')).toBe('https://a/b@c');
-    expect(redaction.redactUrl('/a?b=c://d@e')).toBe('/a?b=c://d@e');
+    expect(redaction.redactUrl('/a?b=c://d@e')).toBe('/a?b=c://***@e');
   });
 });
