@@ -64,7 +64,12 @@ export function joined(fields: Fields, id: number): string {
 export function peerLines(peer: Peer): string {
   const proto = peer.tls === null ? 'http' : 'https';
   const from = peer.address === '' ? '' : `X-Forwarded-For: ${peer.address}\r\n`; // a UNIX socket has no address
-  return `${from}X-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${peer.localPort}\r\n${clientCertLine(peer)}`;
+  return `${from}X-Forwarded-Proto: ${proto}\r\n${portLine(peer)}${clientCertLine(peer)}`;
+}
+
+/** '' over a UNIX socket, which has no port. */
+function portLine({ localPort }: Peer): string {
+  return localPort === 0 ? '' : `X-Forwarded-Port: ${localPort}\r\n`;
 }
 
 function clientCertLine({ tls }: Peer): string {
@@ -210,9 +215,10 @@ function planTrusted(head: RequestHead, peer: Peer): string {
     }
   }
   const before = joined(head, FIELD.X_FORWARDED_FOR);
-  let extra = `X-Forwarded-For: ${before === '' ? peer.address : `${before}, ${peer.address}`}\r\n`;
+  const by = before === '' || peer.address === '' ? before + peer.address : `${before}, ${peer.address}`;
+  let extra = by === '' ? '' : `X-Forwarded-For: ${by}\r\n`;
   if (!hasProto) extra += `X-Forwarded-Proto: ${peer.tls === null ? 'http' : 'https'}\r\n`;
-  if (!hasPort) extra += `X-Forwarded-Port: ${peer.localPort}\r\n`;
+  if (!hasPort) extra += portLine(peer);
   if (!hasHost) extra += hostLine(head);
   if (!hasId) extra += `X-Request-Id: ${newRequestId()}\r\n`;
   return extra + clientCert;

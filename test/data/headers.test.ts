@@ -121,6 +121,15 @@ describe('a stranger', () => {
     ]);
   });
 
+  it('over a UNIX socket has no address and no port', () => {
+    const socket = { ...PEER, address: '', port: 0, localAddress: '', localPort: 0 };
+    const told = OURS.filter((line) => !/^x-forwarded-(for|port)/.test(line));
+    expect(sent(HOST, socket)).toEqual(['host: a.example:81', ...told]);
+    expect(sent(HOST, { ...socket, isTrusted: true })).toEqual(
+      expect.not.arrayContaining([expect.stringMatching(/: *$/)]),
+    );
+  });
+
   it.each([
     'X-Forwarded-For',
     'x-forwarded-for',

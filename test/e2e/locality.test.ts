@@ -56,7 +56,7 @@ describe('a directory', () => {
     const late = await locality(cluster, 0, 'move', 't0', '--to', PARIS, '--from', VIRGINIA);
     expect([late.code, late.stderr]).toEqual([1, `t0: not changed, it is at ${FRANKFURT}\n`]);
     const unknown = await locality(cluster, 0, 'set', 't0', '--to', 'aws:mars-1');
-    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('expected a region')]);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('expected a region')]);
   });
 
   it('is explained', async () => {
