@@ -36,7 +36,7 @@ logging:
     redact:
       query: [token, access_token, id_token, refresh_token, auth, auth_token, jwt, sid, session, sessionid, access-token, authorization,
               bearer, otp, ticket, jsessionid, phpsessid, samlresponse, key, apikey, api_key, api-key, access_key, secret,
-              client_secret, password, passwd, pwd, x-api-key, private_key, passphrase, client_assertion, awsaccesskeyid,
+              client_secret, password, passwd, pass, pwd, x-api-key, private_key, passphrase, client_assertion, awsaccesskeyid,
               googleaccessid, signature, sig, hmac, x-amz-signature, x-amz-credential,
               x-amz-security-token, x-goog-signature, x-goog-credential]
       headers: [authorization, proxy-authorization, cookie, set-cookie, x-api-key, x-auth-token, x-amz-security-token, x-csrf-token,

@@ -17,8 +17,9 @@ const endpointUrl = text(
     return typeof parsed === 'string' ? parsed : null;
   },
 );
-const endpointId = text('letters, digits and . _ : @ / [ ] -, at most 200', (value) =>
-  /^[\w.:@/[\]-]{1,200}$/.test(value) ? null : 'not an id',
+/** A browser takes `.` and `..` for steps of a path, however they are written: no verb would reach such an endpoint. */
+const endpointId = text('letters, digits and . _ : @ / [ ] -, at most 200; not . or ..', (value) =>
+  /^(?!\.{1,2}$)[\w.:@/[\]-]{1,200}$/.test(value) ? null : 'not an id',
 );
 
 /** One endpoint, typed or found. */
