@@ -44,7 +44,8 @@ if (only !== undefined && !PARTS.includes(only)) {
 }
 const wants = (part: Part) => only === undefined || only === part;
 const machine = machineOf();
-const browserVersion = firstLineOf('chromium', ['--version']);
+// Debian's script around it may complain on stderr first.
+const browserVersion = firstLineOf('sh', ['-c', 'chromium --version 2>/dev/null']);
 const result: Result = only === undefined ? {} : earlier();
 const updates: UpdateFigures[] = [];
 
