@@ -170,7 +170,10 @@ async function start(command: string): Promise<void> {
 
 async function follow(command: string): Promise<void> {
   const started = new Background(`exec ${command}`);
-  await started.up();
+  // Without a terminal, `top` has said all when it has said it once.
+  await started.up().catch((error: Error) => {
+    if (started.code !== 0 || started.said === '') throw error;
+  });
   await started.end();
 }
 
