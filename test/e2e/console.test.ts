@@ -523,9 +523,9 @@ describe('the connection', () => {
 
   // It led to the overview: whoever was sent a link to a decision had to ask for it a second time.
   it('shows after the login what the link was to, at the first try or the second', async () => {
-    await context.clearCookies();
     const link = '#/decisions/0?from=a%20friend';
-    const sent = await context.newPage();
+    const friend = await browser.newContext();
+    const sent = await friend.newPage();
     await sent.goto(`${base()}/ui/${link}`);
     for (const token of ['sesame', TOKEN]) {
       await sent.getByLabel('Admin token').fill(token);
@@ -533,11 +533,12 @@ describe('the connection', () => {
     }
     await sent.getByText('Decision 0 is gone').waitFor();
     expect(sent.url()).toBe(`${base()}/ui/${link}`);
-    await sent.close();
+    await friend.close();
   });
 
   it('ends with the session: who logs out sees the login, and the API is shut', async () => {
     await open('#/endpoints');
+    await page.reload(); // where another test has left it at the login, or logged in elsewhere
     await live();
     await page.getByRole('button', { name: 'Log out' }).click();
     await page.getByLabel('Admin token').waitFor();
