@@ -160,7 +160,6 @@ describe('the console of a running node', () => {
     const context = await browser.newContext({ viewport: { width: 390, height: 800 } });
     const { page, complaints, foreign } = await watchedPage(context, base);
     await page.goto(`${base}/ui/`);
-    const field = page.getByLabel('Admin token');
     const isFocused = () => page.evaluate<boolean>(`document.activeElement?.id === 'token'`);
     await until(isFocused, 'the field of the token');
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
