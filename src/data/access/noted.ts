@@ -28,7 +28,7 @@ export class Noted {
   path = '';
   hasQuery = false;
   asked = '';
-  /** From the client to the status as one: '' until two lines in a row have agreed on these. */
+  /** From the client to the status as one (of a combined line: `asked`), '' until two lines in a row have agreed on it. */
   front = '';
   frontAsker = '';
   frontAsked = '';
